@@ -1,1 +1,292 @@
-//! (being written)
+//! Dates of recurring billing: cycle *k* is always computed from the anchor, never from the last date.
+//!
+//! A month end comes back: 31 Jan → 28 Feb → 31 Mar. An anchor without a time of day has periods from
+//! local midnight and is charged at the first instant of the account's charge window on its local day;
+//! one with a time of day has exact instants. In a gap of summer time the later instant counts, in a
+//! fold the first. Knows no holidays.
+
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// The unit of an interval. Persisted as its name; keep stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unit {
+    /// Calendar days.
+    Day,
+    /// Seven calendar days.
+    Week,
+    /// Calendar months, clamped to the month's end.
+    Month,
+    /// Calendar years, 29 Feb clamped to 28 Feb.
+    Year,
+}
+
+impl Unit {
+    /// The stored name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Year => "year",
+        }
+    }
+}
+
+impl std::str::FromStr for Unit {
+    type Err = CalendarError;
+
+    fn from_str(text: &str) -> Result<Self, CalendarError> {
+        match text {
+            "day" => Ok(Self::Day),
+            "week" => Ok(Self::Week),
+            "month" => Ok(Self::Month),
+            "year" => Ok(Self::Year),
+            other => Err(CalendarError::UnknownUnit(other.to_owned())),
+        }
+    }
+}
+
+/// Why a date could not be computed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CalendarError {
+    /// Not a unit of intervals.
+    #[error("interval must be day, week, month or year, not {0:?}")]
+    UnknownUnit(String),
+    /// A count outside of 1–[`COUNT_MAX`].
+    #[error("interval_count must be 1 to {COUNT_MAX}, not {0}")]
+    CountOutOfRange(i64),
+    /// Not a name of the time zone database.
+    #[error("{0:?} is not a time zone; use a name such as Asia/Tokyo")]
+    UnknownZone(String),
+    /// Beyond the year 9999.
+    #[error("the date is beyond the calendar")]
+    OutOfRange,
+}
+
+/// The longest interval is 1,000 units: no merchant bills more rarely, and dates stay in range.
+pub const COUNT_MAX: i64 = 1_000;
+
+/// How far apart charges are: `count` times a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interval {
+    unit: Unit,
+    // 1 to COUNT_MAX.
+    count: i64,
+}
+
+impl Interval {
+    /// `count` times `unit`. Error: a count outside of 1–[`COUNT_MAX`].
+    pub fn try_new(unit: Unit, count: i64) -> Result<Self, CalendarError> {
+        if (1..=COUNT_MAX).contains(&count) {
+            Ok(Self { unit, count })
+        } else {
+            Err(CalendarError::CountOutOfRange(count))
+        }
+    }
+
+    /// The unit.
+    pub const fn unit(self) -> Unit {
+        self.unit
+    }
+
+    /// How many units: 1 to [`COUNT_MAX`].
+    pub const fn count(self) -> i64 {
+        self.count
+    }
+
+    /// The civil date `cycle` intervals after `anchor`. Error: beyond the year 9999.
+    pub fn date_of(self, anchor: Date, cycle: u32) -> Result<Date, CalendarError> {
+        let units = self.count * i64::from(cycle);
+        let span = match self.unit {
+            Unit::Day => Span::new().try_days(units),
+            Unit::Week => Span::new().try_weeks(units),
+            Unit::Month => Span::new().try_months(units),
+            Unit::Year => Span::new().try_years(units),
+        };
+        span.and_then(|span| anchor.checked_add(span))
+            .map_err(|_| CalendarError::OutOfRange)
+    }
+
+    /// The cycle whose date is `on`, or the neighbours when no cycle is.
+    pub fn cycle_on(self, anchor: Date, on: Date) -> Result<u32, NearestDates> {
+        let first_not_before = self.first_cycle_not_before(anchor, on);
+        let at = |cycle: u32| self.date_of(anchor, cycle).ok();
+        match at(first_not_before) {
+            Some(date) if date == on => Ok(first_not_before),
+            after => Err(NearestDates {
+                before: first_not_before.checked_sub(1).and_then(at),
+                after,
+            }),
+        }
+    }
+
+    /// How many whole cycles have passed on the day `on`: 0 before the first one has.
+    pub fn elapsed_cycles(self, anchor: Date, on: Date) -> u32 {
+        match self.cycle_on(anchor, on) {
+            Ok(cycle) => cycle,
+            Err(_) => self.first_cycle_not_before(anchor, on).saturating_sub(1),
+        }
+    }
+
+    /// The least cycle whose date is not before `on`.
+    fn first_cycle_not_before(self, anchor: Date, on: Date) -> u32 {
+        let days = (anchor.duration_until(on).as_hours() / 24).max(0);
+        let shortest_days = match self.unit {
+            Unit::Day => 1,
+            Unit::Week => 7,
+            Unit::Month => 28,
+            Unit::Year => 365,
+        };
+        let longest_days = match self.unit {
+            Unit::Day => 1,
+            Unit::Week => 7,
+            Unit::Month => 31,
+            Unit::Year => 366,
+        };
+        let mut low = days / (longest_days * self.count);
+        let mut high = days / (shortest_days * self.count) + 1;
+        while low < high {
+            let middle = (low + high) / 2;
+            let is_before = u32::try_from(middle)
+                .ok()
+                .and_then(|cycle| self.date_of(anchor, cycle).ok())
+                .is_some_and(|date| date < on);
+            if is_before {
+                low = middle + 1
+            } else {
+                high = middle
+            }
+        }
+        u32::try_from(low).unwrap_or(u32::MAX)
+    }
+}
+
+/// The dates of a schedule around a day that is not on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NearestDates {
+    /// The last date before; `None` before the anchor.
+    pub before: Option<Date>,
+    /// The first date after; `None` beyond the calendar.
+    pub after: Option<Date>,
+}
+
+/// A time zone by its IANA name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Zone {
+    name: String,
+    zone: TimeZone,
+}
+
+impl Zone {
+    /// From a name of the time zone database that is built in. Error: unknown.
+    pub fn try_new(name: &str) -> Result<Self, CalendarError> {
+        let zone = TimeZone::get(name).map_err(|_| CalendarError::UnknownZone(name.to_owned()))?;
+        Ok(Self {
+            name: name.to_owned(),
+            zone,
+        })
+    }
+
+    /// The IANA name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The civil day that `at` falls on here.
+    pub fn day_of(&self, at: Timestamp) -> Date {
+        self.zone.to_datetime(at).date()
+    }
+
+    /// The instant of a civil date and time here: the later side of a gap, the first of a fold.
+    pub fn instant(&self, on: Date, at: Time) -> Result<Timestamp, CalendarError> {
+        self.zone
+            .to_ambiguous_timestamp(DateTime::from_parts(on, at))
+            .compatible()
+            .map_err(|_| CalendarError::OutOfRange)
+    }
+
+    /// The first instant of the day after `on`.
+    pub fn end_of(&self, on: Date) -> Result<Timestamp, CalendarError> {
+        self.instant(
+            on.tomorrow().map_err(|_| CalendarError::OutOfRange)?,
+            Time::midnight(),
+        )
+    }
+}
+
+/// What all dates of a subscription count from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Anchor {
+    /// The civil day in the account's zone.
+    pub on: Date,
+    /// The local time of day; `None` when only the day counts (imports, first charge on schedule).
+    pub at: Option<Time>,
+}
+
+/// `[start, end)` of service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Period {
+    /// First instant.
+    pub start: Timestamp,
+    /// First instant after it.
+    pub end: Timestamp,
+}
+
+/// Everything the dates of one subscription follow from.
+#[derive(Clone, Copy, Debug)]
+pub struct Schedule<'a> {
+    /// Where its days begin.
+    pub zone: &'a Zone,
+    /// The local time from which an account charges (default 09:00).
+    pub charge_window: Time,
+    /// Cycle 0.
+    pub anchor: Anchor,
+    /// From one cycle to the next.
+    pub interval: Interval,
+}
+
+/// One cycle of a schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cycle {
+    /// The number *k*, counted from the anchor.
+    pub number: u32,
+    /// Its civil day in the account's zone.
+    pub on: Date,
+    /// The service it pays for.
+    pub period: Period,
+    /// When it is charged: never before the period starts.
+    pub charge_at: Timestamp,
+}
+
+impl Schedule<'_> {
+    /// Cycle number `number`. Error: beyond the year 9999.
+    pub fn cycle(&self, number: u32) -> Result<Cycle, CalendarError> {
+        let on = self.interval.date_of(self.anchor.on, number)?;
+        let next = self.interval.date_of(
+            self.anchor.on,
+            number.checked_add(1).ok_or(CalendarError::OutOfRange)?,
+        )?;
+        let time = self.anchor.at.unwrap_or(Time::midnight());
+        let period = Period {
+            start: self.zone.instant(on, time)?,
+            end: self.zone.instant(next, time)?,
+        };
+        let charge_at = match self.anchor.at {
+            Some(_) => period.start,
+            None => self.zone.instant(on, self.charge_window)?.max(period.start),
+        };
+        Ok(Cycle {
+            number,
+            on,
+            period,
+            charge_at,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

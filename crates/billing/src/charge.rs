@@ -1,1 +1,268 @@
-//! (being written)
+//! The states of a charge: one attempt to collect one invoice.
+//!
+//! ```text
+//! prepared → sending → unknown, pending, requires_customer, authorized → succeeded, failed, void
+//! ```
+//! Only forward, with one exception that truth demands: failed or void → succeeded. `prepared` was surely
+//! not sent, `sending` may have been, `void` is proven never to have been executed and is not a decline.
+//! Late and repeated news changes nothing ([`Move::Stay`]); only what would be a fault of ours is refused.
+
+/// Where a charge stands. Persisted as its name; keep stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// Written, surely not sent.
+    Prepared,
+    /// May have been sent.
+    Sending,
+    /// Sent, the outcome is not known.
+    Unknown,
+    /// The gateway has it and is still at work.
+    Pending,
+    /// The card holder must act first.
+    RequiresCustomer,
+    /// Money is reserved, not yet taken.
+    Authorized,
+    /// Money was taken.
+    Succeeded,
+    /// Declined.
+    Failed,
+    /// Proven never executed.
+    Void,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 9] = [
+        Self::Prepared,
+        Self::Sending,
+        Self::Unknown,
+        Self::Pending,
+        Self::RequiresCustomer,
+        Self::Authorized,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Void,
+    ];
+
+    /// The stored name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Prepared => "prepared",
+            Self::Sending => "sending",
+            Self::Unknown => "unknown",
+            Self::Pending => "pending",
+            Self::RequiresCustomer => "requires_customer",
+            Self::Authorized => "authorized",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Void => "void",
+        }
+    }
+
+    /// From the stored name; `None` for one that no version has written.
+    pub fn from_stored(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+
+    /// Whether its outcome is known. While one charge of an invoice is not final, no other may be made.
+    pub const fn is_final(self) -> bool {
+        match self {
+            Self::Succeeded | Self::Failed | Self::Void => true,
+            Self::Prepared
+            | Self::Sending
+            | Self::Unknown
+            | Self::Pending
+            | Self::RequiresCustomer
+            | Self::Authorized => false,
+        }
+    }
+}
+
+/// What has become known about a charge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// Its request is about to be written to the network.
+    Sent,
+    /// Surely no byte of the request was written.
+    NotSent,
+    /// The answer is missing or proves nothing.
+    Lost,
+    /// The gateway has it and is still at work.
+    Pending,
+    /// The card holder must act first.
+    RequiresCustomer,
+    /// Money is reserved.
+    Authorized,
+    /// Money was taken.
+    Succeeded,
+    /// The gateway declined it.
+    Declined,
+    /// The gateway surely never executed it and never will.
+    NeverExecuted,
+}
+
+impl Fact {
+    /// Every fact.
+    pub const ALL: [Self; 9] = [
+        Self::Sent,
+        Self::NotSent,
+        Self::Lost,
+        Self::Pending,
+        Self::RequiresCustomer,
+        Self::Authorized,
+        Self::Succeeded,
+        Self::Declined,
+        Self::NeverExecuted,
+    ];
+}
+
+/// What a fact does to a charge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// It is now in this state, which is another one.
+    To(State),
+    /// The fact is old news.
+    Stay,
+}
+
+/// A fact that cannot be about a charge in this state: a fault of ours, to be shown to an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a {} charge cannot take {fact:?}", .state.as_str())]
+pub struct Refused {
+    /// Where it stands.
+    pub state: State,
+    /// What came in.
+    pub fact: Fact,
+}
+
+impl State {
+    /// What `fact` makes of a charge in this state.
+    pub fn take(self, fact: Fact) -> Result<Move, Refused> {
+        let refused = Err(Refused { state: self, fact });
+        match (self, fact) {
+            (Self::Succeeded, Fact::Sent) | (Self::Failed | Self::Void, Fact::Sent) => refused,
+            (Self::Succeeded, _) => Ok(Move::Stay),
+            (_, Fact::Succeeded) => Ok(Move::To(Self::Succeeded)),
+            (Self::Failed | Self::Void, _) => Ok(Move::Stay),
+            (_, Fact::Declined) => Ok(Move::To(Self::Failed)),
+
+            (Self::Prepared, Fact::Sent) => Ok(Move::To(Self::Sending)),
+            (Self::Unknown, Fact::Sent) => Ok(Move::Stay),
+            (
+                Self::Sending | Self::Pending | Self::RequiresCustomer | Self::Authorized,
+                Fact::Sent,
+            ) => refused,
+
+            (Self::Sending, Fact::NotSent) => Ok(Move::To(Self::Prepared)),
+            (Self::Prepared | Self::Unknown, Fact::NotSent) => Ok(Move::Stay),
+            (Self::Pending | Self::RequiresCustomer | Self::Authorized, Fact::NotSent) => {
+                Ok(Move::Stay)
+            }
+
+            (Self::Sending, Fact::Lost) => Ok(Move::To(Self::Unknown)),
+            (Self::Prepared, Fact::Lost) => refused,
+            (
+                Self::Unknown | Self::Pending | Self::RequiresCustomer | Self::Authorized,
+                Fact::Lost,
+            ) => Ok(Move::Stay),
+
+            (Self::Prepared | Self::Sending | Self::Unknown, Fact::NeverExecuted) => {
+                Ok(Move::To(Self::Void))
+            }
+            (Self::Pending | Self::RequiresCustomer | Self::Authorized, Fact::NeverExecuted) => {
+                refused
+            }
+
+            (Self::Prepared | Self::Sending | Self::Unknown, Fact::Pending) => {
+                Ok(Move::To(Self::Pending))
+            }
+            (Self::RequiresCustomer, Fact::Pending) => Ok(Move::To(Self::Pending)),
+            (Self::Pending | Self::Authorized, Fact::Pending) => Ok(Move::Stay),
+
+            (
+                Self::Prepared | Self::Sending | Self::Unknown | Self::Pending,
+                Fact::RequiresCustomer,
+            ) => Ok(Move::To(Self::RequiresCustomer)),
+            (Self::RequiresCustomer | Self::Authorized, Fact::RequiresCustomer) => Ok(Move::Stay),
+
+            (Self::Authorized, Fact::Authorized) => Ok(Move::Stay),
+            (
+                Self::Prepared
+                | Self::Sending
+                | Self::Unknown
+                | Self::Pending
+                | Self::RequiresCustomer,
+                Fact::Authorized,
+            ) => Ok(Move::To(Self::Authorized)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn all_states_with_all_facts() {
+        let mut table = String::new();
+        for state in State::ALL {
+            for fact in Fact::ALL {
+                let then = match state.take(fact) {
+                    Ok(Move::To(next)) => next.as_str(),
+                    Ok(Move::Stay) => "-",
+                    Err(_) => "refused",
+                };
+                table.push_str(&format!("{} + {fact:?} = {then}\n", state.as_str()));
+            }
+        }
+        insta::assert_snapshot!(table);
+    }
+
+    fn rank(state: State) -> u8 {
+        match state {
+            State::Prepared => 0,
+            State::Sending => 1,
+            State::Unknown => 2,
+            State::Pending | State::RequiresCustomer => 3,
+            State::Authorized => 4,
+            State::Failed | State::Void => 5,
+            State::Succeeded => 6,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn charges_only_move_forward(facts in prop::collection::vec(0_usize..Fact::ALL.len(), 0..40)) {
+            let mut state = State::Prepared;
+            for fact in facts.into_iter().map(|index| Fact::ALL[index]) {
+                if let Ok(Move::To(next)) = state.take(fact) {
+                    let goes_back_unsent = state == State::Sending && next == State::Prepared;
+                    prop_assert!(rank(next) > rank(state) || goes_back_unsent || (rank(next) == 3 && rank(state) == 3));
+                    prop_assert!(!state.is_final() || next == State::Succeeded);
+                    state = next;
+                }
+            }
+        }
+
+        #[test]
+        fn the_order_of_final_news_does_not_hide_a_success(before in prop::collection::vec(0_usize..Fact::ALL.len(), 0..10), after in prop::collection::vec(0_usize..Fact::ALL.len(), 0..10)) {
+            let mut state = State::Sending;
+            let facts = before.into_iter().map(|i| Fact::ALL[i]).chain([Fact::Succeeded]).chain(after.into_iter().map(|i| Fact::ALL[i]));
+            for fact in facts {
+                if let Ok(Move::To(next)) = state.take(fact) {
+                    state = next;
+                }
+            }
+            prop_assert_eq!(state, State::Succeeded);
+        }
+    }
+
+    #[test]
+    fn what_is_stored_reads_back() {
+        for state in State::ALL {
+            assert_eq!(State::from_stored(state.as_str()), Some(state));
+        }
+        assert_eq!(State::from_stored("charged"), None);
+    }
+}

@@ -1,1 +1,134 @@
-//! (being written)
+//! An invoice: the bill and the debt, for one obligation.
+//!
+//! States: scheduled (予約中) → open → paid, void (skipped, merged) or uncollectible. An obligation is the
+//! right to collect one thing once; the database keeps it unique.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::SubscriptionId;
+use crate::money::Money;
+use crate::tax::TaxCategory;
+
+/// Where an invoice stands. Persisted as its name; keep stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// Will be opened at its charge time; may still be edited.
+    Scheduled,
+    /// Issued and not settled.
+    Open,
+    /// Collected.
+    Paid,
+    /// Cancelled: skipped, merged, or refused inside a request.
+    Void,
+    /// Given up.
+    Uncollectible,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 5] = [
+        Self::Scheduled,
+        Self::Open,
+        Self::Paid,
+        Self::Void,
+        Self::Uncollectible,
+    ];
+
+    /// The stored name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Scheduled => "scheduled",
+            Self::Open => "open",
+            Self::Paid => "paid",
+            Self::Void => "void",
+            Self::Uncollectible => "uncollectible",
+        }
+    }
+
+    /// From the stored name; `None` for one that no version has written.
+    pub fn from_stored(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+
+    /// Whether `next` may follow. An uncollectible debt may still be paid, for truth is always writable.
+    pub const fn may_become(self, next: Self) -> bool {
+        match self {
+            Self::Scheduled => matches!(next, Self::Open | Self::Void),
+            Self::Open => matches!(next, Self::Paid | Self::Void | Self::Uncollectible),
+            Self::Uncollectible => matches!(next, Self::Paid),
+            Self::Paid | Self::Void => false,
+        }
+    }
+}
+
+/// What a line is for. Persisted as its name; keep stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LineKind {
+    /// One period of a plan.
+    Plan,
+    /// The set-up fee of a plan.
+    SetupFee,
+}
+
+/// One row of a bill. Persisted as JSON; only ever add fields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// What it is for.
+    pub kind: LineKind,
+    /// The plan it comes from.
+    pub plan: String,
+    /// What is paid for it, in minor units of the invoice's currency, with tax.
+    pub amount: i64,
+    /// The tax inside `amount`.
+    pub tax_category: TaxCategory,
+}
+
+/// The sum of the lines, in the invoice's currency. `None` if it does not fit.
+pub fn total(lines: &[Line], zero: Money) -> Option<Money> {
+    lines.iter().try_fold(zero, |sum, line| {
+        sum.plus(Money::new(line.amount, sum.currency)).ok()
+    })
+}
+
+/// The obligation of cycle `cycle` of a subscription: `sub_…:cycle:12`. Persisted; keep stable.
+pub fn cycle_obligation(subscription: SubscriptionId, cycle: u32) -> String {
+    format!("{subscription}:cycle:{cycle}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_states_with_all_states() {
+        let mut table = String::new();
+        for state in State::ALL {
+            let next: Vec<_> = State::ALL
+                .into_iter()
+                .filter(|&next| state.may_become(next))
+                .map(State::as_str)
+                .collect();
+            table.push_str(&format!("{} -> {}\n", state.as_str(), next.join(", ")));
+            assert_eq!(State::from_stored(state.as_str()), Some(state));
+        }
+        insta::assert_snapshot!(table, @r"
+        scheduled -> open, void
+        open -> paid, void, uncollectible
+        paid -> 
+        void -> 
+        uncollectible -> paid
+        ");
+    }
+
+    #[test]
+    fn an_obligation_names_subscription_and_cycle() {
+        let id: SubscriptionId = "sub_a7000000000000e4b18654fde50d"
+            .parse()
+            .expect("a valid id");
+        assert_eq!(
+            cycle_obligation(id, 12),
+            "sub_a7000000000000e4b18654fde50d:cycle:12"
+        );
+    }
+}

@@ -73,14 +73,20 @@ impl Money {
     /// Sum. Errors: mixed currencies, overflow.
     pub fn plus(self, other: Self) -> Result<Self, MoneyError> {
         self.same_currency(other)?;
-        let minor = self.minor.checked_add(other.minor).ok_or(MoneyError::Overflow)?;
+        let minor = self
+            .minor
+            .checked_add(other.minor)
+            .ok_or(MoneyError::Overflow)?;
         Ok(Self::new(minor, self.currency))
     }
 
     /// Difference. Errors: mixed currencies, overflow.
     pub fn minus(self, other: Self) -> Result<Self, MoneyError> {
         self.same_currency(other)?;
-        let minor = self.minor.checked_sub(other.minor).ok_or(MoneyError::Overflow)?;
+        let minor = self
+            .minor
+            .checked_sub(other.minor)
+            .ok_or(MoneyError::Overflow)?;
         Ok(Self::new(minor, self.currency))
     }
 
@@ -115,7 +121,11 @@ impl Money {
         }
         shares
             .into_iter()
-            .map(|share| i64::try_from(share.0).ok().map(|minor| Self::new(minor, self.currency)))
+            .map(|share| {
+                i64::try_from(share.0)
+                    .ok()
+                    .map(|minor| Self::new(minor, self.currency))
+            })
             .collect()
     }
 
@@ -166,7 +176,9 @@ mod tests {
 
     #[test]
     fn parts_with_the_largest_remainder_get_the_odd_yen() {
-        let parts = Money::yen(100).allocate(&[1, 1, 1]).expect("weights are given");
+        let parts = Money::yen(100)
+            .allocate(&[1, 1, 1])
+            .expect("weights are given");
         assert_eq!(parts, [Money::yen(34), Money::yen(33), Money::yen(33)]);
         assert_eq!(Money::yen(100).allocate(&[]), None);
         assert_eq!(Money::yen(100).allocate(&[0, 0]), None);
@@ -174,7 +186,11 @@ mod tests {
 
     #[test]
     fn rounding_follows_its_mode_on_the_absolute_value() {
-        for (mode, plus, minus) in [(Rounding::Floor, 2, -2), (Rounding::HalfUp, 3, -3), (Rounding::Ceil, 3, -3)] {
+        for (mode, plus, minus) in [
+            (Rounding::Floor, 2, -2),
+            (Rounding::HalfUp, 3, -3),
+            (Rounding::Ceil, 3, -3),
+        ] {
             assert_eq!(mode.ratio(5, 1, 2), Some(plus));
             assert_eq!(mode.ratio(-5, 1, 2), Some(minus));
         }
@@ -185,9 +201,18 @@ mod tests {
     #[test]
     fn sums_refuse_mixed_currencies_and_overflow() {
         let dollars = Money::new(1, Currency::Usd);
-        assert_eq!(Money::yen(1).plus(dollars), Err(MoneyError::MixedCurrencies(Currency::Jpy, Currency::Usd)));
-        assert_eq!(Money::yen(i64::MAX).plus(Money::yen(1)), Err(MoneyError::Overflow));
-        assert_eq!(Money::yen(i64::MIN).minus(Money::yen(1)), Err(MoneyError::Overflow));
+        assert_eq!(
+            Money::yen(1).plus(dollars),
+            Err(MoneyError::MixedCurrencies(Currency::Jpy, Currency::Usd))
+        );
+        assert_eq!(
+            Money::yen(i64::MAX).plus(Money::yen(1)),
+            Err(MoneyError::Overflow)
+        );
+        assert_eq!(
+            Money::yen(i64::MIN).minus(Money::yen(1)),
+            Err(MoneyError::Overflow)
+        );
         assert_eq!(Money::yen(i64::MAX).times(2), Err(MoneyError::Overflow));
     }
 

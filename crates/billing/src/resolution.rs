@@ -47,7 +47,9 @@ const NEEDS_REVIEW_AFTER_MS: i64 = 3 * 24 * 60 * 60 * 1_000;
 
 /// Waiting times between two tries to find out, by the number of tries made: 5 s, 30 s, 2 min,
 /// 10 min, 1 h, 6 h, then daily. A faster gateway shortens the first ones, see [`pause_after`].
-const PAUSES_MS: [i64; 7] = [5_000, 30_000, 120_000, 600_000, 3_600_000, 21_600_000, 86_400_000];
+const PAUSES_MS: [i64; 7] = [
+    5_000, 30_000, 120_000, 600_000, 3_600_000, 21_600_000, 86_400_000,
+];
 
 impl Capabilities {
     /// The quiet period: only so long after the last possible send can a look-up prove absence.
@@ -113,13 +115,17 @@ pub fn next_step(capabilities: &Capabilities, inquiry: &Inquiry, now: Timestamp)
 pub fn after_absence(capabilities: &Capabilities, inquiry: &Inquiry, asked_at: Timestamp) -> Step {
     let quiet_until = plus_ms(inquiry.last_sent_at, capabilities.quiet_ms());
     if asked_at < quiet_until {
-        return Step::Wait(quiet_until.min(plus_ms(asked_at, pause_after(capabilities, inquiry.tries))));
+        return Step::Wait(
+            quiet_until.min(plus_ms(asked_at, pause_after(capabilities, inquiry.tries))),
+        );
     }
     if inquiry.is_frozen {
         return Step::NeedsReview;
     }
     match inquiry.first_absent_at {
-        Some(first) if asked_at >= plus_ms(first, capabilities.lookup_spacing_ms) => Step::ProvenAbsent,
+        Some(first) if asked_at >= plus_ms(first, capabilities.lookup_spacing_ms) => {
+            Step::ProvenAbsent
+        }
         Some(first) => Step::Wait(plus_ms(first, capabilities.lookup_spacing_ms)),
         None => Step::Wait(plus_ms(asked_at, capabilities.lookup_spacing_ms)),
     }
@@ -138,7 +144,9 @@ pub fn needs_review(inquiry: &Inquiry, now: Timestamp) -> bool {
 /// Milliseconds to wait after try number `tries` (0 is the first) that told nothing: the usual ladder,
 /// but no longer than the quiet period of a gateway that is faster than it.
 pub fn pause_after(capabilities: &Capabilities, tries: u32) -> i64 {
-    let rung = usize::try_from(tries).unwrap_or(usize::MAX).min(PAUSES_MS.len() - 1);
+    let rung = usize::try_from(tries)
+        .unwrap_or(usize::MAX)
+        .min(PAUSES_MS.len() - 1);
     let fast = (capabilities.quiet_ms() / 8).max(MIN_PAUSE_MS);
     let growth = 1_i64.checked_shl(tries.min(20)).unwrap_or(1);
     PAUSES_MS[rung].min(fast.saturating_mul(growth))
@@ -151,15 +159,16 @@ fn key_is_surely_known(capabilities: &Capabilities, inquiry: &Inquiry, now: Time
     match capabilities.idempotency {
         Idempotency::None | Idempotency::BestEffort => false,
         Idempotency::Strong { window_ms: None } => true,
-        Idempotency::Strong { window_ms: Some(window) } => {
-            now < plus_ms(inquiry.first_sent_at, window / 100 * SAFE_WINDOW_PERCENT)
-        }
+        Idempotency::Strong {
+            window_ms: Some(window),
+        } => now < plus_ms(inquiry.first_sent_at, window / 100 * SAFE_WINDOW_PERCENT),
     }
 }
 
 /// `at` plus milliseconds; the far end of time if it does not fit.
 pub fn plus_ms(at: Timestamp, ms: i64) -> Timestamp {
-    at.checked_add(SignedDuration::from_millis(ms)).unwrap_or(Timestamp::MAX)
+    at.checked_add(SignedDuration::from_millis(ms))
+        .unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]
@@ -201,15 +210,38 @@ mod tests {
             (Idempotency::BestEffort, at(0), Step::FindByReference),
             (strong, at(19), Step::Resend),
             (strong, at(20), Step::FindByReference),
-            (Idempotency::Strong { window_ms: None }, at(2_000), Step::Resend),
+            (
+                Idempotency::Strong { window_ms: None },
+                at(2_000),
+                Step::Resend,
+            ),
         ] {
-            assert_eq!(next_step(&capabilities(idempotency), &inquiry(), now), expected, "{idempotency:?} {now}");
+            assert_eq!(
+                next_step(&capabilities(idempotency), &inquiry(), now),
+                expected,
+                "{idempotency:?} {now}"
+            );
         }
-        let known = Inquiry { has_gateway_id: true, ..inquiry() };
-        assert_eq!(next_step(&capabilities(strong), &known, at(0)), Step::FindById);
-        let frozen = Inquiry { is_frozen: true, ..inquiry() };
-        assert_eq!(next_step(&capabilities(strong), &frozen, at(0)), Step::FindByReference);
-        let blind = Capabilities { lookup_by_reference: false, ..capabilities(Idempotency::None) };
+        let known = Inquiry {
+            has_gateway_id: true,
+            ..inquiry()
+        };
+        assert_eq!(
+            next_step(&capabilities(strong), &known, at(0)),
+            Step::FindById
+        );
+        let frozen = Inquiry {
+            is_frozen: true,
+            ..inquiry()
+        };
+        assert_eq!(
+            next_step(&capabilities(strong), &frozen, at(0)),
+            Step::FindByReference
+        );
+        let blind = Capabilities {
+            lookup_by_reference: false,
+            ..capabilities(Idempotency::None)
+        };
         assert_eq!(next_step(&blind, &inquiry(), at(0)), Step::NeedsReview);
     }
 
@@ -217,17 +249,44 @@ mod tests {
     fn absence_is_proven_only_by_two_look_ups_after_the_quiet_period() {
         let gateway = capabilities(Idempotency::None);
         let at = |ms: i64| plus_ms(SENT, ms);
-        assert!(matches!(after_absence(&gateway, &inquiry(), at(9_999)), Step::Wait(_)));
+        assert!(matches!(
+            after_absence(&gateway, &inquiry(), at(9_999)),
+            Step::Wait(_)
+        ));
         assert!(!absence_counts(&gateway, &inquiry(), at(9_999)));
         assert!(absence_counts(&gateway, &inquiry(), at(10_000)));
-        assert_eq!(after_absence(&gateway, &inquiry(), at(10_000)), Step::Wait(at(10_600)));
-        let once = Inquiry { first_absent_at: Some(at(10_000)), ..inquiry() };
-        assert_eq!(after_absence(&gateway, &once, at(10_599)), Step::Wait(at(10_600)));
-        assert_eq!(after_absence(&gateway, &once, at(10_600)), Step::ProvenAbsent);
-        let frozen = Inquiry { is_frozen: true, ..once };
-        assert_eq!(after_absence(&gateway, &frozen, at(10_600)), Step::NeedsReview);
-        let resent = Inquiry { last_sent_at: at(5_000), ..once };
-        assert!(matches!(after_absence(&gateway, &resent, at(14_999)), Step::Wait(_)));
+        assert_eq!(
+            after_absence(&gateway, &inquiry(), at(10_000)),
+            Step::Wait(at(10_600))
+        );
+        let once = Inquiry {
+            first_absent_at: Some(at(10_000)),
+            ..inquiry()
+        };
+        assert_eq!(
+            after_absence(&gateway, &once, at(10_599)),
+            Step::Wait(at(10_600))
+        );
+        assert_eq!(
+            after_absence(&gateway, &once, at(10_600)),
+            Step::ProvenAbsent
+        );
+        let frozen = Inquiry {
+            is_frozen: true,
+            ..once
+        };
+        assert_eq!(
+            after_absence(&gateway, &frozen, at(10_600)),
+            Step::NeedsReview
+        );
+        let resent = Inquiry {
+            last_sent_at: at(5_000),
+            ..once
+        };
+        assert!(matches!(
+            after_absence(&gateway, &resent, at(14_999)),
+            Step::Wait(_)
+        ));
     }
 
     #[test]

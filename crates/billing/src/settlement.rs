@@ -1,1 +1,307 @@
-//! (being written)
+//! What the truth about a charge means for its invoice, its subscription and the books.
+//!
+//! [`settle`] is the rule behind the one `settle` that a reply, a poll, a webhook, a redirect, a report
+//! and a person all call. It only moves forward; old news gives an empty [`Settled`].
+
+use crate::charge::{self, Fact, Move};
+use crate::event::Kind;
+use crate::ledger::{self, Entry};
+use crate::money::Money;
+use crate::subscription;
+use crate::{dunning, invoice};
+
+/// The subscription of a charge, when it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OfSubscription {
+    /// Where it stands.
+    pub state: subscription::State,
+    /// Its open invoices besides the one of this charge.
+    pub other_open_invoices: i64,
+    /// Whether a further invoice is scheduled.
+    pub has_next: bool,
+}
+
+/// Where everything stands before the fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The charge.
+    pub charge: charge::State,
+    /// What it asks for.
+    pub amount: Money,
+    /// Its invoice.
+    pub invoice: invoice::State,
+    /// Its subscription.
+    pub subscription: OfSubscription,
+}
+
+/// What changes. Empty for old news.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// The charge's new state.
+    pub charge: Option<charge::State>,
+    /// The charge took money that no invoice asks for; an operator is alarmed.
+    pub is_surplus: bool,
+    /// The invoice's new state.
+    pub invoice: Option<invoice::State>,
+    /// Whether the invoice must be charged again, by a new charge.
+    pub charge_again: bool,
+    /// The subscription's new state.
+    pub subscription: Option<subscription::State>,
+    /// What happens to the dunning case of the invoice.
+    pub dunning: Option<dunning::State>,
+    /// What goes into the books.
+    pub entries: Vec<Entry>,
+    /// What is appended to the history, in order.
+    pub events: Vec<Kind>,
+}
+
+/// Applies `fact`. Error: the fact cannot be about a charge in this state.
+pub fn settle(standing: &Standing, fact: Fact) -> Result<Settled, charge::Refused> {
+    let Move::To(next) = standing.charge.take(fact)? else {
+        return Ok(Settled::default());
+    };
+    let moved = Settled {
+        charge: Some(next),
+        ..Settled::default()
+    };
+    Ok(match next {
+        charge::State::Succeeded if is_collectible(standing.invoice) => collected(standing, moved),
+        charge::State::Succeeded => Settled {
+            is_surplus: true,
+            entries: ledger::surplus::entries(standing.amount),
+            events: vec![Kind::ChargeSurplus],
+            ..moved
+        },
+        charge::State::Failed => declined(standing, moved),
+        charge::State::Void => Settled {
+            charge_again: standing.invoice == invoice::State::Open,
+            events: vec![Kind::ChargeVoided],
+            ..moved
+        },
+        charge::State::Prepared
+        | charge::State::Sending
+        | charge::State::Unknown
+        | charge::State::Pending
+        | charge::State::RequiresCustomer
+        | charge::State::Authorized => moved,
+    })
+}
+
+const fn is_collectible(state: invoice::State) -> bool {
+    state.may_become(invoice::State::Paid)
+}
+
+fn collected(standing: &Standing, moved: Settled) -> Settled {
+    let of = &standing.subscription;
+    let event = match (of.other_open_invoices, of.has_next) {
+        (0, true) => Some(subscription::Event::NothingOpen),
+        (0, false) => Some(subscription::Event::LastCollected),
+        _ => None,
+    };
+    let mut settled = Settled {
+        invoice: Some(invoice::State::Paid),
+        dunning: Some(dunning::State::Recovered),
+        entries: ledger::charge_succeeded::entries(standing.amount),
+        events: vec![Kind::ChargeSucceeded],
+        ..moved
+    };
+    change_subscription(of.state, event, &mut settled);
+    settled
+}
+
+fn declined(standing: &Standing, moved: Settled) -> Settled {
+    let mut settled = Settled {
+        events: vec![Kind::ChargeFailed],
+        ..moved
+    };
+    if standing.invoice == invoice::State::Open {
+        settled.dunning = Some(dunning::State::Open);
+        change_subscription(
+            standing.subscription.state,
+            Some(subscription::Event::PaymentFailed),
+            &mut settled,
+        );
+    }
+    settled
+}
+
+fn change_subscription(
+    state: subscription::State,
+    event: Option<subscription::Event>,
+    settled: &mut Settled,
+) {
+    let Some(Ok(next)) = event.map(|event| state.after(event)) else {
+        return;
+    };
+    if next != state {
+        settled.subscription = Some(next);
+        settled.events.push(match next {
+            subscription::State::Canceled(_) => Kind::SubscriptionCanceled,
+            subscription::State::Trialing
+            | subscription::State::Active
+            | subscription::State::PastDue
+            | subscription::State::Paused => Kind::SubscriptionUpdated,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::subscription::{CancelReason, State};
+
+    fn standing() -> Standing {
+        Standing {
+            charge: charge::State::Sending,
+            amount: Money::yen(980),
+            invoice: invoice::State::Open,
+            subscription: OfSubscription {
+                state: State::Active,
+                other_open_invoices: 0,
+                has_next: true,
+            },
+        }
+    }
+
+    #[track_caller]
+    fn check(standing: Standing, fact: Fact) -> Settled {
+        settle(&standing, fact).expect("the fact fits the state")
+    }
+
+    #[test]
+    fn a_success_pays_the_invoice_and_an_active_subscription_stays() {
+        let settled = check(standing(), Fact::Succeeded);
+        assert_eq!(settled.invoice, Some(invoice::State::Paid));
+        assert_eq!((settled.subscription, settled.is_surplus), (None, false));
+        assert_eq!(settled.events, [Kind::ChargeSucceeded]);
+        assert_eq!(settled.entries.len(), 1);
+    }
+
+    #[test]
+    fn a_decline_leaves_the_invoice_open_and_the_subscription_past_due() {
+        let settled = check(standing(), Fact::Declined);
+        assert_eq!(
+            (settled.invoice, settled.subscription),
+            (None, Some(State::PastDue))
+        );
+        assert_eq!(settled.dunning, Some(dunning::State::Open));
+        assert_eq!(
+            settled.events,
+            [Kind::ChargeFailed, Kind::SubscriptionUpdated]
+        );
+        assert_eq!(settled.entries, []);
+    }
+
+    #[test]
+    fn past_due_ends_only_when_no_invoice_is_open() {
+        let past_due = |other_open_invoices| Standing {
+            subscription: OfSubscription {
+                state: State::PastDue,
+                other_open_invoices,
+                has_next: true,
+            },
+            ..standing()
+        };
+        assert_eq!(check(past_due(1), Fact::Succeeded).subscription, None);
+        assert_eq!(
+            check(past_due(0), Fact::Succeeded).subscription,
+            Some(State::Active)
+        );
+    }
+
+    #[test]
+    fn the_last_instalment_completes_only_when_all_is_collected() {
+        let last = |other_open_invoices, state| Standing {
+            subscription: OfSubscription {
+                state,
+                other_open_invoices,
+                has_next: false,
+            },
+            ..standing()
+        };
+        let completed = Some(State::Canceled(CancelReason::Completed));
+        assert_eq!(
+            check(last(0, State::Active), Fact::Succeeded).subscription,
+            completed
+        );
+        assert_eq!(
+            check(last(1, State::PastDue), Fact::Succeeded).subscription,
+            None
+        );
+        assert_eq!(
+            check(last(0, State::PastDue), Fact::Succeeded).subscription,
+            completed
+        );
+        assert_eq!(
+            check(last(0, State::Active), Fact::Declined).subscription,
+            Some(State::PastDue)
+        );
+    }
+
+    #[test]
+    fn a_second_success_is_surplus_and_is_written() {
+        for state in [
+            invoice::State::Paid,
+            invoice::State::Void,
+            invoice::State::Scheduled,
+        ] {
+            let settled = check(
+                Standing {
+                    invoice: state,
+                    ..standing()
+                },
+                Fact::Succeeded,
+            );
+            assert!(settled.is_surplus && settled.invoice.is_none(), "{state:?}");
+            assert_eq!(settled.entries[0].credit, ledger::Account::Surplus);
+        }
+        let written_off = check(
+            Standing {
+                invoice: invoice::State::Uncollectible,
+                ..standing()
+            },
+            Fact::Succeeded,
+        );
+        assert_eq!(written_off.invoice, Some(invoice::State::Paid));
+    }
+
+    #[test]
+    fn e16_late_and_doubled_news_changes_nothing() {
+        let paid = Standing {
+            charge: charge::State::Succeeded,
+            invoice: invoice::State::Paid,
+            ..standing()
+        };
+        for fact in [
+            Fact::Declined,
+            Fact::Succeeded,
+            Fact::Lost,
+            Fact::NeverExecuted,
+            Fact::Pending,
+        ] {
+            assert_eq!(check(paid, fact), Settled::default(), "{fact:?}");
+        }
+        let failed = Standing {
+            charge: charge::State::Failed,
+            ..standing()
+        };
+        assert_eq!(
+            check(failed, Fact::Succeeded).invoice,
+            Some(invoice::State::Paid)
+        );
+    }
+
+    #[test]
+    fn a_charge_that_never_happened_is_made_again_while_the_invoice_is_open() {
+        let unknown = Standing {
+            charge: charge::State::Unknown,
+            ..standing()
+        };
+        assert!(check(unknown, Fact::NeverExecuted).charge_again);
+        let paid = Standing {
+            invoice: invoice::State::Paid,
+            ..unknown
+        };
+        assert!(!check(paid, Fact::NeverExecuted).charge_again);
+    }
+}

@@ -1,0 +1,118 @@
+//! Double entry, append-only: every entry moves an amount from one account to another.
+//!
+//! One entry is one 仕訳 with a debit (借方) and a credit (貸方) of the same amount, so a posting that
+//! does not balance cannot be written down (docs/decisions/0002). Each posting has its own file:
+//! [`invoice_issued`], [`charge_succeeded`], [`surplus`], [`refund`], [`fee`].
+
+use crate::money::Money;
+
+pub mod charge_succeeded;
+pub mod fee;
+pub mod invoice_issued;
+pub mod refund;
+pub mod surplus;
+
+/// An account of the books. Persisted as its name; keep stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Account {
+    /// What customers owe (売掛金).
+    Receivable,
+    /// What was earned, without tax (売上高).
+    Revenue,
+    /// Tax received for the state (仮受消費税).
+    ConsumptionTax,
+    /// What a gateway holds for the merchant until it pays out (未収入金).
+    Gateway,
+    /// Money of customers that no invoice asks for (預り金).
+    Surplus,
+    /// What gateways take (支払手数料).
+    Fees,
+}
+
+impl Account {
+    /// The stored name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Receivable => "receivable",
+            Self::Revenue => "revenue",
+            Self::ConsumptionTax => "consumption_tax",
+            Self::Gateway => "gateway",
+            Self::Surplus => "surplus",
+            Self::Fees => "fees",
+        }
+    }
+}
+
+/// One entry: `amount`, always positive, from `credit` to `debit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The posting it belongs to; persisted, keep stable.
+    pub kind: &'static str,
+    /// The account that grows.
+    pub debit: Account,
+    /// The account it comes from.
+    pub credit: Account,
+    /// Positive.
+    pub amount: Money,
+}
+
+/// An entry, or none for an amount of zero. A negative amount turns the two sides around.
+fn entry(kind: &'static str, debit: Account, credit: Account, amount: Money) -> Option<Entry> {
+    match amount.minor {
+        0 => None,
+        minor if minor > 0 => Some(Entry {
+            kind,
+            debit,
+            credit,
+            amount,
+        }),
+        minor => minor.checked_neg().map(|minor| Entry {
+            kind,
+            debit: credit,
+            credit: debit,
+            amount: Money::new(minor, amount.currency),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::money::Rounding;
+    use crate::tax::tax_of;
+
+    fn balances(entries: &[Entry]) -> BTreeMap<Account, i64> {
+        let mut balances = BTreeMap::new();
+        for entry in entries {
+            *balances.entry(entry.debit).or_default() += entry.amount.minor;
+            *balances.entry(entry.credit).or_default() -= entry.amount.minor;
+        }
+        balances
+    }
+
+    #[test]
+    fn a_worked_example_from_invoice_to_refund() {
+        let lines = [
+            (Some(10), Money::yen(980)),
+            (Some(8), Money::yen(1_080)),
+            (None, Money::yen(500)),
+        ];
+        let tax = tax_of(&lines, Rounding::Floor).expect("fits");
+        let mut books = invoice_issued::entries(&tax);
+        assert_eq!(balances(&books)[&Account::Receivable], 2_560);
+        books.extend(charge_succeeded::entries(Money::yen(2_560)));
+        books.extend(fee::entries(Money::yen(92)));
+        books.extend(refund::entries(&tax));
+        let seen: Vec<_> = balances(&books).into_iter().collect();
+        insta::assert_snapshot!(format!("{seen:?}"), @"[(Receivable, 0), (Revenue, 0), (ConsumptionTax, 0), (Gateway, -92), (Fees, 92)]");
+        assert_eq!(seen.iter().map(|balance| balance.1).sum::<i64>(), 0);
+    }
+
+    #[test]
+    fn nothing_is_posted_for_nothing() {
+        assert_eq!(charge_succeeded::entries(Money::yen(0)), []);
+        assert_eq!(surplus::entries(Money::yen(5))[0].credit, Account::Surplus);
+    }
+}

@@ -1,0 +1,179 @@
+//! Merchants: making an account with its keys, finding it, its terms and its test clock.
+//!
+//! Keys are shown once and stored as hashes. An account has a test side and a live side; the mode is part
+//! of every look-up of what belongs to a customer.
+
+use billing::calendar::Zone;
+use billing::id::{AccountId, ClockId, ConnectionId, DerivationKey, Slot};
+use billing::mode::Mode;
+use billing::money::Rounding;
+use billing::renewal::AccountTerms;
+use db::{Db, Tx};
+use jiff::Timestamp;
+use jiff::civil::Time;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::failure::Failure;
+
+pub mod cli;
+mod store;
+
+/// Local time from which an account charges unless it says otherwise.
+const CHARGE_WINDOW: Time = jiff::civil::time(9, 0, 0, 0);
+
+/// The clock of customers who live in real time, as stored in `clock_id`.
+pub const REAL_CLOCK: &str = "real";
+
+/// A merchant.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Its id.
+    pub id: AccountId,
+    /// What it calls itself.
+    pub name: String,
+    /// What it has chosen for all of its billing.
+    pub terms: AccountTerms,
+}
+
+/// The keys of one mode, in clear: shown once, never stored.
+#[derive(Debug, Serialize)]
+pub struct KeyPair {
+    /// May do everything.
+    pub secret_key: String,
+    /// May only make tokens.
+    pub public_key: String,
+}
+
+/// The answer to `account create`.
+#[derive(Debug, Serialize)]
+pub struct Created {
+    /// The new account's id.
+    pub account: String,
+    /// Its name.
+    pub name: String,
+    /// Keys of the test side.
+    pub test: KeyPair,
+    /// Keys of the live side.
+    pub live: KeyPair,
+}
+
+/// Longest name of an account, in characters: fits a line of a mail.
+const NAME_MAX: usize = 200;
+
+/// Makes an account in the zone `zone` at the real time `now`.
+pub async fn create(db: &Db, name: &str, zone: &str, now: Timestamp) -> Result<Created, Failure> {
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > NAME_MAX {
+        return Err(Failure::usage(format!("the name of an account has 1 to {NAME_MAX} characters")));
+    }
+    let zone = Zone::try_new(zone).map_err(|error| Failure::usage(error.to_string()))?;
+    let terms = AccountTerms { zone, charge_window: CHARGE_WINDOW, tax_rounding: Rounding::Floor };
+    let id = AccountId::random(Slot(0), now, &random()?);
+    let account = Account { id, name: name.to_owned(), terms };
+    let keys = [new_pair(Mode::Test)?, new_pair(Mode::Live)?];
+    let rows: Vec<store::KeyRow> = keys
+        .iter()
+        .zip([Mode::Test, Mode::Live])
+        .flat_map(|(pair, mode)| {
+            [(&pair.secret_key, "secret"), (&pair.public_key, "public")].map(|(key, kind)| store::KeyRow::new(key, kind, mode))
+        })
+        .collect();
+    let stored = account.clone();
+    db.write(move |tx| {
+        store::insert_account(tx, &stored, now)?;
+        store::insert_keys(tx, stored.id, &rows, now)
+    })
+    .await?;
+    let [test, live] = keys;
+    Ok(Created { account: id.to_string(), name: account.name, test, live })
+}
+
+fn new_pair(mode: Mode) -> Result<KeyPair, Failure> {
+    let key = |kind: &str| Ok::<_, Failure>(format!("{kind}_{mode}_{}", hex::encode(&random()?[..24])));
+    Ok(KeyPair { secret_key: key("sk")?, public_key: key("pk")? })
+}
+
+/// What is stored of a key: enough to recognise it, not to use it.
+fn key_hash(key: &str) -> [u8; 32] {
+    Sha256::digest(key.as_bytes()).into()
+}
+
+fn random() -> Result<[u8; 32], Failure> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| Failure::failed(format!("the system has no random bytes: {error}")))?;
+    Ok(bytes)
+}
+
+/// The account with this id. Error: no id, or no such account.
+pub async fn get(db: &Db, id: &str) -> Result<Account, Failure> {
+    let id: AccountId = id.parse().map_err(|error: billing::id::InvalidId| Failure::usage(format!("--account: {error}")))?;
+    db.read(move |tx| store::find_account(tx, id))
+        .await?
+        .ok_or_else(|| Failure::usage(format!("there is no account {id} in this database; `teiki status` lists them")))
+}
+
+/// All accounts, oldest first.
+pub async fn list(db: &Db) -> Result<Vec<Account>, Failure> {
+    Ok(db.read(store::list_accounts).await?)
+}
+
+/// The key of this installation.
+pub async fn derivation_key(db: &Db) -> Result<DerivationKey, Failure> {
+    let bytes = db.read(store::derivation_key).await?;
+    DerivationKey::new(&bytes).ok_or_else(|| Failure::failed("the derivation key of this installation is damaged; restore a backup"))
+}
+
+/// The connection of an account to the gateway `gateway`, made on first use.
+pub fn ensure_connection(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    (account, mode): (AccountId, Mode),
+    gateway: &str,
+    now: Timestamp,
+) -> Result<ConnectionId, db::Error> {
+    if let Some(found) = store::find_connection(tx, account, mode, gateway)? {
+        return Ok(found);
+    }
+    let parent = format!("{account}:{mode}:{gateway}");
+    let id = ConnectionId::derive(key, &parent, Slot(0), now, 0);
+    store::insert_connection(tx, id, (account, mode), gateway, now)?;
+    Ok(id)
+}
+
+/// The test clock of an account: all of its imported test customers live in its time.
+#[derive(Clone, Copy, Debug)]
+pub struct TestClock {
+    /// Its id, stored in `clock_id` of what follows it.
+    pub id: ClockId,
+    /// Where it began.
+    pub started_at: Timestamp,
+    /// Where it stands now.
+    pub frozen_time: Timestamp,
+}
+
+/// The account's test clock, if it has one.
+pub fn find_clock(tx: &mut Tx<'_>, account: AccountId) -> Result<Option<TestClock>, db::Error> {
+    store::find_clock(tx, account)
+}
+
+/// Sets the account's test clock, once. `Err(found)` inside `Ok` when it stands elsewhere already.
+pub fn set_clock(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    account: AccountId,
+    at: Timestamp,
+    now: Timestamp,
+) -> Result<Result<TestClock, TestClock>, db::Error> {
+    if let Some(found) = store::find_clock(tx, account)? {
+        return Ok(if found.started_at == at { Ok(found) } else { Err(found) });
+    }
+    let clock = TestClock { id: ClockId::derive(key, account.as_str(), Slot(0), at, 0), started_at: at, frozen_time: at };
+    store::insert_clock(tx, account, &clock, now)?;
+    Ok(Ok(clock))
+}
+
+/// Moves a test clock forward to `to`; never back.
+pub fn move_clock(tx: &mut Tx<'_>, clock: ClockId, to: Timestamp) -> Result<(), db::Error> {
+    store::move_clock(tx, clock, to)
+}

@@ -1,0 +1,171 @@
+//! SQL of accounts, keys, connections and test clocks.
+
+use billing::calendar::Zone;
+use billing::id::{AccountId, ClockId, ConnectionId};
+use billing::mode::Mode;
+use billing::money::Rounding;
+use billing::renewal::AccountTerms;
+use db::{Column, Error, OnConflict, Row, Tx, Value};
+use jiff::Timestamp;
+
+use super::{Account, TestClock};
+
+/// An API key as stored.
+pub(super) struct KeyRow {
+    hash: [u8; 32],
+    id: String,
+    last4: String,
+    kind: &'static str,
+    mode: Mode,
+}
+
+impl KeyRow {
+    pub(super) fn new(key: &str, kind: &'static str, mode: Mode) -> Self {
+        let hash = super::key_hash(key);
+        Self { id: format!("key_{}", hex::encode(&hash[..14])), last4: key[key.len() - 4..].to_owned(), hash, kind, mode }
+    }
+}
+
+pub(super) fn derivation_key(tx: &mut Tx<'_>) -> Result<Vec<u8>, Error> {
+    tx.query_one("select derivation_key from installation where id = 1", &[])?.bytes(0)
+}
+
+pub(super) fn insert_account(tx: &mut Tx<'_>, account: &Account, now: Timestamp) -> Result<(), Error> {
+    let window = account.terms.charge_window.to_string();
+    let rounding = rounding_name(account.terms.tax_rounding);
+    tx.execute(
+        "insert into accounts (id, name, zone, charge_window, tax_rounding, created_at)
+         values ($1, $2, $3, $4, $5, $6)",
+        &[
+            Value::Text(account.id.as_str()),
+            Value::Text(&account.name),
+            Value::Text(account.terms.zone.name()),
+            Value::Text(&window),
+            Value::Text(rounding),
+            Value::I64(now.as_microsecond()),
+        ],
+    )?;
+    Ok(())
+}
+
+pub(super) fn insert_keys(tx: &mut Tx<'_>, account: AccountId, keys: &[KeyRow], now: Timestamp) -> Result<(), Error> {
+    let columns = [
+        ("id", Column::Text(keys.iter().map(|key| key.id.as_str()).collect())),
+        ("account_id", Column::Text(keys.iter().map(|_| account.as_str()).collect())),
+        ("mode", Column::Text(keys.iter().map(|key| key.mode.as_str()).collect())),
+        ("kind", Column::Text(keys.iter().map(|key| key.kind).collect())),
+        ("hash", Column::Bytes(keys.iter().map(|key| key.hash.as_slice()).collect())),
+        ("last4", Column::Text(keys.iter().map(|key| key.last4.as_str()).collect())),
+        ("created_at", Column::I64(keys.iter().map(|_| now.as_microsecond()).collect())),
+    ];
+    tx.insert_many("api_keys", &columns, OnConflict::Fail)?;
+    Ok(())
+}
+
+pub(super) fn find_account(tx: &mut Tx<'_>, id: AccountId) -> Result<Option<Account>, Error> {
+    tx.query_opt(
+        "select id, name, zone, charge_window, tax_rounding from accounts where id = $1",
+        &[Value::Text(id.as_str())],
+    )?
+    .map(|row| account_of(&row))
+    .transpose()
+}
+
+pub(super) fn list_accounts(tx: &mut Tx<'_>) -> Result<Vec<Account>, Error> {
+    let rows = tx.query("select id, name, zone, charge_window, tax_rounding from accounts order by created_at, id", &[])?;
+    rows.iter().map(account_of).collect()
+}
+
+fn account_of(row: &Row) -> Result<Account, Error> {
+    let decode = |what: &str| Error::Decode(format!("accounts.{what} holds what no version has written"));
+    let terms = AccountTerms {
+        zone: Zone::try_new(row.str(2)?).map_err(|_| decode("zone"))?,
+        charge_window: row.str(3)?.parse().map_err(|_| decode("charge_window"))?,
+        tax_rounding: rounding_of(row.str(4)?).ok_or_else(|| decode("tax_rounding"))?,
+    };
+    Ok(Account { id: row.str(0)?.parse().map_err(|_| decode("id"))?, name: row.text(1)?, terms })
+}
+
+fn rounding_name(rounding: Rounding) -> &'static str {
+    match rounding {
+        Rounding::Floor => "floor",
+        Rounding::HalfUp => "half_up",
+        Rounding::Ceil => "ceil",
+    }
+}
+
+fn rounding_of(name: &str) -> Option<Rounding> {
+    [Rounding::Floor, Rounding::HalfUp, Rounding::Ceil].into_iter().find(|&rounding| rounding_name(rounding) == name)
+}
+
+pub(super) fn find_connection(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    mode: Mode,
+    gateway: &str,
+) -> Result<Option<ConnectionId>, Error> {
+    tx.query_opt(
+        "select id from gateway_connections where account_id = $1 and mode = $2 and gateway = $3",
+        &[Value::Text(account.as_str()), Value::Text(mode.as_str()), Value::Text(gateway)],
+    )?
+    .map(|row| row.str(0)?.parse().map_err(|_| Error::Decode("gateway_connections.id is not an id".into())))
+    .transpose()
+}
+
+pub(super) fn insert_connection(
+    tx: &mut Tx<'_>,
+    id: ConnectionId,
+    (account, mode): (AccountId, Mode),
+    gateway: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    tx.execute(
+        "insert into gateway_connections (id, account_id, mode, gateway, created_at) values ($1, $2, $3, $4, $5)",
+        &[
+            Value::Text(id.as_str()),
+            Value::Text(account.as_str()),
+            Value::Text(mode.as_str()),
+            Value::Text(gateway),
+            Value::I64(now.as_microsecond()),
+        ],
+    )?;
+    Ok(())
+}
+
+pub(super) fn find_clock(tx: &mut Tx<'_>, account: AccountId) -> Result<Option<TestClock>, Error> {
+    let decode = || Error::Decode("test_clocks holds what no version has written".into());
+    tx.query_opt(
+        "select id, started_at, frozen_time from test_clocks where account_id = $1",
+        &[Value::Text(account.as_str())],
+    )?
+    .map(|row| {
+        Ok(TestClock {
+            id: row.str(0)?.parse::<ClockId>().map_err(|_| decode())?,
+            started_at: Timestamp::from_microsecond(row.i64(1)?).map_err(|_| decode())?,
+            frozen_time: Timestamp::from_microsecond(row.i64(2)?).map_err(|_| decode())?,
+        })
+    })
+    .transpose()
+}
+
+pub(super) fn insert_clock(tx: &mut Tx<'_>, account: AccountId, clock: &TestClock, now: Timestamp) -> Result<(), Error> {
+    tx.execute(
+        "insert into test_clocks (id, account_id, started_at, frozen_time, created_at) values ($1, $2, $3, $4, $5)",
+        &[
+            Value::Text(clock.id.as_str()),
+            Value::Text(account.as_str()),
+            Value::I64(clock.started_at.as_microsecond()),
+            Value::I64(clock.frozen_time.as_microsecond()),
+            Value::I64(now.as_microsecond()),
+        ],
+    )?;
+    Ok(())
+}
+
+pub(super) fn move_clock(tx: &mut Tx<'_>, clock: ClockId, to: Timestamp) -> Result<(), Error> {
+    tx.execute(
+        "update test_clocks set frozen_time = $2 where id = $1 and frozen_time < $2",
+        &[Value::Text(clock.as_str()), Value::I64(to.as_microsecond())],
+    )?;
+    Ok(())
+}

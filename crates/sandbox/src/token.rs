@@ -1,0 +1,113 @@
+//! Tokens: what a charge with a given token leads to.
+//!
+//! Reads the text form and nothing else; the counters that some tokens need are kept by `desk`.
+
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::{self, TimeZone};
+
+/// Every decline code a token may name.
+const CODES: [&str; 10] = [
+    "insufficient_funds",
+    "card_declined",
+    "do_not_honor",
+    "expired_card",
+    "incorrect_card_data",
+    "stolen_card",
+    "lost_card",
+    "processing_error",
+    "limit_exceeded",
+    "authentication_required",
+];
+
+/// What a token leads to; the part after a dot only makes it unique.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Token {
+    Ok,
+    Decline {
+        code: &'static str,
+        when: When,
+    },
+    /// The first so many requests hang and are not executed.
+    HangBefore(u32),
+    /// The first so many requests hang after their execution.
+    HangAfter(u32),
+}
+
+/// Which charges of a declining token are declined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    Always,
+    /// The first so many charges.
+    Times(u32),
+    /// Those whose billing time is before this instant.
+    Until(Timestamp),
+}
+
+/// The text is none of the forms above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct UnknownToken;
+
+impl FromStr for Token {
+    type Err = UnknownToken;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let rule = text.split_once('.').map_or(text, |(rule, _)| rule);
+        let rule = rule.strip_prefix("sbx_").ok_or(UnknownToken)?;
+        if rule == "ok" {
+            return Ok(Self::Ok);
+        }
+        if let Some(count) = rule.strip_prefix("timeout_before_") {
+            return whole_number(count).map(Self::HangBefore);
+        }
+        if let Some(count) = rule.strip_prefix("timeout_after_") {
+            return whole_number(count).map(Self::HangAfter);
+        }
+        decline(rule.strip_prefix("decline_").ok_or(UnknownToken)?)
+    }
+}
+
+fn decline(text: &str) -> Result<Token, UnknownToken> {
+    let (code, rest) = CODES
+        .iter()
+        .find_map(|code| text.strip_prefix(code).map(|rest| (*code, rest)))
+        .ok_or(UnknownToken)?;
+    let when = if rest.is_empty() {
+        When::Always
+    } else if let Some(count) = rest.strip_prefix("_times_") {
+        When::Times(whole_number(count)?)
+    } else if let Some(day) = rest.strip_prefix("_until_") {
+        When::Until(start_of_day_in_tokyo(day)?)
+    } else {
+        return Err(UnknownToken);
+    };
+    Ok(Token::Decline { code, when })
+}
+
+fn whole_number(text: &str) -> Result<u32, UnknownToken> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        text.parse().map_err(|_| UnknownToken)
+    } else {
+        Err(UnknownToken)
+    }
+}
+
+/// Japan has had no summer time since 1951, so its offset suffices.
+fn start_of_day_in_tokyo(text: &str) -> Result<Timestamp, UnknownToken> {
+    if text.len() != 8 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(UnknownToken);
+    }
+    let year = text[..4].parse().map_err(|_| UnknownToken)?;
+    let month = text[4..6].parse().map_err(|_| UnknownToken)?;
+    let day = text[6..].parse().map_err(|_| UnknownToken)?;
+    let midnight = Date::new(year, month, day)
+        .map_err(|_| UnknownToken)?
+        .at(0, 0, 0, 0);
+    let tokyo = TimeZone::fixed(tz::offset(9));
+    midnight
+        .to_zoned(tokyo)
+        .map(|zoned| zoned.timestamp())
+        .map_err(|_| UnknownToken)
+}

@@ -76,7 +76,7 @@ create table leases ( -- catalogue
     name TEXT primary key,
     holder TEXT not null,
     fence BIGINT not null,
-    expires_at BIGINT not null
+    taken_at BIGINT not null
 );
 
 -- The plan of the day, computed from the schedule before the first charge of the day.
@@ -307,7 +307,7 @@ create table outbox (
     attempts BIGINT not null,
     primary key (slot, event_id, sink)
 ) /* clustered */;
-create index outbox_deliver on outbox (deliver_at);
+create index outbox_deliver on outbox (deliver_at, slot, event_id);
 
 -- What an operator must look at.
 create table alarms (

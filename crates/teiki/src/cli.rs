@@ -7,7 +7,7 @@ use billing::mode::Mode;
 use clap::{Args, Parser, Subcommand};
 use db::DatabaseUrl;
 
-use crate::accounts;
+use crate::{accounts, clocks};
 use crate::app::Setting;
 use crate::failure::Failure;
 use crate::output::Format;
@@ -48,6 +48,7 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Account(accounts::cli::AccountArgs),
+    Run(clocks::cli::RunArgs),
 }
 
 /// Reads the command line, runs the command and reports its outcome.
@@ -73,6 +74,7 @@ fn start(cli: Cli) -> Result<(), Failure> {
 async fn dispatch(setting: Setting, command: Command) -> Result<(), Failure> {
     match command {
         Command::Account(args) => accounts::cli::run(&setting, args).await,
+        Command::Run(args) => clocks::cli::run(&setting, args).await,
     }
 }
 

@@ -6,13 +6,24 @@
 
 pub mod accounts;
 pub mod actor;
+pub mod alarms;
 pub mod app;
+pub mod charges;
 pub mod cli;
 pub mod clock;
+pub mod clocks;
 pub mod events;
 pub mod failure;
+pub mod gateways;
+pub mod holds;
 pub mod invoices;
+pub mod leases;
+pub mod ledger;
+pub mod line;
 pub mod outbox;
 pub mod output;
 pub mod progress;
+pub mod renewals;
 pub mod schema;
+pub mod signals;
+pub mod stored;

@@ -30,3 +30,8 @@ pub fn write_line(line: &str) -> Result<(), Failure> {
         .and_then(|()| out.flush())
         .map_err(|error| Failure::failed(format!("standard output cannot be written: {error}")))
 }
+
+/// Says on standard error that the command begins to work: programs that drive teiki wait for it.
+pub fn ready() {
+    eprintln!("ready");
+}

@@ -49,5 +49,5 @@ pub(super) fn insert_scheduled(
 }
 
 fn lines_json(lines: &[billing::invoice::Line]) -> Result<String, Error> {
-    serde_json::to_string(lines).map_err(|error| Error::Decode(format!("invoice lines: {error}")))
+    serde_json::to_string(lines).map_err(|error| Error::Assertion(format!("invoice lines: {error}")))
 }

@@ -1,6 +1,74 @@
 //! The outbox: what must still be delivered, at least once, under fixed ids.
 //!
-//! Rows are written in the transaction of the fact (`events`). The only sink for now is the log.
+//! Rows are written in the transaction of the fact (`events`). A runner takes the oldest, delivers them to
+//! their sink and deletes them; what was delivered but not yet deleted when the process dies is delivered
+//! again under the same event id. The only sink for now is the log, which cannot refuse.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use billing::id::EventId;
+use jiff::Timestamp;
+
+use crate::clock;
+use crate::line::{Line, add};
+
+mod store;
 
 /// The sink that writes events to teiki's log. Persisted; keep stable.
 pub const LOG_SINK: &str = "log";
+
+/// Rows of one delivery: one transaction each.
+const BATCH_MAX: i64 = 1_000;
+/// Pause of the runner when nothing waits.
+const IDLE_PAUSE: Duration = Duration::from_millis(250);
+
+/// An event that waits in the outbox.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    /// Its fixed id: receivers tell repeats by it.
+    pub event: EventId,
+    /// Where to.
+    pub sink: String,
+    /// What happened.
+    pub kind: String,
+    /// The thing it happened to.
+    pub object: String,
+    /// Its place in its subscription's history.
+    pub number: i64,
+}
+
+/// Delivers one batch. Returns how many rows it took.
+pub async fn deliver(line: &Line, now: Timestamp) -> Result<usize, db::Error> {
+    let waiting = line.db.read(move |tx| store::waiting(tx, now, BATCH_MAX)).await?;
+    if waiting.is_empty() {
+        return Ok(0);
+    }
+    for event in &waiting {
+        tracing::info!(target: "teiki::events", event = %event.event, kind = %event.kind, object = %event.object, number = event.number);
+    }
+    let delivered = waiting.len();
+    line.db.write(move |tx| store::delete(tx, &waiting)).await?;
+    add(&line.counters.delivered, delivered);
+    Ok(delivered)
+}
+
+/// Delivers until nothing waits.
+pub async fn drain(line: &Line) -> Result<(), db::Error> {
+    while deliver(line, clock::now()).await? > 0 {}
+    Ok(())
+}
+
+/// Delivers for as long as the process runs. A database that fails is tried again after a pause.
+pub async fn run(line: Arc<Line>) {
+    while !line.is_stopping() {
+        match deliver(&line, clock::now()).await {
+            Ok(delivered) if delivered > 0 => {}
+            Ok(_) => tokio::time::sleep(IDLE_PAUSE).await,
+            Err(error) => {
+                tracing::warn!(%error, "the outbox could not be delivered; trying again");
+                tokio::time::sleep(IDLE_PAUSE).await;
+            }
+        }
+    }
+}

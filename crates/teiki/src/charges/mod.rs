@@ -1,0 +1,79 @@
+//! Charges: sending them, writing down what became of them, finding out what is not known.
+//!
+//! The middle and the end of the main job: [`send`] (no transaction is open), [`settle`] (one transaction
+//! for each batch of results) and [`resolve`] (asks about what is unknown, never charges anew). Charges
+//! are *made* by `renewals::prepare`, in the transaction that opens their invoice.
+
+use billing::charge::Fact;
+use billing::decline::DeclineClass;
+use billing::id::{ChargeId, ConnectionId, Slot, SubscriptionId};
+use gateway::ChargeRequest;
+use jiff::Timestamp;
+
+pub mod breaker;
+pub mod pace;
+pub mod resolve;
+pub mod send;
+pub mod settle;
+mod store;
+
+/// A charge whose intent is committed and whose request may now be sent.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// The charge.
+    pub charge: ChargeId,
+    /// Whose history it belongs to.
+    pub subscription: SubscriptionId,
+    /// Which gateway account it goes through.
+    pub connection: ConnectionId,
+    /// What is sent.
+    pub request: ChargeRequest,
+}
+
+/// What has become known about a charge, from whoever brings it.
+#[derive(Clone, Debug)]
+pub struct News {
+    /// The charge.
+    pub charge: ChargeId,
+    /// Whose history it belongs to.
+    pub subscription: SubscriptionId,
+    /// The fact.
+    pub fact: Fact,
+    /// The gateway's id of the charge, when it has told one.
+    pub gateway_charge_id: Option<String>,
+    /// Why it was declined.
+    pub decline: Option<(String, DeclineClass)>,
+    /// A note for the operator: why nothing is known.
+    pub note: Option<String>,
+    /// What to tell an operator at once.
+    pub alarm: Option<&'static str>,
+    /// The gateway called the parameters of the key a mismatch: never resend.
+    pub freeze: bool,
+    /// When to look again, by operating time; ignored when the charge becomes final.
+    pub check_at: Option<Timestamp>,
+    /// When a look-up that counts first found nothing.
+    pub absent_at: Option<Timestamp>,
+}
+
+impl News {
+    /// News of `fact` alone.
+    pub const fn of(charge: ChargeId, subscription: SubscriptionId, fact: Fact) -> Self {
+        Self {
+            charge,
+            subscription,
+            fact,
+            gateway_charge_id: None,
+            decline: None,
+            note: None,
+            alarm: None,
+            freeze: false,
+            check_at: None,
+            absent_at: None,
+        }
+    }
+
+    /// Where its rows are.
+    pub fn slot(&self) -> Slot {
+        self.charge.slot()
+    }
+}

@@ -1,0 +1,259 @@
+//! Resolve: finds out what became of charges that are not final, and sends those that never left.
+//!
+//! Runs first at start-up (then everything that is not final is from a process that is gone) and on a
+//! timer. Asks by id, by reference, or by resending the *same* key inside its window, as
+//! `billing::resolution` decides from the adapter's capabilities; never makes a new charge. A charge that
+//! is proven never to have happened becomes void, and its invoice goes back on the work list.
+
+use std::sync::Arc;
+
+use billing::charge::{Fact, State};
+use billing::resolution::{self, Capabilities, Inquiry, Step, pause_after, plus_ms};
+use futures_util::{StreamExt, stream};
+use gateway::{ChargeRequest, Lookup, Outcome, Truth};
+use jiff::Timestamp;
+
+use super::send::{check_after_send, send_one};
+use super::settle::{Times, settle};
+use super::store::{self, CheckRow};
+use super::{News, Outgoing};
+use crate::clock;
+use crate::line::{Line, Scope, add};
+
+/// Charges of one pass: bounds its memory and the time until a hold is looked at again.
+const PASS_MAX: i64 = 512;
+/// Questions under way at once through one connection.
+const CONCURRENCY: usize = 16;
+/// A charge that only a person can find out is looked at again after this long, in milliseconds: an hour.
+const REVIEW_PAUSE_MS: i64 = 3_600_000;
+
+/// Which charges a pass takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Those whose time to be checked has come.
+    Due,
+    /// All that are not final: whoever was sending them is gone.
+    All,
+}
+
+/// One pass over an account's charges. Returns how many it took up. `billing` is the billing time of what is settled.
+pub async fn resolve(line: &Arc<Line>, scope: &Scope, which: Which, billing: Timestamp) -> Result<usize, db::Error> {
+    let now = clock::now();
+    let until = match which {
+        Which::Due => now,
+        Which::All => Timestamp::MAX,
+    };
+    let side = (scope.account, scope.mode);
+    let rows = line.db.read(move |tx| store::checks_until(tx, side, until, PASS_MAX)).await?;
+    let mut rows: Vec<CheckRow> = rows.into_iter().filter(|row| !line.is_in_flight(row.charge)).collect();
+    let taken = rows.len();
+    give_up_sending(line, &mut rows, Times { billing, real: now }).await?;
+    let (to_send, to_ask) = split(line, rows, now);
+    let sendable = mark(line, to_send, now).await?;
+    let sent = stream::iter(sendable).map(|row| resend(line, row)).buffer_unordered(CONCURRENCY);
+    let asked = stream::iter(to_ask).map(|row| ask(line, row)).buffer_unordered(CONCURRENCY);
+    let (sent, asked): (Vec<News>, Vec<News>) = tokio::join!(sent.collect(), asked.collect());
+    let is_final = |news: &&News| matches!(news.fact, Fact::Succeeded | Fact::Declined | Fact::NeverExecuted);
+    add(&line.counters.resolved_by_replay, sent.iter().filter(is_final).count());
+    add(&line.counters.resolved_by_lookup, asked.iter().filter(is_final).count());
+    let news: Vec<News> = sent.into_iter().chain(asked).collect();
+    if !news.is_empty() {
+        settle(line, news, Times { billing, real: clock::now() }).await?;
+    }
+    Ok(taken)
+}
+
+/// How many charges of the account are not final, and how many of those were never sent.
+pub async fn count_open(line: &Line, scope: &Scope) -> Result<(i64, i64), db::Error> {
+    let (account, mode) = (scope.account, scope.mode);
+    line.db.read(move |tx| store::count_open(tx, account, mode)).await
+}
+
+/// Charges found `sending` whose sender is gone: what became of them is unknown.
+async fn give_up_sending(line: &Line, rows: &mut [CheckRow], times: Times) -> Result<(), db::Error> {
+    let lost: Vec<News> = rows
+        .iter()
+        .filter(|row| row.state == State::Sending)
+        .map(|row| News {
+            note: Some("the process that was sending it is gone".into()),
+            check_at: Some(times.real),
+            ..News::of(row.charge, row.subscription, Fact::Lost)
+        })
+        .collect();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    settle(line, lost, times).await?;
+    for row in rows.iter_mut().filter(|row| row.state == State::Sending) {
+        row.state = State::Unknown;
+    }
+    Ok(())
+}
+
+fn inquiry(row: &CheckRow, now: Timestamp) -> Inquiry {
+    Inquiry {
+        first_sent_at: row.sent_at.unwrap_or(now),
+        last_sent_at: row.last_sent_at.unwrap_or(now),
+        has_gateway_id: row.gateway_charge_id.is_some(),
+        is_frozen: row.frozen,
+        first_absent_at: row.absent_at,
+        tries: row.tries,
+    }
+}
+
+/// What is to be sent (never left, or resent under its key) and what is to be asked about.
+fn split(line: &Line, rows: Vec<CheckRow>, now: Timestamp) -> (Vec<CheckRow>, Vec<CheckRow>) {
+    let is_free = !line.is_held() && !line.is_stopping();
+    let mut to_send = Vec::new();
+    let mut to_ask = Vec::new();
+    for row in rows {
+        let Some(connection) = line.connections.get(&row.connection) else {
+            continue;
+        };
+        if row.state == State::Prepared {
+            // While the breaker is open one charge at a time is its probe.
+            if is_free && (!connection.breaker.is_open() || to_send.is_empty()) {
+                to_send.push(row);
+            }
+            continue;
+        }
+        match resolution::next_step(connection.gateway.capabilities(), &inquiry(&row, now), now) {
+            Step::Resend if is_free && !connection.breaker.is_open() => to_send.push(row),
+            // Asking changes nothing, so it goes on while sending is stopped.
+            Step::Resend => to_ask.push(row),
+            Step::FindById | Step::FindByReference | Step::NeedsReview | Step::ProvenAbsent | Step::Wait(_) => {
+                to_ask.push(row);
+            }
+        }
+    }
+    (to_send, to_ask)
+}
+
+/// Commits, before any byte leaves, that these may have been sent now. If another process took one of them
+/// meanwhile nothing is marked and the next pass reads again.
+async fn mark(line: &Line, rows: Vec<CheckRow>, now: Timestamp) -> Result<Vec<CheckRow>, db::Error> {
+    if rows.is_empty() {
+        return Ok(rows);
+    }
+    let until = rows
+        .iter()
+        .filter_map(|row| line.connections.get(&row.connection))
+        .map(|connection| check_after_send(connection.gateway.capabilities(), now))
+        .max()
+        .unwrap_or(now);
+    let marks: Vec<_> = rows.iter().map(|row| (row.charge, row.state, row.sent_at)).collect();
+    let marked = line
+        .db
+        .write(move |tx| {
+            let marked = store::mark_sending(tx, &marks, now, until)?;
+            if usize::try_from(marked) == Ok(marks.len()) {
+                Ok(true)
+            } else {
+                Err(db::Error::Busy {
+                    cause: "another process took some of these charges".into(),
+                    statement: "mark_sending".into(),
+                })
+            }
+        })
+        .await;
+    match marked {
+        Ok(_) => Ok(rows),
+        Err(db::Error::Busy { .. }) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+async fn resend(line: &Line, row: CheckRow) -> News {
+    let outgoing = Outgoing {
+        charge: row.charge,
+        subscription: row.subscription,
+        connection: row.connection,
+        request: ChargeRequest {
+            reference: row.charge,
+            idempotency_key: row.idempotency_key.clone(),
+            token: row.gateway_token.clone(),
+            amount: row.amount,
+            billing_time: row.billing_at,
+        },
+    };
+    let news = send_one(line, &outgoing).await;
+    if news.fact == Fact::Lost {
+        return again_later(line, &row, news);
+    }
+    news
+}
+
+/// The next question about a charge that is still unknown, by the ladder of pauses.
+fn again_later(line: &Line, row: &CheckRow, news: News) -> News {
+    let now = clock::now();
+    let pause = line
+        .connections
+        .get(&row.connection)
+        .map_or(REVIEW_PAUSE_MS, |connection| pause_after(connection.gateway.capabilities(), row.tries));
+    let alarm = resolution::needs_review(&inquiry(row, now), now).then_some("needs_review");
+    News { check_at: Some(plus_ms(now, pause)), alarm: news.alarm.or(alarm), ..news }
+}
+
+async fn ask(line: &Line, row: CheckRow) -> News {
+    let lost = News::of(row.charge, row.subscription, Fact::Lost);
+    let Some(connection) = line.connections.get(&row.connection) else {
+        return again_later(line, &row, lost);
+    };
+    let asked_at = clock::now();
+    let found = match (&row.gateway_charge_id, connection.gateway.capabilities().lookup_by_reference) {
+        (Some(id), _) => connection.gateway.find_by_id(id).await,
+        (None, true) => connection.gateway.find_by_reference(row.charge.as_str()).await,
+        (None, false) => {
+            let note = Some("the gateway can neither be asked nor be sent the same key again".into());
+            let check_at = Some(plus_ms(asked_at, REVIEW_PAUSE_MS));
+            return News { note, alarm: Some("needs_review"), check_at, ..lost };
+        }
+    };
+    match found {
+        Lookup::Found(truth) => known(line, &row, truth, None),
+        Lookup::Several(truths) => several(line, &row, truths),
+        Lookup::Absent => absent(connection.gateway.capabilities(), &row, asked_at),
+        Lookup::Failed { reason, .. } => again_later(line, &row, News { note: Some(reason), ..lost }),
+    }
+}
+
+/// Truth is accepted only for the charge whose reference and amount it bears.
+fn known(line: &Line, row: &CheckRow, truth: Truth, alarm: Option<&'static str>) -> News {
+    let lost = News::of(row.charge, row.subscription, Fact::Lost);
+    if truth.reference != row.charge.as_str() || truth.amount != row.amount {
+        let note = Some("the gateway names another amount or reference".into());
+        return again_later(line, row, News { note, alarm: Some("wrong_amount"), ..lost });
+    }
+    let news = News { gateway_charge_id: Some(truth.gateway_charge_id), alarm, ..lost };
+    match truth.outcome {
+        Outcome::Succeeded => News { fact: Fact::Succeeded, ..news },
+        Outcome::Declined { code, class } => News { fact: Fact::Declined, decline: Some((code, class)), ..news },
+        Outcome::Pending => again_later(line, row, News { fact: Fact::Pending, ..news }),
+    }
+}
+
+/// One charge of ours was executed more than once: the first success settles it, an operator hears of all.
+fn several(line: &Line, row: &CheckRow, truths: Vec<Truth>) -> News {
+    let first = truths.iter().position(|truth| matches!(truth.outcome, Outcome::Succeeded)).unwrap_or(0);
+    match truths.into_iter().nth(first) {
+        Some(truth) => known(line, row, truth, Some("executed_more_than_once")),
+        None => again_later(line, row, News::of(row.charge, row.subscription, Fact::Lost)),
+    }
+}
+
+fn absent(capabilities: &Capabilities, row: &CheckRow, asked_at: Timestamp) -> News {
+    let inquiry = inquiry(row, asked_at);
+    let counts = resolution::absence_counts(capabilities, &inquiry, asked_at);
+    let lost = News {
+        note: Some("the gateway has not seen it (yet)".into()),
+        absent_at: row.absent_at.or(counts.then_some(asked_at)),
+        ..News::of(row.charge, row.subscription, Fact::Lost)
+    };
+    match resolution::after_absence(capabilities, &inquiry, asked_at) {
+        Step::ProvenAbsent => News { note: None, ..News::of(row.charge, row.subscription, Fact::NeverExecuted) },
+        Step::Wait(until) => News { check_at: Some(until), ..lost },
+        Step::NeedsReview | Step::FindById | Step::FindByReference | Step::Resend => {
+            News { alarm: Some("needs_review"), check_at: Some(plus_ms(asked_at, REVIEW_PAUSE_MS)), ..lost }
+        }
+    }
+}

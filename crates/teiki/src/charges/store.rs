@@ -1,0 +1,362 @@
+//! SQL of charges and of what settling them writes.
+
+use billing::charge::State;
+use billing::decline::DeclineClass;
+use billing::dunning;
+use billing::id::{AccountId, ChargeId, ConnectionId, DerivationKey, DunningCaseId, InvoiceId, SubscriptionId};
+use billing::mode::Mode;
+use billing::money::{Currency, Money};
+use billing::{invoice, subscription};
+use db::{Column, Error, OnConflict, Row, Tx, Value};
+use jiff::Timestamp;
+
+use crate::stored::{count, instant, opt_instant, parsed, slots, unreadable};
+
+/// A locked subscription, as far as settling needs it.
+pub(super) struct SubscriptionRow {
+    pub(super) id: SubscriptionId,
+    pub(super) account: AccountId,
+    pub(super) mode: Mode,
+    pub(super) state: subscription::State,
+    pub(super) remaining: Option<i64>,
+    pub(super) event_number: i64,
+}
+
+pub(super) fn lock_subscriptions(tx: &mut Tx<'_>, ids: &[SubscriptionId]) -> Result<Vec<SubscriptionRow>, Error> {
+    let keys = [slots(ids.iter().map(SubscriptionId::slot)), Column::Text(ids.iter().map(SubscriptionId::as_str).collect())];
+    let rows = tx.lock_many(
+        "select id, account_id, mode, status, cancel_reason, remaining, event_number
+         from subscriptions where slot = $1 and id = $2",
+        &keys,
+    )?;
+    rows.iter()
+        .map(|(_, row)| {
+            let state = subscription::State::from_stored(row.str(3)?, row.opt_str(4)?)
+                .ok_or_else(|| unreadable("subscriptions.status", "a status", row.str(3).unwrap_or_default()))?;
+            Ok(SubscriptionRow {
+                id: parsed(row, 0, "subscriptions.id", "an id")?,
+                account: parsed(row, 1, "subscriptions.account_id", "an id")?,
+                mode: parsed(row, 2, "subscriptions.mode", "a mode")?,
+                state,
+                remaining: row.opt_i64(5)?,
+                event_number: row.i64(6)?,
+            })
+        })
+        .collect()
+}
+
+/// A charge with its invoice, as far as settling needs them.
+pub(super) struct ChargeRow {
+    pub(super) id: ChargeId,
+    pub(super) state: State,
+    pub(super) amount: Money,
+    pub(super) surplus: bool,
+    pub(super) frozen: bool,
+    pub(super) tries: i64,
+    pub(super) gateway_charge_id: Option<String>,
+    pub(super) absent_at: Option<Timestamp>,
+    pub(super) invoice: InvoiceId,
+    pub(super) invoice_state: invoice::State,
+    pub(super) invoice_amount_paid: i64,
+}
+
+pub(super) fn charges_with_invoices(tx: &mut Tx<'_>, ids: &[ChargeId]) -> Result<Vec<(usize, ChargeRow)>, Error> {
+    let keys = [slots(ids.iter().map(ChargeId::slot)), Column::Text(ids.iter().map(ChargeId::as_str).collect())];
+    let rows = tx.select_many(
+        "select c.id, c.status, c.amount, c.currency, c.surplus, c.frozen, c.tries, c.gateway_charge_id, c.absent_at,
+                i.id, i.status, i.amount_paid
+         from charges c join invoices i on i.slot = c.slot and i.id = c.invoice_id
+         where c.slot = $1 and c.id = $2",
+        &keys,
+    )?;
+    rows.iter().map(|(key, row)| Ok((*key, charge_of(row)?))).collect()
+}
+
+fn charge_of(row: &Row) -> Result<ChargeRow, Error> {
+    let state = |i, column| row.str(i).map(|name: &str| (name.to_owned(), column));
+    let (status, column) = state(1, "charges.status")?;
+    let (invoice_status, invoice_column) = state(10, "invoices.status")?;
+    let currency: Currency = parsed(row, 3, "charges.currency", "a currency")?;
+    Ok(ChargeRow {
+        id: parsed(row, 0, "charges.id", "an id")?,
+        state: State::from_stored(&status).ok_or_else(|| unreadable(column, "a status", &status))?,
+        amount: Money::new(row.i64(2)?, currency),
+        surplus: row.bool(4)?,
+        frozen: row.bool(5)?,
+        tries: row.i64(6)?,
+        gateway_charge_id: row.opt_text(7)?,
+        absent_at: opt_instant(row, 8, "charges.absent_at")?,
+        invoice: parsed(row, 9, "invoices.id", "an id")?,
+        invoice_state: invoice::State::from_stored(&invoice_status)
+            .ok_or_else(|| unreadable(invoice_column, "a status", &invoice_status))?,
+        invoice_amount_paid: row.i64(11)?,
+    })
+}
+
+/// Open invoices of each subscription, in the order of `ids`.
+pub(super) fn open_invoices(tx: &mut Tx<'_>, ids: &[SubscriptionId]) -> Result<Vec<i64>, Error> {
+    let keys = [slots(ids.iter().map(SubscriptionId::slot)), Column::Text(ids.iter().map(SubscriptionId::as_str).collect())];
+    let rows = tx.select_many(
+        "select count(*) from invoices where slot = $1 and subscription_id = $2 and status = 'open'",
+        &keys,
+    )?;
+    rows.iter().map(|(_, row)| row.i64(0)).collect()
+}
+
+/// A charge that has become final.
+pub(super) struct FinalCharge {
+    pub(super) id: ChargeId,
+    pub(super) from: State,
+    pub(super) to: State,
+    pub(super) surplus: bool,
+    pub(super) gateway_charge_id: Option<String>,
+    pub(super) decline: Option<(String, DeclineClass)>,
+}
+
+/// Writes final states. The number of rows changed tells whether all were still in the state that was read.
+pub(super) fn finish_charges(tx: &mut Tx<'_>, charges: &[FinalCharge], now: Timestamp) -> Result<u64, Error> {
+    let keys = [
+        ("slot", slots(charges.iter().map(|charge| charge.id.slot()))),
+        ("id", Column::Text(charges.iter().map(|charge| charge.id.as_str()).collect())),
+        ("status", Column::Text(charges.iter().map(|charge| charge.from.as_str()).collect())),
+    ];
+    let code = |charge: &FinalCharge| charge.decline.as_ref().map(|decline| decline.1.as_str());
+    let set = [
+        ("status", Column::Text(charges.iter().map(|charge| charge.to.as_str()).collect())),
+        ("surplus", Column::Bool(charges.iter().map(|charge| charge.surplus).collect())),
+        ("gateway_charge_id", Column::OptText(charges.iter().map(|charge| charge.gateway_charge_id.as_deref()).collect())),
+        (
+            "failure_code",
+            Column::OptText(charges.iter().map(|charge| charge.decline.as_ref().map(|decline| decline.0.as_str())).collect()),
+        ),
+        ("failure_class", Column::OptText(charges.iter().map(code).collect())),
+        ("check_at", Column::OptI64(charges.iter().map(|_| None).collect())),
+        ("settled_at", Column::I64(charges.iter().map(|_| now.as_microsecond()).collect())),
+    ];
+    tx.update_many("charges", &keys, &set, "")
+}
+
+/// A charge that is still not final.
+pub(super) struct OpenCharge {
+    pub(super) id: ChargeId,
+    pub(super) from: State,
+    pub(super) to: State,
+    pub(super) frozen: bool,
+    pub(super) gateway_charge_id: Option<String>,
+    pub(super) note: Option<String>,
+    pub(super) absent_at: Option<Timestamp>,
+    pub(super) tries: i64,
+    pub(super) check_at: Timestamp,
+}
+
+pub(super) fn update_open_charges(tx: &mut Tx<'_>, charges: &[OpenCharge]) -> Result<u64, Error> {
+    let keys = [
+        ("slot", slots(charges.iter().map(|charge| charge.id.slot()))),
+        ("id", Column::Text(charges.iter().map(|charge| charge.id.as_str()).collect())),
+        ("status", Column::Text(charges.iter().map(|charge| charge.from.as_str()).collect())),
+    ];
+    let set = [
+        ("status", Column::Text(charges.iter().map(|charge| charge.to.as_str()).collect())),
+        ("frozen", Column::Bool(charges.iter().map(|charge| charge.frozen).collect())),
+        ("gateway_charge_id", Column::OptText(charges.iter().map(|charge| charge.gateway_charge_id.as_deref()).collect())),
+        ("note", Column::OptText(charges.iter().map(|charge| charge.note.as_deref()).collect())),
+        (
+            "absent_at",
+            Column::OptI64(charges.iter().map(|charge| charge.absent_at.map(Timestamp::as_microsecond)).collect()),
+        ),
+        ("tries", Column::I64(charges.iter().map(|charge| charge.tries).collect())),
+        ("check_at", Column::I64(charges.iter().map(|charge| charge.check_at.as_microsecond()).collect())),
+    ];
+    tx.update_many("charges", &keys, &set, "")
+}
+
+/// An invoice that its charge has collected.
+pub(super) struct PaidInvoice {
+    pub(super) id: InvoiceId,
+    pub(super) amount_paid: i64,
+}
+
+pub(super) fn pay_invoices(tx: &mut Tx<'_>, invoices: &[PaidInvoice], at: Timestamp) -> Result<u64, Error> {
+    let set = [
+        ("status", Column::Text(invoices.iter().map(|_| invoice::State::Paid.as_str()).collect())),
+        ("amount_paid", Column::I64(invoices.iter().map(|invoice| invoice.amount_paid).collect())),
+        ("paid_at", Column::I64(invoices.iter().map(|_| at.as_microsecond()).collect())),
+        ("next_action_at", Column::OptI64(invoices.iter().map(|_| None).collect())),
+    ];
+    let ids: Vec<InvoiceId> = invoices.iter().map(|invoice| invoice.id).collect();
+    tx.update_many("invoices", &invoice_keys(&ids), &set, "status in ('open', 'uncollectible')")
+}
+
+/// Puts open invoices back on the work list.
+pub(super) fn charge_again(tx: &mut Tx<'_>, invoices: &[InvoiceId], at: Timestamp) -> Result<u64, Error> {
+    let set = [("next_action_at", Column::I64(invoices.iter().map(|_| at.as_microsecond()).collect()))];
+    tx.update_many("invoices", &invoice_keys(invoices), &set, "status = 'open'")
+}
+
+fn invoice_keys(ids: &[InvoiceId]) -> [(&'static str, Column<'_>); 2] {
+    [("slot", slots(ids.iter().map(InvoiceId::slot))), ("id", Column::Text(ids.iter().map(InvoiceId::as_str).collect()))]
+}
+
+/// A subscription as it is after settling.
+pub(super) struct SubscriptionAfter {
+    pub(super) id: SubscriptionId,
+    pub(super) state: subscription::State,
+    pub(super) event_number: i64,
+}
+
+pub(super) fn update_subscriptions(tx: &mut Tx<'_>, after: &[SubscriptionAfter]) -> Result<u64, Error> {
+    let keys = [
+        ("slot", slots(after.iter().map(|subscription| subscription.id.slot()))),
+        ("id", Column::Text(after.iter().map(|subscription| subscription.id.as_str()).collect())),
+    ];
+    let reason = |subscription: &SubscriptionAfter| {
+        subscription.state.cancel_reason().map(subscription::CancelReason::as_str)
+    };
+    let set = [
+        ("status", Column::Text(after.iter().map(|subscription| subscription.state.as_str()).collect())),
+        ("cancel_reason", Column::OptText(after.iter().map(reason).collect())),
+        ("event_number", Column::I64(after.iter().map(|subscription| subscription.event_number).collect())),
+    ];
+    tx.update_many("subscriptions", &keys, &set, "")
+}
+
+/// A dunning case to be opened.
+pub(super) struct NewCase {
+    pub(super) account: AccountId,
+    pub(super) mode: Mode,
+    pub(super) subscription: SubscriptionId,
+    pub(super) invoice: InvoiceId,
+    pub(super) decline: (String, DeclineClass),
+}
+
+/// Opens cases; an invoice that has one already keeps it.
+pub(super) fn open_cases(tx: &mut Tx<'_>, key: &DerivationKey, cases: &[NewCase], at: Timestamp) -> Result<(), Error> {
+    let ids: Vec<_> = cases
+        .iter()
+        .map(|case| DunningCaseId::derive(key, case.invoice.as_str(), case.invoice.slot(), at, 0))
+        .collect();
+    let columns = [
+        ("slot", slots(ids.iter().map(DunningCaseId::slot))),
+        ("id", Column::Text(ids.iter().map(DunningCaseId::as_str).collect())),
+        ("account_id", Column::Text(cases.iter().map(|case| case.account.as_str()).collect())),
+        ("mode", Column::Text(cases.iter().map(|case| case.mode.as_str()).collect())),
+        ("subscription_id", Column::Text(cases.iter().map(|case| case.subscription.as_str()).collect())),
+        ("invoice_id", Column::Text(cases.iter().map(|case| case.invoice.as_str()).collect())),
+        ("status", Column::Text(cases.iter().map(|_| dunning::State::Open.as_str()).collect())),
+        ("failure_code", Column::Text(cases.iter().map(|case| case.decline.0.as_str()).collect())),
+        ("failure_class", Column::Text(cases.iter().map(|case| case.decline.1.as_str()).collect())),
+        ("opened_at", Column::I64(cases.iter().map(|_| at.as_microsecond()).collect())),
+    ];
+    tx.insert_many("dunning_cases", &columns, OnConflict::Nothing)?;
+    Ok(())
+}
+
+/// Closes the open cases of these invoices; most have none.
+pub(super) fn close_cases(tx: &mut Tx<'_>, invoices: &[InvoiceId], at: Timestamp) -> Result<u64, Error> {
+    let keys = [
+        ("slot", slots(invoices.iter().map(InvoiceId::slot))),
+        ("invoice_id", Column::Text(invoices.iter().map(InvoiceId::as_str).collect())),
+    ];
+    let set = [
+        ("status", Column::Text(invoices.iter().map(|_| dunning::State::Recovered.as_str()).collect())),
+        ("closed_at", Column::I64(invoices.iter().map(|_| at.as_microsecond()).collect())),
+    ];
+    tx.update_many("dunning_cases", &keys, &set, "status = 'open'")
+}
+
+/// A charge that must be sent, looked after or found out.
+pub(super) struct CheckRow {
+    pub(super) charge: ChargeId,
+    pub(super) subscription: SubscriptionId,
+    pub(super) connection: ConnectionId,
+    pub(super) state: State,
+    pub(super) amount: Money,
+    pub(super) idempotency_key: String,
+    pub(super) gateway_token: String,
+    pub(super) billing_at: Timestamp,
+    pub(super) frozen: bool,
+    pub(super) gateway_charge_id: Option<String>,
+    pub(super) sent_at: Option<Timestamp>,
+    pub(super) last_sent_at: Option<Timestamp>,
+    pub(super) absent_at: Option<Timestamp>,
+    pub(super) tries: u32,
+}
+
+/// Charges of an account that are not final and whose time to be checked is not after `until`, oldest first.
+pub(super) fn checks_until(
+    tx: &mut Tx<'_>,
+    (account, mode): (AccountId, Mode),
+    until: Timestamp,
+    limit: i64,
+) -> Result<Vec<CheckRow>, Error> {
+    let rows = tx.query(
+        "select c.id, c.subscription_id, c.connection_id, c.status, c.amount, c.currency, c.idempotency_key,
+                m.gateway_token, c.billing_at, c.frozen, c.gateway_charge_id, c.sent_at, c.last_sent_at, c.absent_at,
+                c.tries
+         from charges c join payment_methods m on m.slot = c.slot and m.id = c.payment_method_id
+         where c.check_at <= $1 and c.account_id = $2 and c.mode = $3
+         order by c.check_at, c.slot, c.id limit $4",
+        &[
+            Value::I64(until.as_microsecond()),
+            Value::Text(account.as_str()),
+            Value::Text(mode.as_str()),
+            Value::I64(limit),
+        ],
+    )?;
+    rows.iter().map(check_of).collect()
+}
+
+fn check_of(row: &Row) -> Result<CheckRow, Error> {
+    let status = row.str(3)?;
+    let currency: Currency = parsed(row, 5, "charges.currency", "a currency")?;
+    Ok(CheckRow {
+        charge: parsed(row, 0, "charges.id", "an id")?,
+        subscription: parsed(row, 1, "charges.subscription_id", "an id")?,
+        connection: parsed(row, 2, "charges.connection_id", "an id")?,
+        state: State::from_stored(status).ok_or_else(|| unreadable("charges.status", "a status", status))?,
+        amount: Money::new(row.i64(4)?, currency),
+        idempotency_key: row.text(6)?,
+        gateway_token: row.text(7)?,
+        billing_at: instant(row, 8, "charges.billing_at")?,
+        frozen: row.bool(9)?,
+        gateway_charge_id: row.opt_text(10)?,
+        sent_at: opt_instant(row, 11, "charges.sent_at")?,
+        last_sent_at: opt_instant(row, 12, "charges.last_sent_at")?,
+        absent_at: opt_instant(row, 13, "charges.absent_at")?,
+        tries: count(row, 14, "charges.tries")?,
+    })
+}
+
+/// Marks charges as being sent (again) at `now`, before any byte leaves. Returns those that were still in
+/// the state that was read; another process may have taken the others.
+pub(super) fn mark_sending(
+    tx: &mut Tx<'_>,
+    charges: &[(ChargeId, State, Option<Timestamp>)],
+    now: Timestamp,
+    check_at: Timestamp,
+) -> Result<u64, Error> {
+    let keys = [
+        ("slot", slots(charges.iter().map(|charge| charge.0.slot()))),
+        ("id", Column::Text(charges.iter().map(|charge| charge.0.as_str()).collect())),
+        ("status", Column::Text(charges.iter().map(|charge| charge.1.as_str()).collect())),
+    ];
+    let next = |state: State| if state == State::Prepared { State::Sending } else { state };
+    let first = |sent: Option<Timestamp>| sent.unwrap_or(now).as_microsecond();
+    let set = [
+        ("status", Column::Text(charges.iter().map(|charge| next(charge.1).as_str()).collect())),
+        ("sent_at", Column::I64(charges.iter().map(|charge| first(charge.2)).collect())),
+        ("last_sent_at", Column::I64(charges.iter().map(|_| now.as_microsecond()).collect())),
+        ("check_at", Column::I64(charges.iter().map(|_| check_at.as_microsecond()).collect())),
+    ];
+    tx.update_many("charges", &keys, &set, "")
+}
+
+/// How many charges of an account are not final, and how many of those were never sent.
+pub(super) fn count_open(tx: &mut Tx<'_>, account: AccountId, mode: Mode) -> Result<(i64, i64), Error> {
+    let row = tx.query_one(
+        "select count(*), count(case when status = 'prepared' then 1 end) from charges
+         where check_at is not null and account_id = $1 and mode = $2",
+        &[Value::Text(account.as_str()), Value::Text(mode.as_str())],
+    )?;
+    Ok((row.i64(0)?, row.i64(1)?))
+}

@@ -1,0 +1,158 @@
+//! Test clocks: moving simulated time, from due instant to due instant.
+//!
+//! At each instant everything due is opened, charged and settled, and the clock goes on only when every
+//! charge of it is final, or has stayed unresolved for [`UNRESOLVED_MAX`] of real time. The same instants
+//! give the same invoices whatever the distance and however often the process is killed on the way.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use billing::id::AccountId;
+use billing::mode::Mode;
+use billing::renewal::AccountTerms;
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::accounts::{self, TestClock};
+use crate::charges::resolve::{self, Which};
+use crate::line::{Line, Scope};
+use crate::renewals::work::{Ended, until_done};
+use crate::renewals::{self, Lane};
+
+pub mod cli;
+mod store;
+
+/// How long the clock waits for a charge whose outcome is not known.
+const UNRESOLVED_MAX: Duration = Duration::from_secs(60);
+/// Pause between two looks at charges that are not final.
+const LOOK_PAUSE: Duration = Duration::from_millis(25);
+
+/// A clock on its way.
+pub struct Journey<'a> {
+    /// The charge line.
+    pub line: &'a Arc<Line>,
+    /// Whose time.
+    pub scope: Scope,
+    /// The merchant's terms.
+    pub terms: &'a AccountTerms,
+    /// The clock, where it stands at the start.
+    pub clock: TestClock,
+    /// Where it goes.
+    pub until: Timestamp,
+    /// How the work is cut.
+    pub lanes: Vec<Lane>,
+}
+
+/// Moves the clock to its goal and bills everything due on the way, in time order. `on_instant` is told
+/// each instant that it stops at.
+pub async fn advance(journey: &Journey<'_>, on_instant: impl Fn(Timestamp)) -> Result<Ended, db::Error> {
+    let mut now = journey.clock.frozen_time;
+    let mut waited = Waited::default();
+    let mut which = Which::All;
+    loop {
+        // First what an earlier process left behind, then what the last instant left open.
+        if !waited.until_final(journey, now, which).await? {
+            return Ok(Ended::Stopped);
+        }
+        which = Which::Due;
+        if journey.line.is_stopping() {
+            return Ok(Ended::Stopped);
+        }
+        let next = renewals::next_action_at(&journey.line.db, &journey.scope).await?;
+        let Some(next) = next.filter(|&next| next <= journey.until) else {
+            break;
+        };
+        if next > now {
+            now = next;
+            set(journey, now).await?;
+            on_instant(now);
+        }
+        match until_done(journey.line, &journey.scope, journey.terms, now, &journey.lanes).await? {
+            Ended::Done => {}
+            stopped => return Ok(stopped),
+        }
+    }
+    set(journey, journey.until).await?;
+    Ok(Ended::Done)
+}
+
+async fn set(journey: &Journey<'_>, to: Timestamp) -> Result<(), db::Error> {
+    let clock = journey.clock.id;
+    journey.line.db.write(move |tx| accounts::move_clock(tx, clock, to)).await
+}
+
+/// How many charges that are not final have been waited for already, and in vain.
+#[derive(Default)]
+struct Waited {
+    in_vain: i64,
+}
+
+impl Waited {
+    /// Resolves until every charge is final, save those that were waited for before. `false` when charges
+    /// could not even be sent in that time, or charging is held.
+    async fn until_final(&mut self, journey: &Journey<'_>, now: Timestamp, mut which: Which) -> Result<bool, db::Error> {
+        let give_up_at = Instant::now() + UNRESOLVED_MAX;
+        loop {
+            let (open, unsent) = resolve::count_open(journey.line, &journey.scope).await?;
+            if open <= self.in_vain {
+                self.in_vain = open;
+                return Ok(true);
+            }
+            if journey.line.is_held() || journey.line.is_stopping() {
+                return Ok(false);
+            }
+            if Instant::now() >= give_up_at {
+                self.in_vain = open;
+                return Ok(unsent == 0);
+            }
+            if resolve::resolve(journey.line, &journey.scope, which, now).await? == 0 {
+                tokio::time::sleep(LOOK_PAUSE).await;
+            }
+            which = Which::Due;
+        }
+    }
+}
+
+/// What a clock has seen since its start; a repeat of a finished run prints the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Invoices opened.
+    pub invoices: i64,
+    /// Charges that took money.
+    pub charges_succeeded: i64,
+    /// Charges that were declined.
+    pub charges_failed: i64,
+    /// What was taken, in minor units.
+    pub amount_succeeded: i64,
+    /// Charges whose outcome is not known yet, unsent ones included.
+    pub unknown: i64,
+    /// Where the clock stands.
+    pub until: String,
+}
+
+/// The totals of an account's clock.
+pub async fn totals(line: &Line, scope: &Scope, until: Timestamp) -> Result<Totals, db::Error> {
+    let scope = scope.clone();
+    line.db.read(move |tx| store::totals(tx, &scope, until)).await
+}
+
+/// Why charges failed, most frequent first.
+pub async fn failures(line: &Line, (account, mode): (AccountId, Mode)) -> Result<Vec<(String, i64)>, db::Error> {
+    line.db.read(move |tx| store::failures(tx, account, mode)).await
+}
+
+/// Money collected by local month (`2027-01`), in minor units.
+pub async fn revenue_by_month(
+    line: &Line,
+    (account, mode): (AccountId, Mode),
+) -> Result<BTreeMap<String, i64>, db::Error> {
+    line.db.read(move |tx| store::revenue_by_day(tx, account, mode)).await.map(|days| {
+        let mut months = BTreeMap::new();
+        for (day, amount) in days {
+            *months.entry(day.chars().take(7).collect()).or_default() += amount;
+        }
+        months
+    })
+}

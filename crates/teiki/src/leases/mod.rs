@@ -1,0 +1,76 @@
+//! Leases on PostgreSQL: who may prepare a part of the work now.
+//!
+//! A lease is an advisory lock of a database session, so it is gone at once when its holder is, and a
+//! number (fence) in the table `leases` that grows with each change of hands. Prepare is fenced by the
+//! number; settle never is. SQLite needs none: a lock file keeps other charging processes away.
+
+use std::time::Duration;
+
+use db::{Db, Engine, SessionLock};
+
+use crate::clock;
+use crate::failure::Failure;
+
+mod store;
+
+/// A held lease. Dropping it gives it back.
+pub struct Lease {
+    /// What it is for, and its number.
+    pub fence: (String, i64),
+    lock: SessionLock,
+}
+
+impl Lease {
+    /// Whether the database session that holds it still lives.
+    pub async fn is_alive(&self) -> bool {
+        self.lock.is_alive().await
+    }
+}
+
+/// How long to wait for a holder that has just died: its session may still be finishing a statement.
+const WAIT: Duration = Duration::from_secs(10);
+/// Pause between two tries.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Takes the lease `name`, or says that another process has it. `None` on SQLite.
+pub async fn take(db: &Db, name: &str) -> Result<Option<Lease>, Failure> {
+    if db.engine() == Engine::Sqlite {
+        return Ok(None);
+    }
+    let give_up_at = tokio::time::Instant::now() + WAIT;
+    let lock = loop {
+        if let Some(lock) = db.session_lock(key_of(name)).await? {
+            break lock;
+        }
+        if tokio::time::Instant::now() >= give_up_at {
+            return Err(Failure::failed(format!("another teiki process is at work on {name}; stop it, or wait for it")));
+        }
+        tokio::time::sleep(PAUSE).await;
+    };
+    let number = raise(db, name).await?;
+    Ok(Some(Lease { fence: (name.to_owned(), number), lock }))
+}
+
+/// Takes the lease if nobody has it.
+pub async fn try_take(db: &Db, name: &str) -> Result<Option<Lease>, db::Error> {
+    let Some(lock) = db.session_lock(key_of(name)).await? else {
+        return Ok(None);
+    };
+    let number = raise(db, name).await?;
+    Ok(Some(Lease { fence: (name.to_owned(), number), lock }))
+}
+
+async fn raise(db: &Db, name: &str) -> Result<i64, db::Error> {
+    let holder = format!("pid {}", std::process::id());
+    let (name, now) = (name.to_owned(), clock::now());
+    db.write(move |tx| store::raise_fence(tx, &name, &holder, now)).await
+}
+
+/// The advisory lock of a lease: the first 8 bytes of the SHA-256 of its name.
+fn key_of(name: &str) -> i64 {
+    use sha2::{Digest, Sha256};
+    let digest = Sha256::digest(format!("teiki:{name}").as_bytes());
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    i64::from_be_bytes(first)
+}

@@ -1,0 +1,152 @@
+//! The charge line of one process: what preparing, sending, settling and resolving share.
+//!
+//! ```text
+//! due → prepare → (commit) → charge → settle → notify
+//! ```
+//! `renewals` has the first half, `charges` the second, `outbox` the last step. Nothing here survives the
+//! process; truth is in the database.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use billing::id::{AccountId, ChargeId, ConnectionId, DerivationKey};
+use billing::mode::Mode;
+use db::Db;
+use gateway::Gateway;
+use jiff::Timestamp;
+
+use crate::charges::breaker::Breaker;
+use crate::charges::pace::Pace;
+
+/// A gateway account that this process can charge through.
+pub struct Connection {
+    /// Its adapter.
+    pub gateway: Arc<dyn Gateway>,
+    /// Its health.
+    pub breaker: Breaker,
+    /// Its rate.
+    pub pace: Pace,
+}
+
+/// Whose time a piece of work runs in, and what it may touch.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// The merchant.
+    pub account: AccountId,
+    /// Test or live.
+    pub mode: Mode,
+    /// [`crate::accounts::REAL_CLOCK`] or a test clock's id.
+    pub clock: String,
+    /// The lease that fences this work, with its number; `None` where a lock file does (SQLite).
+    pub lease: Option<(String, i64)>,
+}
+
+/// What has been done since the start, for progress bars and metrics.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Charges settled as succeeded.
+    pub succeeded: AtomicU64,
+    /// Charges settled as failed.
+    pub failed: AtomicU64,
+    /// Outcomes that were not known at first.
+    pub unknown: AtomicU64,
+    /// Unknown outcomes found out by resending the same key.
+    pub resolved_by_replay: AtomicU64,
+    /// Unknown outcomes found out by looking up.
+    pub resolved_by_lookup: AtomicU64,
+    /// Events delivered from the outbox.
+    pub delivered: AtomicU64,
+    /// Subscriptions parked.
+    pub parked: AtomicU64,
+}
+
+/// Adds to a counter.
+pub fn add(counter: &AtomicU64, count: usize) {
+    counter.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
+}
+
+/// The shared state of a charging process.
+pub struct Line {
+    /// The database.
+    pub db: Db,
+    /// What ids and idempotency keys are derived from.
+    pub key: DerivationKey,
+    /// Gateways by connection.
+    pub connections: BTreeMap<ConnectionId, Connection>,
+    /// What has been done.
+    pub counters: Counters,
+    is_held: AtomicBool,
+    is_stopping: AtomicBool,
+    // Charges whose request this process may be sending right now: nobody else in it may ask about them.
+    in_flight: Mutex<BTreeSet<ChargeId>>,
+}
+
+impl Line {
+    /// A line that charges through these gateways.
+    pub fn new(db: Db, key: DerivationKey, gateways: Vec<(ConnectionId, Arc<dyn Gateway>)>) -> Self {
+        let connections = gateways
+            .into_iter()
+            .map(|(id, gateway)| {
+                let pace = Pace::new(gateway.capabilities().rate_per_second);
+                (id, Connection { gateway, breaker: Breaker::default(), pace })
+            })
+            .collect();
+        Self {
+            db,
+            key,
+            connections,
+            counters: Counters::default(),
+            is_held: AtomicBool::new(false),
+            is_stopping: AtomicBool::new(false),
+            in_flight: Mutex::default(),
+        }
+    }
+
+    /// Whether a request may be sent through `connection` at the operating time `now`.
+    pub fn may_send(&self, connection: &Connection, now: Timestamp) -> bool {
+        !self.is_held() && !self.is_stopping() && connection.breaker.allows(now)
+    }
+
+    /// Whether charging is held, as of the last look (at most [`crate::holds::WATCH_MS`] ago).
+    pub fn is_held(&self) -> bool {
+        self.is_held.load(Ordering::Relaxed)
+    }
+
+    /// Sets what [`Self::is_held`] answers.
+    pub fn set_held(&self, is_held: bool) {
+        self.is_held.store(is_held, Ordering::Relaxed);
+    }
+
+    /// Whether the process has been asked to stop: nothing new is sent, what is in flight is settled.
+    pub fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
+
+    /// Asks for a stop.
+    pub fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Marks charges as being sent by this process.
+    pub fn take_off(&self, charges: impl Iterator<Item = ChargeId>) {
+        self.flights().extend(charges);
+    }
+
+    /// Marks charges as settled, or at least written down.
+    pub fn land(&self, charges: impl Iterator<Item = ChargeId>) {
+        let mut flights = self.flights();
+        for charge in charges {
+            flights.remove(&charge);
+        }
+    }
+
+    /// Whether this process may be sending it right now.
+    pub fn is_in_flight(&self, charge: ChargeId) -> bool {
+        self.flights().contains(&charge)
+    }
+
+    fn flights(&self) -> std::sync::MutexGuard<'_, BTreeSet<ChargeId>> {
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

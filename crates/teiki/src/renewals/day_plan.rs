@@ -1,0 +1,52 @@
+//! The plan of the day: how many invoices the schedule has for today, and their sum, computed before the
+//! first of them is opened. Runs are compared with it (`billing::guard`), never with history.
+
+use billing::guard::DayTotal;
+use billing::renewal::AccountTerms;
+use db::Tx;
+use jiff::Timestamp;
+use jiff::civil::{Date, Time};
+
+use super::store::{self, OverdueRow};
+use crate::line::Scope;
+
+/// The day at `now` in the account's zone, with its plan written down. A day that has a plan keeps it.
+pub fn ensure(tx: &mut Tx<'_>, scope: &Scope, terms: &AccountTerms, now: Timestamp) -> Result<DayTotal, db::Error> {
+    let day = terms.zone.day_of(now);
+    if let Some((count, amount)) = store::day_plan(tx, scope, day)? {
+        return Ok(DayTotal { count, amount });
+    }
+    let plan = compute(tx, scope, terms, day)?;
+    store::insert_day_plan(tx, scope, day, (plan.count, plan.amount))?;
+    Ok(plan)
+}
+
+/// The plan of `day` as the schedule stands now: what falls on it, and what was missed before.
+pub fn compute(tx: &mut Tx<'_>, scope: &Scope, terms: &AccountTerms, day: Date) -> Result<DayTotal, db::Error> {
+    let out_of_range = |error: billing::calendar::CalendarError| db::Error::Assertion(error.to_string());
+    let start = terms.zone.instant(day, Time::midnight()).map_err(out_of_range)?;
+    let end = terms.zone.end_of(day).map_err(out_of_range)?;
+    let (count, amount) = store::planned(tx, scope, start, end)?;
+    let missed = store::overdue(tx, scope, start)?;
+    Ok(missed.iter().fold(DayTotal { count, amount }, |sum, row| sum.plus(missed_cycles(row, day))))
+}
+
+/// The cycles of an overdue invoice and those after it that have come due up to `day`: each becomes its
+/// own invoice.
+fn missed_cycles(row: &OverdueRow, day: Date) -> DayTotal {
+    let last = row.interval.elapsed_cycles(row.anchor.on, day);
+    let cycles = i64::from(last.saturating_sub(row.cycle)) + 1;
+    let count = row.remaining.map_or(cycles, |left| cycles.min(left));
+    DayTotal { count, amount: row.amount.saturating_add(row.plan_amount.saturating_mul(count - 1)) }
+}
+
+/// What has been opened on `day` so far.
+pub fn opened(tx: &mut Tx<'_>, scope: &Scope, day: Date) -> Result<DayTotal, db::Error> {
+    let (count, amount) = store::day_run(tx, scope, day)?;
+    Ok(DayTotal { count, amount })
+}
+
+/// Adds to what a lane has opened on a day.
+pub fn add(tx: &mut Tx<'_>, scope: &Scope, lane_on: (Date, i64), total: DayTotal) -> Result<(), db::Error> {
+    store::add_to_day_run(tx, scope, lane_on, (total.count, total.amount))
+}

@@ -1,0 +1,95 @@
+//! The whole line for one scope: lanes prepare batches while former batches are being charged and settled.
+
+use std::sync::Arc;
+
+use billing::renewal::AccountTerms;
+use futures_util::future::try_join_all;
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+
+use super::prepare::{Prepared, Task, prepare};
+use super::{Lane, due};
+use crate::charges::send::send_and_settle;
+use crate::clock;
+use crate::line::{Line, Scope};
+
+/// Renewals of one batch: enough to make commits cheap, few enough to be quick and to hold little unsent.
+pub const BATCH_MAX: i64 = 512;
+/// Batches of a lane that may be charging while the next is prepared.
+const CHARGING_MAX: usize = 2;
+
+/// How the work ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing is due any more.
+    Done,
+    /// Charging is held, for this reason.
+    Held(String),
+    /// The lease has gone to another worker.
+    Fenced,
+    /// The process was asked to stop.
+    Stopped,
+}
+
+/// Opens, charges and settles everything of `scope` that is due at `at`, in these lanes side by side.
+pub async fn until_done(
+    line: &Arc<Line>,
+    scope: &Scope,
+    terms: &AccountTerms,
+    at: Timestamp,
+    lanes: &[Lane],
+) -> Result<Ended, db::Error> {
+    let running = lanes.iter().map(|&lane| {
+        let task = Task { scope: scope.clone(), terms: terms.clone(), lane, billing: at, real: at };
+        run_lane(line, task)
+    });
+    let ended = try_join_all(running).await?;
+    Ok(ended.into_iter().find(|ended| *ended != Ended::Done).unwrap_or(Ended::Done))
+}
+
+async fn run_lane(line: &Arc<Line>, task: Task) -> Result<Ended, db::Error> {
+    let mut charging: JoinSet<Result<_, db::Error>> = JoinSet::new();
+    let batch_max = batch_max(line);
+    let ended = loop {
+        if line.is_stopping() {
+            break Ended::Stopped;
+        }
+        let due = due(&line.db, &task.scope, task.lane, task.billing, batch_max).await?;
+        if due.is_empty() {
+            // What is being charged may come back as due: proven never to have happened.
+            match charging.join_next().await {
+                Some(settled) => finished(settled)?,
+                None => break Ended::Done,
+            }
+            continue;
+        }
+        match prepare(line, &Task { real: clock::now(), ..task.clone() }, due).await? {
+            Prepared::Ready(outgoing) => {
+                let (line, billing) = (Arc::clone(line), task.billing);
+                charging.spawn(async move { send_and_settle(&line, outgoing, billing).await });
+            }
+            Prepared::Held(reason) => break Ended::Held(reason),
+            Prepared::Fenced => break Ended::Fenced,
+        }
+        while charging.len() >= CHARGING_MAX {
+            if let Some(settled) = charging.join_next().await {
+                finished(settled)?;
+            }
+        }
+    };
+    while let Some(settled) = charging.join_next().await {
+        finished(settled)?;
+    }
+    Ok(ended)
+}
+
+fn finished<T>(settled: Result<Result<T, db::Error>, tokio::task::JoinError>) -> Result<(), db::Error> {
+    match settled {
+        Ok(settled) => settled.map(|_| ()),
+        Err(error) => Err(db::Error::Panicked { message: error.to_string() }),
+    }
+}
+
+fn batch_max(line: &Line) -> i64 {
+    line.connections.values().filter_map(|connection| connection.pace.batch_max()).min().unwrap_or(BATCH_MAX).min(BATCH_MAX)
+}

@@ -1,1 +1,39 @@
-fn main() {}
+//! The project's own tools: `cargo xtask tidy`.
+//!
+//! Each tool is a folder of its own beside this file and a variant of `Tool`. Nothing of teiki depends on this crate.
+
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's own tools.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    tool: Tool,
+}
+
+#[derive(Subcommand)]
+enum Tool {
+    /// Checks the rules of the tree that neither the compiler nor clippy knows.
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().tool {
+        Tool::Tidy => tidy::run(&repository_root()),
+    }
+}
+
+/// The folder of the workspace, which this crate is a folder of.
+fn repository_root() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package
+        .parent()
+        .expect("this crate is a folder of the workspace")
+        .to_path_buf()
+}

@@ -7,9 +7,10 @@ use billing::mode::Mode;
 use clap::{Args, Parser, Subcommand};
 use db::DatabaseUrl;
 
-use crate::{accounts, clocks};
+use crate::{accounts, clocks, doctor, exports, holds, sandboxes, serve, status};
 use crate::app::Setting;
 use crate::failure::Failure;
+use crate::imports;
 use crate::output::Format;
 
 /// Recurring payments: charge subscribers on time, once, and know where each payment stands.
@@ -48,7 +49,14 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Account(accounts::cli::AccountArgs),
+    Doctor(doctor::cli::DoctorArgs),
+    Export(exports::cli::ExportArgs),
+    Hold(holds::cli::HoldArgs),
+    Import(imports::cli::ImportArgs),
     Run(clocks::cli::RunArgs),
+    Sandbox(sandboxes::SandboxArgs),
+    Serve(serve::cli::ServeArgs),
+    Status(status::cli::StatusArgs),
 }
 
 /// Reads the command line, runs the command and reports its outcome.
@@ -74,7 +82,14 @@ fn start(cli: Cli) -> Result<(), Failure> {
 async fn dispatch(setting: Setting, command: Command) -> Result<(), Failure> {
     match command {
         Command::Account(args) => accounts::cli::run(&setting, args).await,
+        Command::Doctor(args) => doctor::cli::run(&setting, args).await,
+        Command::Export(args) => exports::cli::run(&setting, args).await,
+        Command::Hold(args) => holds::cli::run(&setting, args).await,
+        Command::Import(args) => imports::cli::run(&setting, args).await,
         Command::Run(args) => clocks::cli::run(&setting, args).await,
+        Command::Sandbox(args) => sandboxes::run(&setting, args).await,
+        Command::Serve(args) => serve::cli::run(&setting, args).await,
+        Command::Status(args) => status::cli::run(&setting, args).await,
     }
 }
 

@@ -9,6 +9,7 @@ use db::{Column, Error, OnConflict, Row, Tx, Value};
 use jiff::Timestamp;
 
 use super::{Account, TestClock};
+use crate::stored::{instant, parsed, unreadable};
 
 /// An API key as stored.
 pub(super) struct KeyRow {
@@ -77,13 +78,13 @@ pub(super) fn list_accounts(tx: &mut Tx<'_>) -> Result<Vec<Account>, Error> {
 }
 
 fn account_of(row: &Row) -> Result<Account, Error> {
-    let decode = |what: &str| Error::Decode(format!("accounts.{what} holds what no version has written"));
+    let (zone, rounding) = (row.str(2)?, row.str(4)?);
     let terms = AccountTerms {
-        zone: Zone::try_new(row.str(2)?).map_err(|_| decode("zone"))?,
-        charge_window: row.str(3)?.parse().map_err(|_| decode("charge_window"))?,
-        tax_rounding: rounding_of(row.str(4)?).ok_or_else(|| decode("tax_rounding"))?,
+        zone: Zone::try_new(zone).map_err(|_| unreadable("accounts.zone", "a time zone", zone))?,
+        charge_window: parsed(row, 3, "accounts.charge_window", "a time")?,
+        tax_rounding: rounding_of(rounding).ok_or_else(|| unreadable("accounts.tax_rounding", "a rounding", rounding))?,
     };
-    Ok(Account { id: row.str(0)?.parse().map_err(|_| decode("id"))?, name: row.text(1)?, terms })
+    Ok(Account { id: parsed(row, 0, "accounts.id", "an id")?, name: row.text(1)?, terms })
 }
 
 fn rounding_name(rounding: Rounding) -> &'static str {
@@ -108,7 +109,7 @@ pub(super) fn find_connection(
         "select id from gateway_connections where account_id = $1 and mode = $2 and gateway = $3",
         &[Value::Text(account.as_str()), Value::Text(mode.as_str()), Value::Text(gateway)],
     )?
-    .map(|row| row.str(0)?.parse().map_err(|_| Error::Decode("gateway_connections.id is not an id".into())))
+    .map(|row| parsed(&row, 0, "gateway_connections.id", "an id"))
     .transpose()
 }
 
@@ -133,16 +134,15 @@ pub(super) fn insert_connection(
 }
 
 pub(super) fn find_clock(tx: &mut Tx<'_>, account: AccountId) -> Result<Option<TestClock>, Error> {
-    let decode = || Error::Decode("test_clocks holds what no version has written".into());
     tx.query_opt(
         "select id, started_at, frozen_time from test_clocks where account_id = $1",
         &[Value::Text(account.as_str())],
     )?
     .map(|row| {
         Ok(TestClock {
-            id: row.str(0)?.parse::<ClockId>().map_err(|_| decode())?,
-            started_at: Timestamp::from_microsecond(row.i64(1)?).map_err(|_| decode())?,
-            frozen_time: Timestamp::from_microsecond(row.i64(2)?).map_err(|_| decode())?,
+            id: parsed(&row, 0, "test_clocks.id", "an id")?,
+            started_at: instant(&row, 1, "test_clocks.started_at")?,
+            frozen_time: instant(&row, 2, "test_clocks.frozen_time")?,
         })
     })
     .transpose()

@@ -19,6 +19,7 @@ use super::store::{self, CheckRow};
 use super::{News, Outgoing};
 use crate::clock;
 use crate::line::{Line, Scope, add};
+use crate::renewals::Lane;
 
 /// Charges of one pass: bounds its memory and the time until a hold is looked at again.
 const PASS_MAX: i64 = 512;
@@ -36,15 +37,28 @@ pub enum Which {
     All,
 }
 
-/// One pass over an account's charges. Returns how many it took up. `billing` is the billing time of what is settled.
-pub async fn resolve(line: &Arc<Line>, scope: &Scope, which: Which, billing: Timestamp) -> Result<usize, db::Error> {
+/// What a pass goes over.
+#[derive(Clone, Debug)]
+pub struct Pass {
+    /// Whose charges.
+    pub scope: Scope,
+    /// Which part of the key space.
+    pub lane: Lane,
+    /// Which of them.
+    pub which: Which,
+    /// The billing time of what is settled.
+    pub billing: Timestamp,
+}
+
+/// One pass. Returns how many charges it took up.
+pub async fn resolve(line: &Arc<Line>, pass: Pass) -> Result<usize, db::Error> {
+    let Pass { which, billing, .. } = pass;
     let now = clock::now();
     let until = match which {
         Which::Due => now,
         Which::All => Timestamp::MAX,
     };
-    let side = (scope.account, scope.mode);
-    let rows = line.db.read(move |tx| store::checks_until(tx, side, until, PASS_MAX)).await?;
+    let rows = line.db.read(move |tx| store::checks_until(tx, &pass.scope, pass.lane, until, PASS_MAX)).await?;
     let mut rows: Vec<CheckRow> = rows.into_iter().filter(|row| !line.is_in_flight(row.charge)).collect();
     let taken = rows.len();
     give_up_sending(line, &mut rows, Times { billing, real: now }).await?;
@@ -63,10 +77,10 @@ pub async fn resolve(line: &Arc<Line>, scope: &Scope, which: Which, billing: Tim
     Ok(taken)
 }
 
-/// How many charges of the account are not final, and how many of those were never sent.
+/// How many charges of the scope are not final, and how many of those were never sent.
 pub async fn count_open(line: &Line, scope: &Scope) -> Result<(i64, i64), db::Error> {
-    let (account, mode) = (scope.account, scope.mode);
-    line.db.read(move |tx| store::count_open(tx, account, mode)).await
+    let scope = scope.clone();
+    line.db.read(move |tx| store::count_open(tx, &scope)).await
 }
 
 /// Charges found `sending` whose sender is gone: what became of them is unknown.

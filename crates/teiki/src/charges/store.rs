@@ -10,6 +10,8 @@ use billing::{invoice, subscription};
 use db::{Column, Error, OnConflict, Row, Tx, Value};
 use jiff::Timestamp;
 
+use crate::line::Scope;
+use crate::renewals::Lane;
 use crate::stored::{count, instant, opt_instant, parsed, slots, unreadable};
 
 /// A locked subscription, as far as settling needs it.
@@ -282,10 +284,11 @@ pub(super) struct CheckRow {
     pub(super) tries: u32,
 }
 
-/// Charges of an account that are not final and whose time to be checked is not after `until`, oldest first.
+/// Charges of a scope and lane that are not final and whose time to be checked is not after `until`, oldest first.
 pub(super) fn checks_until(
     tx: &mut Tx<'_>,
-    (account, mode): (AccountId, Mode),
+    scope: &Scope,
+    lane: Lane,
     until: Timestamp,
     limit: i64,
 ) -> Result<Vec<CheckRow>, Error> {
@@ -294,12 +297,15 @@ pub(super) fn checks_until(
                 m.gateway_token, c.billing_at, c.frozen, c.gateway_charge_id, c.sent_at, c.last_sent_at, c.absent_at,
                 c.tries
          from charges c join payment_methods m on m.slot = c.slot and m.id = c.payment_method_id
-         where c.check_at <= $1 and c.account_id = $2 and c.mode = $3
-         order by c.check_at, c.slot, c.id limit $4",
+         where c.check_at <= $1 and c.account_id = $2 and c.mode = $3 and c.clock_id = $4 and c.slot >= $5 and c.slot <= $6
+         order by c.check_at, c.slot, c.id limit $7",
         &[
             Value::I64(until.as_microsecond()),
-            Value::Text(account.as_str()),
-            Value::Text(mode.as_str()),
+            Value::Text(scope.account.as_str()),
+            Value::Text(scope.mode.as_str()),
+            Value::Text(&scope.clock),
+            Value::I64(lane.first),
+            Value::I64(lane.last),
             Value::I64(limit),
         ],
     )?;
@@ -351,12 +357,12 @@ pub(super) fn mark_sending(
     tx.update_many("charges", &keys, &set, "")
 }
 
-/// How many charges of an account are not final, and how many of those were never sent.
-pub(super) fn count_open(tx: &mut Tx<'_>, account: AccountId, mode: Mode) -> Result<(i64, i64), Error> {
+/// How many charges of a scope are not final, and how many of those were never sent.
+pub(super) fn count_open(tx: &mut Tx<'_>, scope: &Scope) -> Result<(i64, i64), Error> {
     let row = tx.query_one(
         "select count(*), count(case when status = 'prepared' then 1 end) from charges
-         where check_at is not null and account_id = $1 and mode = $2",
-        &[Value::Text(account.as_str()), Value::Text(mode.as_str())],
+         where check_at is not null and account_id = $1 and mode = $2 and clock_id = $3",
+        &[Value::Text(scope.account.as_str()), Value::Text(scope.mode.as_str()), Value::Text(&scope.clock)],
     )?;
     Ok((row.i64(0)?, row.i64(1)?))
 }

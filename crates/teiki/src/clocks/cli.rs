@@ -113,7 +113,7 @@ async fn travel(journey: &Journey<'_>, lease: Option<&Lease>, format: Format) ->
     // It ends by itself now that the line stops.
     let _ = delivering.await;
     let ended = advanced?;
-    outbox::drain(line).await?;
+    outbox::drain(&line.db).await?;
     Ok(if was_asked { Ended::Stopped } else { ended })
 }
 

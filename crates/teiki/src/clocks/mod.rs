@@ -16,7 +16,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::accounts::{self, TestClock};
-use crate::charges::resolve::{self, Which};
+use crate::charges::resolve::{self, Pass, Which};
 use crate::line::{Line, Scope};
 use crate::renewals::work::{Ended, until_done};
 use crate::renewals::{self, Lane};
@@ -71,7 +71,7 @@ pub async fn advance(journey: &Journey<'_>, on_instant: impl Fn(Timestamp)) -> R
         }
         match until_done(journey.line, &journey.scope, journey.terms, now, &journey.lanes).await? {
             Ended::Done => {}
-            stopped => return Ok(stopped),
+            stopped @ (Ended::Held(_) | Ended::Fenced | Ended::Stopped) => return Ok(stopped),
         }
     }
     set(journey, journey.until).await?;
@@ -107,7 +107,8 @@ impl Waited {
                 self.in_vain = open;
                 return Ok(unsent == 0);
             }
-            if resolve::resolve(journey.line, &journey.scope, which, now).await? == 0 {
+            let pass = Pass { scope: journey.scope.clone(), lane: Lane::ALL, which, billing: now };
+            if resolve::resolve(journey.line, pass).await? == 0 {
                 tokio::time::sleep(LOOK_PAUSE).await;
             }
             which = Which::Due;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use billing::id::EventId;
+use db::Db;
 use jiff::Timestamp;
 
 use crate::clock;
@@ -39,8 +40,8 @@ pub struct Waiting {
 }
 
 /// Delivers one batch. Returns how many rows it took.
-pub async fn deliver(line: &Line, now: Timestamp) -> Result<usize, db::Error> {
-    let waiting = line.db.read(move |tx| store::waiting(tx, now, BATCH_MAX)).await?;
+pub async fn deliver(db: &Db, now: Timestamp) -> Result<usize, db::Error> {
+    let waiting = db.read(move |tx| store::waiting(tx, now, BATCH_MAX)).await?;
     if waiting.is_empty() {
         return Ok(0);
     }
@@ -48,22 +49,26 @@ pub async fn deliver(line: &Line, now: Timestamp) -> Result<usize, db::Error> {
         tracing::info!(target: "teiki::events", event = %event.event, kind = %event.kind, object = %event.object, number = event.number);
     }
     let delivered = waiting.len();
-    line.db.write(move |tx| store::delete(tx, &waiting)).await?;
-    add(&line.counters.delivered, delivered);
+    db.write(move |tx| store::delete(tx, &waiting)).await?;
     Ok(delivered)
 }
 
-/// Delivers until nothing waits.
-pub async fn drain(line: &Line) -> Result<(), db::Error> {
-    while deliver(line, clock::now()).await? > 0 {}
-    Ok(())
+/// Delivers until nothing waits. Returns how many rows it took.
+pub async fn drain(db: &Db) -> Result<u64, db::Error> {
+    let mut total = 0;
+    loop {
+        match deliver(db, clock::now()).await? {
+            0 => return Ok(total),
+            delivered => total += u64::try_from(delivered).unwrap_or(0),
+        }
+    }
 }
 
 /// Delivers for as long as the process runs. A database that fails is tried again after a pause.
 pub async fn run(line: Arc<Line>) {
     while !line.is_stopping() {
-        match deliver(&line, clock::now()).await {
-            Ok(delivered) if delivered > 0 => {}
+        match deliver(&line.db, clock::now()).await {
+            Ok(delivered) if delivered > 0 => add(&line.counters.delivered, delivered),
             Ok(_) => tokio::time::sleep(IDLE_PAUSE).await,
             Err(error) => {
                 tracing::warn!(%error, "the outbox could not be delivered; trying again");

@@ -33,6 +33,9 @@ pub struct Lane {
 const SLOTS: i64 = 256;
 
 impl Lane {
+    /// The whole key space.
+    pub const ALL: Self = Self { number: 0, first: 0, last: SLOTS - 1 };
+
     /// All slots, cut into `count` lanes of neighbours (1 to 256).
     pub fn cut(count: i64) -> Vec<Self> {
         let count = count.clamp(1, SLOTS);

@@ -139,10 +139,10 @@ fn write_batch(
     if let Some(hold) = holds::active(tx, scope.account)? {
         return Ok((Prepared::Held(hold.reason), 0));
     }
-    if let Some((name, number)) = &scope.lease {
-        if store::fence(tx, name)? != Some(*number) {
-            return Ok((Prepared::Fenced, 0));
-        }
+    if let Some((name, number)) = &scope.lease
+        && store::fence(tx, name)? != Some(*number)
+    {
+        return Ok((Prepared::Fenced, 0));
     }
     let today = task.terms.zone.day_of(task.billing);
     let planned = day_plan::ensure(tx, scope, &task.terms, task.billing)?;
@@ -254,11 +254,12 @@ fn open(
 
 /// A last instalment of zero ends its subscription here, for no charge will.
 fn complete_without_charge(task: &Task, row: &InvoiceRow, subscription: &mut SubscriptionRow, writes: &mut Writes) {
-    if subscription.remaining == Some(0) && subscription.state == State::Active {
-        if let Ok(next) = subscription.state.after(subscription::Event::LastCollected) {
-            subscription.state = next;
-            append(task, row, subscription, Kind::SubscriptionCanceled, writes);
-        }
+    if subscription.remaining == Some(0)
+        && subscription.state == State::Active
+        && let Ok(next) = subscription.state.after(subscription::Event::LastCollected)
+    {
+        subscription.state = next;
+        append(task, row, subscription, Kind::SubscriptionCanceled, writes);
     }
 }
 

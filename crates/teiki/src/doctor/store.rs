@@ -1,0 +1,227 @@
+//! SQL of the doctor. It looks at all accounts at once, so what it finds says whose it is.
+
+use std::fmt;
+
+use db::{Engine, Error, Row, Tx, Value};
+use jiff::Timestamp;
+
+use super::NAMED_MAX;
+use crate::stored::{instant, opt_instant};
+
+/// All slots: 0 to 255.
+pub(super) const SLOTS: i64 = 256;
+
+/// Slots `first` to `last`.
+#[derive(Clone, Copy)]
+pub(super) struct Slots {
+    pub(super) first: i64,
+    pub(super) last: i64,
+}
+
+impl Slots {
+    fn keys(self) -> [Value<'static>; 3] {
+        [Value::I64(self.first), Value::I64(self.last), limit()]
+    }
+}
+
+/// Rows that are read of a list: one more than are named.
+fn limit() -> Value<'static> {
+    Value::I64(i64::try_from(NAMED_MAX).unwrap_or(i64::MAX).saturating_add(1))
+}
+
+/// The engines have no common word for their version.
+pub(super) fn engine_version(tx: &mut Tx<'_>) -> Result<String, Error> {
+    let sql = match tx.engine() {
+        Engine::Sqlite => "select sqlite_version()",
+        Engine::Postgres => "select current_setting('server_version')",
+    };
+    tx.query_one(sql, &[])?.text(0)
+}
+
+/// The newest instant of real time that any row was written at.
+pub(super) fn newest_instant(tx: &mut Tx<'_>) -> Result<Option<i64>, Error> {
+    tx.query_one(
+        "select max(newest) from (
+             select max(recorded_at) as newest from events
+             union all select max(created_at) from charges
+             union all select max(created_at) from accounts
+         ) as instants",
+        &[],
+    )?
+    .opt_i64(0)
+}
+
+/// Issued invoices whose receivable in the ledger is not what they still owe.
+pub(super) fn ledger_mismatches(tx: &mut Tx<'_>, slots: Slots) -> Result<Vec<String>, Error> {
+    let rows = tx.query(
+        "select i.account_id, i.mode, i.id, i.amount - i.amount_paid - i.amount_credited, coalesce(l.receivable, 0)
+         from invoices i
+         left join (
+             select slot, account_id, mode, invoice_id,
+                    cast(sum(case when debit = 'receivable' then amount when credit = 'receivable' then -amount else 0 end)
+                         as bigint) as receivable
+             from ledger_entries where slot >= $1 and slot <= $2
+             group by slot, account_id, mode, invoice_id
+         ) l on l.slot = i.slot and l.account_id = i.account_id and l.mode = i.mode and l.invoice_id = i.id
+         where i.slot >= $1 and i.slot <= $2 and i.status not in ('scheduled', 'void')
+             and coalesce(l.receivable, 0) <> i.amount - i.amount_paid - i.amount_credited
+         order by i.slot, i.id limit $3",
+        &slots.keys(),
+    )?;
+    let line = |row: &Row| Ok(format!("{}: owes {}, the ledger says {}", whose(row)?, row.i64(3)?, row.i64(4)?));
+    rows.iter().map(line).collect()
+}
+
+/// Invoices whose paid amount is not the sum of their successful charges.
+pub(super) fn payment_mismatches(tx: &mut Tx<'_>, slots: Slots) -> Result<Vec<String>, Error> {
+    let rows = tx.query(
+        "select i.account_id, i.mode, i.id, i.amount_paid, coalesce(c.collected, 0)
+         from invoices i
+         left join (
+             select slot, account_id, mode, invoice_id, cast(sum(amount) as bigint) as collected
+             from charges where slot >= $1 and slot <= $2 and status = 'succeeded' and surplus = false
+             group by slot, account_id, mode, invoice_id
+         ) c on c.slot = i.slot and c.account_id = i.account_id and c.mode = i.mode and c.invoice_id = i.id
+         where i.slot >= $1 and i.slot <= $2 and coalesce(c.collected, 0) <> i.amount_paid
+         order by i.slot, i.id limit $3",
+        &slots.keys(),
+    )?;
+    let line = |row: &Row| Ok(format!("{}: paid {}, charges collected {}", whose(row)?, row.i64(3)?, row.i64(4)?));
+    rows.iter().map(line).collect()
+}
+
+/// Live subscriptions, with invoices still to issue, that have no scheduled invoice or more than one.
+pub(super) fn schedule_mismatches(tx: &mut Tx<'_>, slots: Slots) -> Result<Vec<String>, Error> {
+    let rows = tx.query(
+        "select s.account_id, s.mode, s.id, coalesce(i.scheduled, 0)
+         from subscriptions s
+         left join (
+             select slot, account_id, mode, subscription_id, count(*) as scheduled
+             from invoices where slot >= $1 and slot <= $2 and status = 'scheduled'
+             group by slot, account_id, mode, subscription_id
+         ) i on i.slot = s.slot and i.account_id = s.account_id and i.mode = s.mode and i.subscription_id = s.id
+         where s.slot >= $1 and s.slot <= $2 and s.status in ('active', 'trialing', 'past_due')
+             and (s.remaining is null or s.remaining > 0) and coalesce(i.scheduled, 0) <> 1
+         order by s.slot, s.id limit $3",
+        &slots.keys(),
+    )?;
+    let line = |row: &Row| Ok(format!("{}: {} scheduled invoices", whose(row)?, row.i64(3)?));
+    rows.iter().map(line).collect()
+}
+
+/// Subscriptions whose events are not numbered from 1 to their last number.
+pub(super) fn event_gaps(tx: &mut Tx<'_>, slots: Slots) -> Result<Vec<String>, Error> {
+    let rows = tx.query(
+        "select s.account_id, s.mode, s.id, s.event_number, coalesce(e.events, 0), coalesce(e.last_number, 0)
+         from subscriptions s
+         left join (
+             select slot, subscription_id, count(*) as events, max(number) as last_number
+             from events where slot >= $1 and slot <= $2
+             group by slot, subscription_id
+         ) e on e.slot = s.slot and e.subscription_id = s.id
+         where s.slot >= $1 and s.slot <= $2
+             and (coalesce(e.events, 0) <> s.event_number or coalesce(e.last_number, 0) <> s.event_number)
+         order by s.slot, s.id limit $3",
+        &slots.keys(),
+    )?;
+    let line = |row: &Row| {
+        let (number, events, last) = (row.i64(3)?, row.i64(4)?, row.i64(5)?);
+        Ok(format!("{}: counts {number} events, has {events}, the last is number {last}", whose(row)?))
+    };
+    rows.iter().map(line).collect()
+}
+
+/// The first three columns: account, mode, id.
+fn whose(row: &Row) -> Result<String, Error> {
+    Ok(format!("{} ({} {})", row.str(2)?, row.str(0)?, row.str(1)?))
+}
+
+/// A charge and since when it waits.
+pub(super) struct Aged {
+    row: String,
+    status: String,
+    pub(super) since: Timestamp,
+}
+
+impl fmt::Display for Aged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} since {}", self.row, self.status, self.since)
+    }
+}
+
+/// Charges that may have been sent before `since` and whose outcome is not known, oldest first. The list of
+/// states is the condition of the index of charges that are not final.
+pub(super) fn unknown_charges(tx: &mut Tx<'_>, since: Timestamp) -> Result<Vec<Aged>, Error> {
+    let rows = tx.query(
+        "select account_id, mode, id, status, coalesce(sent_at, created_at) from charges
+         where status in ('prepared', 'sending', 'unknown', 'pending', 'requires_customer', 'authorized')
+             and status in ('sending', 'unknown') and coalesce(sent_at, created_at) < $1
+         order by coalesce(sent_at, created_at), slot, id limit $2",
+        &[Value::I64(since.as_microsecond()), limit()],
+    )?;
+    rows.iter()
+        .map(|row| Ok(Aged { row: whose(row)?, status: row.text(3)?, since: instant(row, 4, "charges.sent_at")? }))
+        .collect()
+}
+
+/// Charges that took money which no invoice asks for.
+pub(super) fn surplus_charges(tx: &mut Tx<'_>) -> Result<Vec<String>, Error> {
+    let rows = tx.query(
+        "select account_id, mode, id, amount, currency, gateway_charge_id from charges
+         where status = 'succeeded' and surplus = true order by slot, id limit $1",
+        &[limit()],
+    )?;
+    let line = |row: &Row| {
+        let gateway = row.opt_str(5)?.unwrap_or("no gateway id");
+        Ok(format!("{}: {} {}, at the gateway {gateway}", whose(row)?, row.i64(3)?, row.str(4)?))
+    };
+    rows.iter().map(line).collect()
+}
+
+/// One side of an account, and how many of its rows wait.
+pub(super) struct Side {
+    pub(super) account: String,
+    mode: String,
+    pub(super) count: i64,
+    oldest: Option<Timestamp>,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.account, self.mode, self.count)?;
+        self.oldest.map_or(Ok(()), |oldest| write!(f, ", the oldest since {oldest}"))
+    }
+}
+
+/// Invoices in real time whose turn was before `late`.
+pub(super) fn overdue(tx: &mut Tx<'_>, late: Timestamp) -> Result<Vec<Side>, Error> {
+    let rows = tx.query(
+        "select account_id, mode, count(*), min(next_action_at) from invoices
+         where clock_id = 'real' and next_action_at < $1 group by account_id, mode order by account_id, mode",
+        &[Value::I64(late.as_microsecond())],
+    )?;
+    rows.iter().map(|row| side_of(row, opt_instant(row, 3, "invoices.next_action_at")?)).collect()
+}
+
+/// Parked subscriptions.
+pub(super) fn parked(tx: &mut Tx<'_>) -> Result<Vec<Side>, Error> {
+    let rows = tx.query(
+        "select account_id, mode, count(*) from subscriptions
+         where parked_reason is not null group by account_id, mode order by account_id, mode",
+        &[],
+    )?;
+    rows.iter().map(|row| side_of(row, None)).collect()
+}
+
+fn side_of(row: &Row, oldest: Option<Timestamp>) -> Result<Side, Error> {
+    Ok(Side { account: row.text(0)?, mode: row.text(1)?, count: row.i64(2)?, oldest })
+}
+
+/// Deliveries that should have been made before `late`, and since when the oldest waits.
+pub(super) fn late_deliveries(tx: &mut Tx<'_>, late: Timestamp) -> Result<(i64, Option<Timestamp>), Error> {
+    let row = tx.query_one(
+        "select count(*), min(deliver_at) from outbox where deliver_at < $1",
+        &[Value::I64(late.as_microsecond())],
+    )?;
+    Ok((row.i64(0)?, opt_instant(&row, 1, "outbox.deliver_at")?))
+}

@@ -1,0 +1,29 @@
+//! `teiki serve`.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+
+use super::{Config, serve};
+use crate::app::{self, App, Missing, Setting};
+use crate::failure::Failure;
+
+/// Charge subscribers on time, and answer on an HTTP port.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  teiki serve
+  teiki serve --listen 0.0.0.0:8080 --database postgres://teiki@db/teiki
+
+GET /healthz says whether the scheduler and the database are well, GET /metrics is for Prometheus.")]
+pub struct ServeArgs {
+    /// Address to listen on; port 0 takes a free one, which is printed.
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    listen: SocketAddr,
+}
+
+/// Runs `teiki serve`.
+pub async fn run(setting: &Setting, args: ServeArgs) -> Result<(), Failure> {
+    let app = App::open(setting, Missing::Create).await?;
+    let _lock = app::charging_lock(setting)?;
+    serve(app, Config { listen: args.listen, data_dir: setting.data_dir.clone() }).await
+}

@@ -1,0 +1,78 @@
+//! The server: the real-time scheduler beside an HTTP port with health and metrics.
+//!
+//! One tick serves all accounts: holds, what is due, what must be found out. An idle subscriber costs
+//! nothing. It starts no work for test clocks; those move by `run`. Stops gracefully: what is in flight is
+//! settled first.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::app::App;
+use crate::failure::Failure;
+use crate::output;
+use crate::signals;
+
+pub mod cli;
+mod clock_guard;
+mod lanes;
+mod routes;
+mod scheduler;
+mod store;
+
+/// What the server is started with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Where the book of a sandbox inside the process goes.
+    pub data_dir: PathBuf,
+}
+
+/// What the routes can see of the scheduler.
+#[derive(Default)]
+pub(crate) struct Shared {
+    /// Whether the last tick went well.
+    pub(crate) is_well: AtomicBool,
+    /// Counters for `/metrics`.
+    pub(crate) metrics: scheduler::Metrics,
+}
+
+/// Serves until asked to stop.
+pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .map_err(|error| Failure::failed(format!("cannot listen on {}: {error}; choose another --listen", config.listen)))?;
+    let addr = listener.local_addr().map_err(|error| Failure::failed(error.to_string()))?;
+    let shared = Arc::new(Shared::default());
+    let (stop, stopping) = watch::channel(false);
+    let scheduling = tokio::spawn(scheduler::run(app.clone(), config.data_dir, Arc::clone(&shared), stopping.clone()));
+    let router = routes::router(app.db.clone(), Arc::clone(&shared));
+    let mut until = stopping.clone();
+    let serving = tokio::spawn(async move {
+        axum::serve(listener, router)
+            .with_graceful_shutdown(async move {
+                // An error means that the sender is gone, which is a stop too.
+                let _ = until.wait_for(|stop| *stop).await;
+            })
+            .await
+    });
+    output::write_line(&format!("teiki is listening on http://{addr}; stop it with Ctrl-C"))?;
+    output::ready();
+    signals::wait().await;
+    stop.send_replace(true);
+    tokio::spawn(async {
+        signals::wait().await;
+        signals::exit_now();
+    });
+    let scheduled = scheduling.await.map_err(|error| Failure::failed(error.to_string()))?;
+    serving
+        .await
+        .map_err(|error| Failure::failed(error.to_string()))?
+        .map_err(|error| Failure::failed(format!("the HTTP server failed: {error}")))?;
+    scheduled
+}

@@ -1,0 +1,282 @@
+//! The real-time scheduler: one tick for all accounts.
+//!
+//! A tick reads the clock, the holds and which accounts have anything to do, in one read. Only accounts
+//! with work get a pass of the charge line. A database that fails makes the server unwell, not dead: the
+//! next tick tries again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use billing::id::AccountId;
+use billing::mode::Mode;
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::clock_guard::ClockGuard;
+use super::lanes::{self, Held};
+use super::{Shared, store};
+use crate::accounts::{self, Account, REAL_CLOCK};
+use crate::actor::Actor;
+use crate::app::App;
+use crate::charges::resolve::{Pass, Which, resolve};
+use crate::failure::Failure;
+use crate::gateways::{self, SandboxAt};
+use crate::line::{Line, Scope};
+use crate::renewals::Lane;
+use crate::renewals::work::until_done;
+use crate::{clock, holds, outbox};
+
+/// Between two ticks: a hold is seen within a second, and what is due is charged within one.
+const TICK: Duration = Duration::from_millis(500);
+/// Ticks between two looks for new accounts and free lanes.
+const LOOK_EVERY: u64 = 4;
+
+/// What has been done since the start.
+#[derive(Default)]
+pub(crate) struct Metrics {
+    ticks: AtomicU64,
+    failed_ticks: AtomicU64,
+    succeeded: AtomicU64,
+    failed: AtomicU64,
+    unknown: AtomicU64,
+    delivered: AtomicU64,
+    parked: AtomicU64,
+    held_accounts: AtomicU64,
+    lanes: AtomicU64,
+}
+
+impl Metrics {
+    /// Name, type, help and value of each.
+    pub(crate) fn rows(&self) -> Vec<(&'static str, &'static str, &'static str, u64)> {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        vec![
+            ("teiki_scheduler_ticks_total", "counter", "Ticks of the scheduler.", of(&self.ticks)),
+            ("teiki_scheduler_failed_ticks_total", "counter", "Ticks that failed.", of(&self.failed_ticks)),
+            ("teiki_charges_succeeded_total", "counter", "Charges that took money.", of(&self.succeeded)),
+            ("teiki_charges_failed_total", "counter", "Charges that were declined.", of(&self.failed)),
+            ("teiki_charges_unknown_total", "counter", "Charges whose outcome was not known at first.", of(&self.unknown)),
+            ("teiki_events_delivered_total", "counter", "Events delivered from the outbox.", of(&self.delivered)),
+            ("teiki_subscriptions_parked_total", "counter", "Subscriptions parked.", of(&self.parked)),
+            ("teiki_held_accounts", "gauge", "Sides of accounts on which charging is held.", of(&self.held_accounts)),
+            ("teiki_lanes", "gauge", "Lanes of the key space that this process works in.", of(&self.lanes)),
+        ]
+    }
+}
+
+/// The side of an account that this process can charge.
+struct Side {
+    account: Account,
+    line: Arc<Line>,
+}
+
+struct Scheduler {
+    app: App,
+    data_dir: PathBuf,
+    shared: Arc<Shared>,
+    stopping: watch::Receiver<bool>,
+    clock: ClockGuard,
+    lanes: Vec<Held>,
+    accounts: Vec<Account>,
+    sides: BTreeMap<AccountId, Arc<Side>>,
+    // Accounts whose work is under way: side by side, so that a large one does not keep others waiting.
+    busy: BTreeSet<AccountId>,
+    working: JoinSet<(AccountId, Result<(), db::Error>)>,
+    sandbox: Option<SandboxAt>,
+}
+
+/// Runs until asked to stop.
+pub(super) async fn run(
+    app: App,
+    data_dir: PathBuf,
+    shared: Arc<Shared>,
+    stopping: watch::Receiver<bool>,
+) -> Result<(), Failure> {
+    let mut scheduler = Scheduler {
+        clock: ClockGuard::start(clock::now()),
+        app,
+        data_dir,
+        shared,
+        stopping,
+        lanes: Vec::new(),
+        accounts: Vec::new(),
+        sides: BTreeMap::new(),
+        busy: BTreeSet::new(),
+        working: JoinSet::new(),
+        sandbox: None,
+    };
+    while !scheduler.is_stopping() {
+        let ticked = scheduler.tick().await;
+        scheduler.record(&ticked);
+        let mut stopping = scheduler.stopping.clone();
+        tokio::select! {
+            () = tokio::time::sleep(TICK) => {}
+            _ = stopping.wait_for(|stop| *stop) => {}
+        }
+    }
+    scheduler.settle_all().await;
+    if let Some(sandbox) = scheduler.sandbox.take() {
+        sandbox.stop().await;
+    }
+    Ok(())
+}
+
+impl Scheduler {
+    fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    fn record(&self, ticked: &Result<(), Failure>) {
+        let metrics = &self.shared.metrics;
+        metrics.ticks.fetch_add(1, Ordering::Relaxed);
+        if let Err(failure) = ticked {
+            metrics.failed_ticks.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(%failure, "a tick of the scheduler failed; trying again");
+        }
+        self.shared.is_well.store(ticked.is_ok(), Ordering::Relaxed);
+        let sum = |of: fn(&Line) -> &AtomicU64| -> u64 {
+            self.sides.values().map(|side| of(&side.line).load(Ordering::Relaxed)).sum()
+        };
+        metrics.succeeded.store(sum(|line| &line.counters.succeeded), Ordering::Relaxed);
+        metrics.failed.store(sum(|line| &line.counters.failed), Ordering::Relaxed);
+        metrics.unknown.store(sum(|line| &line.counters.unknown), Ordering::Relaxed);
+        metrics.parked.store(sum(|line| &line.counters.parked), Ordering::Relaxed);
+        metrics.lanes.store(u64::try_from(self.lanes.len()).unwrap_or(0), Ordering::Relaxed);
+    }
+
+    async fn tick(&mut self) -> Result<(), Failure> {
+        let now = clock::now();
+        if let Some(jump) = self.clock.jump(now) {
+            self.distrust_clock(jump, now).await?;
+        }
+        if self.shared.metrics.ticks.load(Ordering::Relaxed).is_multiple_of(LOOK_EVERY) {
+            lanes::drop_lost(&mut self.lanes).await;
+            lanes::take_free(&self.app.db, &mut self.lanes).await?;
+            self.accounts = accounts::list(&self.app.db).await?;
+        }
+        while let Some(worked) = self.working.try_join_next() {
+            self.finished(worked)?;
+        }
+        let look = self.look(now).await?;
+        self.shared.metrics.held_accounts.store(look.held, Ordering::Relaxed);
+        for account in look.with_work {
+            self.start_work(account, now).await?;
+        }
+        if look.has_outbox {
+            let delivered = outbox::drain(&self.app.db).await?;
+            self.shared.metrics.delivered.fetch_add(delivered, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// A clock that jumped stops everything until a person has looked.
+    async fn distrust_clock(&self, jump: jiff::SignedDuration, now: Timestamp) -> Result<(), Failure> {
+        let reason = format!("guard: the clock of this machine jumped by {} s", jump.as_secs());
+        tracing::error!(%reason, "charging is held");
+        self.app.db.write(move |tx| holds::place(tx, holds::ALL, &reason, Actor::Guard, now)).await?;
+        Ok(())
+    }
+
+    /// One read for all accounts.
+    async fn look(&self, now: Timestamp) -> Result<Look, Failure> {
+        let ids: Vec<AccountId> = self.accounts.iter().map(|account| account.id).collect();
+        let mode = self.app.mode;
+        let look = self.app.db.read(move |tx| {
+            let holds = holds::list(tx)?;
+            let is_held = |id: AccountId| holds.iter().any(|hold| hold.scope == holds::ALL || hold.scope == id.as_str());
+            let mut look = Look { has_outbox: store::has_outbox(tx, now)?, ..Look::default() };
+            for &id in &ids {
+                if is_held(id) {
+                    look.held += 1;
+                }
+                if store::has_work(tx, id, mode, now)? {
+                    look.with_work.push(id);
+                }
+            }
+            Ok::<_, db::Error>(look)
+        });
+        Ok(look.await?)
+    }
+
+    /// Starts a pass of the charge line for one account, in every lane of this process, unless one is under way.
+    async fn start_work(&mut self, account: AccountId, now: Timestamp) -> Result<(), Failure> {
+        self.ensure_side(account).await?;
+        let Some(side) = self.sides.get(&account).cloned().filter(|_| self.busy.insert(account)) else {
+            return Ok(());
+        };
+        let mode = self.app.mode;
+        let lanes: Vec<_> = self.lanes.iter_mut().map(|held| (held.lane, held.fence(), held.reconcile(account))).collect();
+        self.working.spawn(async move {
+            let watching = tokio::spawn(holds::job::watch(Arc::clone(&side.line), account));
+            let mut worked = Ok(());
+            for (lane, lease, which) in lanes {
+                let scope = Scope { account, mode, clock: REAL_CLOCK.to_owned(), lease };
+                worked = pass(&side, scope, lane, which, now).await;
+                if worked.is_err() {
+                    break;
+                }
+            }
+            watching.abort();
+            (account, worked)
+        });
+        Ok(())
+    }
+
+    fn finished(&mut self, worked: Result<(AccountId, Result<(), db::Error>), tokio::task::JoinError>) -> Result<(), Failure> {
+        let (account, worked) = worked.map_err(|error| Failure::failed(error.to_string()))?;
+        self.busy.remove(&account);
+        Ok(worked?)
+    }
+
+    /// Stops sending everywhere and waits until what is in flight is settled.
+    async fn settle_all(&mut self) {
+        for side in self.sides.values() {
+            side.line.stop();
+        }
+        while let Some(worked) = self.working.join_next().await {
+            if let Err(failure) = self.finished(worked) {
+                tracing::error!(%failure, "work under way failed; it is taken up again at the next start");
+            }
+        }
+    }
+
+    /// The line of an account. On the test side an account charges through a sandbox inside the process.
+    async fn ensure_side(&mut self, account: AccountId) -> Result<(), Failure> {
+        if self.sides.contains_key(&account) {
+            return Ok(());
+        }
+        let Some(account) = self.accounts.iter().find(|known| known.id == account).cloned() else {
+            return Ok(());
+        };
+        let mut connections = Vec::new();
+        if self.app.mode == Mode::Test {
+            if self.sandbox.is_none() {
+                self.sandbox = Some(SandboxAt::find(None, &self.data_dir).await?);
+            }
+            if let Some(sandbox) = &self.sandbox {
+                let id = gateways::sandbox_connection(&self.app, &account).await?;
+                connections.push((id, sandbox.connect().await?));
+            }
+        }
+        let line = Arc::new(Line::new(self.app.db.clone(), self.app.key.clone(), connections));
+        self.sides.insert(account.id, Arc::new(Side { account, line }));
+        Ok(())
+    }
+}
+
+/// What a tick found.
+#[derive(Default)]
+struct Look {
+    with_work: Vec<AccountId>,
+    held: u64,
+    has_outbox: bool,
+}
+
+async fn pass(side: &Side, scope: Scope, lane: Lane, which: Which, now: Timestamp) -> Result<(), db::Error> {
+    resolve(&side.line, Pass { scope: scope.clone(), lane, which, billing: now }).await?;
+    until_done(&side.line, &scope, &side.account.terms, now, &[lane]).await?;
+    Ok(())
+}

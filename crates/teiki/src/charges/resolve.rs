@@ -194,6 +194,11 @@ async fn resend(line: &Line, row: CheckRow) -> News {
     if news.fact == Fact::Lost {
         return again_later(line, &row, news);
     }
+    // A gateway that now refuses the request says nothing of the one that was sent before under this key:
+    // from here on it is only asked.
+    if news.fact == Fact::Declined && news.gateway_charge_id.is_none() && row.state != State::Prepared {
+        return again_later(line, &row, News { fact: Fact::Lost, decline: None, freeze: true, ..news });
+    }
     news
 }
 

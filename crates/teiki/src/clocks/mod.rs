@@ -21,6 +21,7 @@ use crate::line::{Line, Scope};
 use crate::renewals::work::{Ended, until_done};
 use crate::renewals::{self, Lane};
 
+pub(crate) mod bill;
 pub mod cli;
 mod store;
 

@@ -16,28 +16,58 @@ const BACKUP: &str = "hold charging (teiki hold on), keep a copy of the database
 pub(super) async fn ledger(db: &Db) -> Check {
     let found = in_every_slot(db, store::ledger_mismatches).await;
     let ok = "of every invoice the ledger's receivable is what is still owed";
-    judge("ledger", found, ok, "invoices whose receivable in the ledger is not what they still owe", BACKUP)
+    judge(
+        "ledger",
+        found,
+        ok,
+        "invoices whose receivable in the ledger is not what they still owe",
+        BACKUP,
+    )
 }
 
 pub(super) async fn payments(db: &Db) -> Check {
     let found = in_every_slot(db, store::payment_mismatches).await;
     let ok = "every invoice's paid amount is the sum of its successful charges";
-    judge("payments", found, ok, "invoices whose paid amount is not the sum of their successful charges", BACKUP)
+    judge(
+        "payments",
+        found,
+        ok,
+        "invoices whose paid amount is not the sum of their successful charges",
+        BACKUP,
+    )
 }
 
 pub(super) async fn schedule(db: &Db) -> Check {
     let found = in_every_slot(db, store::schedule_mismatches).await;
     let ok = "every live subscription has exactly one scheduled invoice";
     let todo = "one without a scheduled invoice is never billed again, one with two is billed twice: hold its account (teiki hold on --account …) and report it with this text";
-    judge("schedule", found, ok, "live subscriptions without exactly one scheduled invoice", todo)
+    judge(
+        "schedule",
+        found,
+        ok,
+        "live subscriptions without exactly one scheduled invoice",
+        todo,
+    )
 }
 
 pub(super) async fn events(db: &Db) -> Check {
     let found = in_every_slot(db, store::event_gaps).await;
-    judge("events", found, "the history of every subscription is complete", "subscriptions with gaps in their history", BACKUP)
+    judge(
+        "events",
+        found,
+        "the history of every subscription is complete",
+        "subscriptions with gaps in their history",
+        BACKUP,
+    )
 }
 
-fn judge(name: &'static str, found: Result<Vec<String>, Error>, ok: &str, wrong: &str, todo: &'static str) -> Check {
+fn judge(
+    name: &'static str,
+    found: Result<Vec<String>, Error>,
+    ok: &str,
+    wrong: &str,
+    todo: &'static str,
+) -> Check {
     match found {
         Ok(rows) if rows.is_empty() => Check::ok(name, ok),
         Ok(rows) => Check::problem(name, format!("{} {wrong}", how_many(&rows)), todo).naming(rows),
@@ -53,7 +83,10 @@ async fn in_every_slot(
     let mut found = Vec::new();
     let mut first = 0;
     while first < store::SLOTS && found.len() <= NAMED_MAX {
-        let slots = Slots { first, last: first + SLOTS_STEP - 1 };
+        let slots = Slots {
+            first,
+            last: first + SLOTS_STEP - 1,
+        };
         found.extend(db.read(move |tx| find(tx, slots)).await?);
         first += SLOTS_STEP;
     }

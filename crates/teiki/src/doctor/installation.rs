@@ -16,7 +16,10 @@ pub(super) async fn database(db: &Db) -> Check {
         Engine::Postgres => "PostgreSQL",
     };
     match db.read(store::engine_version).await {
-        Ok(version) => Check::ok("database", format!("{name} {version} opens and is set as teiki needs it")),
+        Ok(version) => Check::ok(
+            "database",
+            format!("{name} {version} opens and is set as teiki needs it"),
+        ),
         Err(error) => Check::failed("database", &error),
     }
 }
@@ -36,7 +39,10 @@ pub(super) async fn schema(db: &Db) -> Check {
         ),
         Ok(SchemaState::Newer { unknown }) => Check::problem(
             "schema",
-            format!("a newer teiki wrote this database; this one does not know {}", unknown.join(", ")),
+            format!(
+                "a newer teiki wrote this database; this one does not know {}",
+                unknown.join(", ")
+            ),
             "use that version of teiki",
         ),
         Ok(SchemaState::Changed { name }) => Check::problem(
@@ -50,7 +56,10 @@ pub(super) async fn schema(db: &Db) -> Check {
 
 pub(super) async fn derivation_key(db: &Db) -> Check {
     match accounts::derivation_key(db).await {
-        Ok(_) => Check::ok("derivation key", "is there; it travels with every backup of the database"),
+        Ok(_) => Check::ok(
+            "derivation key",
+            "is there; it travels with every backup of the database",
+        ),
         Err(failure) => Check::problem(
             "derivation key",
             failure.message,
@@ -61,7 +70,9 @@ pub(super) async fn derivation_key(db: &Db) -> Check {
 
 pub(super) async fn clock(db: &Db, now: &impl Fn() -> Timestamp) -> Check {
     let before = now();
-    let read = db.read(|tx| Ok::<_, Error>((tx.database_now()?, store::newest_instant(tx)?))).await;
+    let read = db
+        .read(|tx| Ok::<_, Error>((tx.database_now()?, store::newest_instant(tx)?)))
+        .await;
     let after = now();
     match read {
         Ok((database, newest)) => judge_clock((before, after), database, newest),
@@ -79,12 +90,18 @@ fn judge_clock((before, after): (Timestamp, Timestamp), database: i64, newest: O
     let ahead = database.duration_since(after);
     let behind = before.duration_since(database);
     if ahead > CLOCK_DIFFERENCE_MAX || behind > CLOCK_DIFFERENCE_MAX {
-        return Check::problem("clock", format!("this machine shows {after}, the database {database}"), TODO);
+        return Check::problem(
+            "clock",
+            format!("this machine shows {after}, the database {database}"),
+            TODO,
+        );
     }
     match newest.and_then(at) {
         Some(newest) if newest.duration_since(after) > CLOCK_DIFFERENCE_MAX => Check::problem(
             "clock",
-            format!("this machine shows {after}, but the newest row was written at {newest}: the clock went back"),
+            format!(
+                "this machine shows {after}, but the newest row was written at {newest}: the clock went back"
+            ),
             TODO,
         ),
         Some(_) | None => Check::ok("clock", format!("agrees with the database's and shows {after}")),
@@ -114,7 +131,11 @@ mod tests {
         ];
         let real = Timestamp::from_microsecond(now).expect("an instant");
         for (database, newest, level) in table {
-            assert_eq!(judge_clock((real, real), database, newest).level, level, "{database} {newest:?}");
+            assert_eq!(
+                judge_clock((real, real), database, newest).level,
+                level,
+                "{database} {newest:?}"
+            );
         }
     }
 }

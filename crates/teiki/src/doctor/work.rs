@@ -34,12 +34,24 @@ pub(super) async fn unknown(db: &Db, now: Timestamp) -> Check {
         None => Check::ok(NAME, "no charge has been unknown for more than an hour"),
         Some(oldest) if oldest.since < too_late => {
             let todo = "look each up in the gateway's own list by its id, which is our reference there; never charge it again by hand";
-            Check::problem(NAME, format!("{} charges are unknown for more than an hour, the oldest for more than three days", how_many(&names)), todo)
-                .naming(names)
+            Check::problem(
+                NAME,
+                format!(
+                    "{} charges are unknown for more than an hour, the oldest for more than three days",
+                    how_many(&names)
+                ),
+                todo,
+            )
+            .naming(names)
         }
         Some(_) => {
             let todo = "see that `teiki serve` runs and reaches the gateway: it asks until it knows";
-            Check::warning(NAME, format!("{} charges are unknown for more than an hour", how_many(&names)), todo).naming(names)
+            Check::warning(
+                NAME,
+                format!("{} charges are unknown for more than an hour", how_many(&names)),
+                todo,
+            )
+            .naming(names)
         }
     }
 }
@@ -60,12 +72,18 @@ pub(super) async fn surplus(db: &Db) -> Check {
 pub(super) async fn due(db: &Db, now: Timestamp) -> Check {
     const NAME: &str = "due work";
     let late = before(now, DUE_LATE);
-    let read = db.read(move |tx| Ok::<_, db::Error>((store::overdue(tx, late)?, switch::list(tx)?))).await;
+    let read = db
+        .read(move |tx| Ok::<_, db::Error>((store::overdue(tx, late)?, switch::list(tx)?)))
+        .await;
     let (sides, holds) = match read {
         Ok(read) => read,
         Err(error) => return Check::failed(NAME, &error),
     };
-    let is_held = |side: &Side| holds.iter().any(|hold| hold.scope == switch::ALL || hold.scope == side.account);
+    let is_held = |side: &Side| {
+        holds
+            .iter()
+            .any(|hold| hold.scope == switch::ALL || hold.scope == side.account)
+    };
     let names: Vec<String> = sides.iter().map(Side::to_string).collect();
     let count = grouped(sides.iter().map(|side| side.count).sum());
     if sides.is_empty() {
@@ -73,10 +91,21 @@ pub(super) async fn due(db: &Db, now: Timestamp) -> Check {
     }
     if sides.iter().all(is_held) {
         let todo = "release the hold when its reason is gone; what is due is then charged, oldest first";
-        return Check::warning(NAME, format!("{count} invoices are due for more than an hour, and charging is held"), todo).naming(names);
+        return Check::warning(
+            NAME,
+            format!("{count} invoices are due for more than an hour, and charging is held"),
+            todo,
+        )
+        .naming(names);
     }
-    let todo = "is `teiki serve` running? Start it; missed cycles are billed with their own dates, oldest first";
-    Check::problem(NAME, format!("{count} invoices are due for more than an hour"), todo).naming(names)
+    let todo =
+        "is `teiki serve` running? Start it; missed cycles are billed with their own dates, oldest first";
+    Check::problem(
+        NAME,
+        format!("{count} invoices are due for more than an hour"),
+        todo,
+    )
+    .naming(names)
 }
 
 pub(super) async fn outbox(db: &Db, now: Timestamp) -> Check {
@@ -87,7 +116,10 @@ pub(super) async fn outbox(db: &Db, now: Timestamp) -> Check {
             let since = oldest.map_or_else(String::new, |oldest| format!(", the oldest since {oldest}"));
             Check::warning(
                 "outbox",
-                format!("{} deliveries wait for more than ten minutes{since}", grouped(count)),
+                format!(
+                    "{} deliveries wait for more than ten minutes{since}",
+                    grouped(count)
+                ),
                 "see that `teiki serve` runs and what its log says of the receiver; nothing is lost",
             )
         }
@@ -100,7 +132,10 @@ pub(super) async fn holds(db: &Db) -> Check {
         Ok(holds) if holds.is_empty() => Check::ok("holds", "charging is held for nobody"),
         Ok(holds) => {
             let line = |hold: &switch::Hold| {
-                format!("{} since {} by {}: {}", hold.scope, hold.placed_at, hold.actor, hold.reason)
+                format!(
+                    "{} since {} by {}: {}",
+                    hold.scope, hold.placed_at, hold.actor, hold.reason
+                )
             };
             let todo = "when the reason is gone: teiki hold off, with --account for one account's hold";
             Check::warning("holds", "charging is held", todo).naming(holds.iter().map(line).collect())

@@ -162,7 +162,9 @@ fn invoice_status(name: &str) -> Option<&'static str> {
 
 /// The states in the words of PAY.JP's dialect, where a subscription before its first charge is `trial`.
 fn subscription_status(name: &str) -> Option<&'static str> {
-    let state = subscription::State::ALL.into_iter().find(|state| state.as_str() == name)?;
+    let state = subscription::State::ALL
+        .into_iter()
+        .find(|state| state.as_str() == name)?;
     Some(match state {
         subscription::State::Trialing => "trial",
         subscription::State::Active
@@ -182,17 +184,32 @@ fn cancel_reason(name: &str) -> Option<&'static str> {
 
 fn failure_class(name: &str) -> Option<&'static str> {
     use decline::DeclineClass as Class;
-    [Class::Funds, Class::Limit, Class::Generic, Class::Technical, Class::CardData, Class::NeedsCustomer, Class::Hard]
-        .into_iter()
-        .map(Class::as_str)
-        .find(|class| *class == name)
+    [
+        Class::Funds,
+        Class::Limit,
+        Class::Generic,
+        Class::Technical,
+        Class::CardData,
+        Class::NeedsCustomer,
+        Class::Hard,
+    ]
+    .into_iter()
+    .map(Class::as_str)
+    .find(|class| *class == name)
 }
 
 fn ledger_account(name: &str) -> Option<&'static str> {
-    [Account::Receivable, Account::Revenue, Account::ConsumptionTax, Account::Gateway, Account::Surplus, Account::Fees]
-        .into_iter()
-        .map(Account::as_str)
-        .find(|account| *account == name)
+    [
+        Account::Receivable,
+        Account::Revenue,
+        Account::ConsumptionTax,
+        Account::Gateway,
+        Account::Surplus,
+        Account::Fees,
+    ]
+    .into_iter()
+    .map(Account::as_str)
+    .find(|account| *account == name)
 }
 
 #[cfg(test)]

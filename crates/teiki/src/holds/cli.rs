@@ -24,7 +24,9 @@ pub struct HoldArgs {
 #[derive(Debug, Subcommand)]
 enum HoldCommand {
     /// Stop charging. A hold that is there already stays as it is.
-    #[command(after_help = "Example:\n  teiki hold on --account acct_… --reason 'prices are wrong, see ticket 12'")]
+    #[command(
+        after_help = "Example:\n  teiki hold on --account acct_… --reason 'prices are wrong, see ticket 12'"
+    )]
     On {
         /// Only this account; every account without it.
         #[arg(long, value_name = "ID")]
@@ -79,7 +81,9 @@ async fn scope(app: &App, account: Option<String>) -> Result<String, Failure> {
 fn reason_of(text: &str) -> Result<String, Failure> {
     let text = text.trim();
     if text.is_empty() || text.chars().count() > REASON_MAX {
-        return Err(Failure::usage(format!("--reason has 1 to {REASON_MAX} characters")));
+        return Err(Failure::usage(format!(
+            "--reason has 1 to {REASON_MAX} characters"
+        )));
     }
     Ok(text.to_owned())
 }

@@ -44,7 +44,13 @@ pub fn active(tx: &mut Tx<'_>, account: AccountId) -> Result<Option<Hold>, db::E
 
 /// Stops `scope` ([`ALL`] or an account's id) at the real time `now`. `false`: it is held already, and the
 /// first hold stays as it is.
-pub fn place(tx: &mut Tx<'_>, scope: &str, reason: &str, actor: Actor, now: Timestamp) -> Result<bool, db::Error> {
+pub fn place(
+    tx: &mut Tx<'_>,
+    scope: &str,
+    reason: &str,
+    actor: Actor,
+    now: Timestamp,
+) -> Result<bool, db::Error> {
     store::insert(tx, scope, reason, actor, now)
 }
 
@@ -88,9 +94,17 @@ pub async fn release(db: &Db, scope: String) -> Result<Released, db::Error> {
     db.write(move |tx| {
         let before = list(tx)?;
         store::delete(tx, &scope)?;
-        let (released, others): (Vec<Hold>, Vec<Hold>) = before.into_iter().partition(|hold| hold.scope == scope);
-        let remaining = others.into_iter().filter(|hold| scope == ALL || hold.scope == ALL).collect();
-        Ok(Released { scope: scope.clone(), released: released.into_iter().next(), remaining })
+        let (released, others): (Vec<Hold>, Vec<Hold>) =
+            before.into_iter().partition(|hold| hold.scope == scope);
+        let remaining = others
+            .into_iter()
+            .filter(|hold| scope == ALL || hold.scope == ALL)
+            .collect();
+        Ok(Released {
+            scope: scope.clone(),
+            released: released.into_iter().next(),
+            remaining,
+        })
     })
     .await
 }

@@ -19,7 +19,10 @@ pub(super) fn find_for(tx: &mut Tx<'_>, account: AccountId) -> Result<Option<Hol
 }
 
 pub(super) fn find(tx: &mut Tx<'_>, scope: &str) -> Result<Hold, Error> {
-    let row = tx.query_one("select scope, reason, actor, placed_at from holds where scope = $1", &[Value::Text(scope)])?;
+    let row = tx.query_one(
+        "select scope, reason, actor, placed_at from holds where scope = $1",
+        &[Value::Text(scope)],
+    )?;
     hold_of(&row)
 }
 
@@ -32,7 +35,13 @@ pub(super) fn list(tx: &mut Tx<'_>) -> Result<Vec<Hold>, Error> {
     rows.iter().map(hold_of).collect()
 }
 
-pub(super) fn insert(tx: &mut Tx<'_>, scope: &str, reason: &str, actor: Actor, now: Timestamp) -> Result<bool, Error> {
+pub(super) fn insert(
+    tx: &mut Tx<'_>,
+    scope: &str,
+    reason: &str,
+    actor: Actor,
+    now: Timestamp,
+) -> Result<bool, Error> {
     let written = tx.execute(
         "insert into holds (scope, reason, actor, placed_at) values ($1, $2, $3, $4) on conflict (scope) do nothing",
         &[Value::Text(scope), Value::Text(reason), Value::Text(actor.as_str()), Value::I64(now.as_microsecond())],

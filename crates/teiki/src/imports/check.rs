@@ -44,6 +44,8 @@ pub(super) struct Stored {
 pub(super) struct Customer {
     pub(super) name: String,
     pub(super) email: String,
+    /// Whether it follows real time and no test clock.
+    pub(super) is_in_real_time: bool,
 }
 
 /// A subscription to be stored.
@@ -120,6 +122,8 @@ pub(super) fn changes(
             }
         }
     }
+    // Neighbours in the tables are written together.
+    changes.subscriptions.sort_by_key(|new| new.row.slot);
     changes
 }
 
@@ -177,7 +181,7 @@ fn new_terms(
     let mut refuse =
         |column, text: String| problems.add(Place::column(Source::Subscribers, row.line, column), text);
     let mut is_right = true;
-    for (column, text) in wrong_customer(row, stored) {
+    for (column, text) in wrong_customer(frame, row, stored) {
         is_right = false;
         refuse(column, text);
     }
@@ -220,28 +224,31 @@ fn new_terms(
     })
 }
 
-/// A stored customer keeps name and address.
-fn wrong_customer(row: &View<'_>, stored: &Stored) -> Vec<(&'static str, String)> {
+/// A stored customer keeps name, address and the time it lives in.
+fn wrong_customer(frame: &Frame, row: &View<'_>, stored: &Stored) -> Vec<(&'static str, String)> {
     let Some(known) = row.customer_id.and_then(|id| stored.customers.get(id)) else {
         return Vec::new();
     };
-    [
+    let mut wrong = Vec::new();
+    if known.is_in_real_time == frame.has_clock {
+        let text = "the customer was stored before the account had its test clock, and lives in real time; \
+                    import into another account";
+        wrong.push(("customer_id", text.to_owned()));
+    }
+    for (column, here, there) in [
         ("name", row.name, &known.name),
         ("email", row.email, &known.email),
-    ]
-    .into_iter()
-    .filter_map(|(column, here, there)| {
-        let here = here.filter(|here| here != there)?;
-        Some((
-            column,
-            format!(
+    ] {
+        if let Some(here) = here.filter(|here| here != there) {
+            let text = format!(
                 "{} in the file, but the customer is stored with {}",
                 shown(here),
                 shown(there)
-            ),
-        ))
-    })
-    .collect()
+            );
+            wrong.push((column, text));
+        }
+    }
+    wrong
 }
 
 /// Required exactly where the plan has instalments.

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 use jiff::Timestamp;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Encoding, Files, Report, Request, local};
 use crate::accounts;
@@ -12,15 +11,17 @@ use crate::actor::Actor;
 use crate::app::{App, Missing, Setting};
 use crate::failure::{Code, Failure};
 use crate::output::{self, Format};
-use crate::{clock, progress};
+use crate::{clock, progress, signals};
 
 const EXAMPLES: &str = "Examples:
   teiki import --account acct_… --plans plans.csv --subscribers subscribers.csv --dry-run
-  teiki import --account acct_… --plans plans.csv --subscribers subscribers.csv --clock 2027-01-01T00:00:00+09:00
+  teiki import --account acct_… --plans plans.csv --subscribers subscribers.csv \\
+    --clock 2027-01-01T00:00:00+09:00
 
-Each row of the subscribers is a running subscription: it gets no trial and no set-up fee, and is charged next
-on its next_charge_on. All of both files is imported or nothing, and every error is named with its line. The
-same files again change nothing. The columns are described in docs/import.md.";
+Each row of the subscribers is a running subscription: it gets no trial and no set-up fee,
+and is charged next on its next_charge_on. All of both files is imported or nothing, and
+every error is named with its line. The same files again change nothing. The columns are
+described in docs/import.md.";
 
 /// Take over running subscriptions from CSV files.
 #[derive(Debug, Args)]
@@ -62,7 +63,12 @@ pub async fn run(setting: &Setting, args: ImportArgs) -> Result<(), Failure> {
     };
     tokio::select! {
         result = import(setting, &request) => result,
-        failure = interrupted() => Err(failure),
+        () = signals::wait() => Err(Failure {
+            code: Code::Interrupted,
+            message: "interrupted; all of the import is stored or nothing. Run the same command again, \
+                      it stores only what is missing"
+                .to_owned(),
+        }),
     }
 }
 
@@ -109,22 +115,4 @@ fn text(report: &Report, stands: Option<&str>) -> String {
         "{done} {} ({}):\n{plans}\n{subscribers}\n{customers}\n{clock}",
         report.account, report.mode
     )
-}
-
-/// Waits for Ctrl-C or the request to end.
-async fn interrupted() -> Failure {
-    let no_signals = |error: std::io::Error| Failure::failed(format!("the system gives no signals: {error}"));
-    let message = "interrupted; either all of the import is stored or nothing. Run the same command again, \
-                   it stores only what is missing";
-    let mut ended = match signal(SignalKind::terminate()) {
-        Ok(ended) => ended,
-        Err(error) => return no_signals(error),
-    };
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => match result {
-            Ok(()) => Failure { code: Code::Interrupted, message: message.to_owned() },
-            Err(error) => no_signals(error),
-        },
-        _ = ended.recv() => Failure { code: Code::Interrupted, message: message.to_owned() },
-    }
 }

@@ -64,7 +64,10 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
             (ErrorKind::PermissionDenied, "this user may not read the file"),
             (ErrorKind::IsADirectory, "this is a folder, not a file"),
         ];
-        let text = known.iter().find(|(kind, _)| *kind == error.kind()).map(|(_, text)| (*text).to_owned());
+        let text = known
+            .iter()
+            .find(|(kind, _)| *kind == error.kind())
+            .map(|(_, text)| (*text).to_owned());
         text.unwrap_or_else(|| format!("the file cannot be read: {error}"))
     };
     let mut bytes = Vec::new();

@@ -281,6 +281,14 @@ fn failure_of(error: WriteError) -> Failure {
         WriteError::Db(db::Error::UniqueViolation { .. }) => {
             format!("nothing was imported, for another import stored some of these rows meanwhile; {again}")
         }
+        WriteError::Db(db::Error::Full { .. }) => {
+            format!("nothing was imported, for the database's disk is full; free some space, then {again}")
+        }
+        WriteError::Db(db::Error::Busy { .. }) => {
+            format!(
+                "nothing was imported, for another program is writing to the database; wait for it, then {again}"
+            )
+        }
         WriteError::Db(error @ db::Error::CommitUnknown { .. }) => {
             format!("whether the import was stored is not known; {again} ({error})")
         }

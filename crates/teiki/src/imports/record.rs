@@ -135,7 +135,11 @@ impl<'a> Records<'a> {
                 return Next::End;
             }
             let line = self.line_of(record);
-            if record.iter().next_back().is_some_and(|field| field.ends_with(END)) {
+            if record
+                .iter()
+                .next_back()
+                .is_some_and(|field| field.ends_with(END))
+            {
                 return Next::Unclosed(line);
             }
             if record.iter().any(|field| !field.trim().is_empty()) {

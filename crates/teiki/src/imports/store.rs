@@ -16,6 +16,7 @@ use jiff::civil::Date;
 
 use super::check::{Customer, NewSubscription};
 use super::subscribers::{Identity, Subscriber};
+use crate::accounts::REAL_CLOCK;
 use crate::stored::{self, unreadable};
 
 /// Whose rows, and in which time they live.
@@ -137,7 +138,7 @@ pub(super) fn find_customers(
         Column::Text(ids.to_vec()),
     ];
     let rows = tx.select_many(
-        "select c.id, c.name, c.email from customers c
+        "select c.id, c.name, c.email, c.clock_id from customers c
          where c.slot = $1 and c.account_id = $2 and c.mode = $3 and c.id = $4",
         &keys,
     )?;
@@ -148,6 +149,7 @@ pub(super) fn find_customers(
                 Customer {
                     name: row.text(1)?,
                     email: row.text(2)?,
+                    is_in_real_time: row.str(3)? == REAL_CLOCK,
                 },
             ))
         })

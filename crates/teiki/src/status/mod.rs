@@ -194,17 +194,31 @@ pub async fn status(db: &Db, mode: Mode, only: Option<&str>, now: Timestamp) -> 
     for account in accounts {
         shown.push(db.read(move |tx| of_account(tx, &account, mode, now)).await?);
     }
-    Ok(Status { mode, accounts: shown })
+    Ok(Status {
+        mode,
+        accounts: shown,
+    })
 }
 
-fn of_account(tx: &mut Tx<'_>, account: &Account, mode: Mode, now: Timestamp) -> Result<AccountStatus, db::Error> {
-    let side = Side { account: account.id, mode };
+fn of_account(
+    tx: &mut Tx<'_>,
+    account: &Account,
+    mode: Mode,
+    now: Timestamp,
+) -> Result<AccountStatus, db::Error> {
+    let side = Side {
+        account: account.id,
+        mode,
+    };
     let clock = match mode {
         Mode::Test => accounts::find_clock(tx, account.id)?,
         Mode::Live => None,
     };
-    let test_clock =
-        clock.map(|clock| TestClock { id: clock.id.to_string(), started_at: clock.started_at, now: clock.frozen_time });
+    let test_clock = clock.map(|clock| TestClock {
+        id: clock.id.to_string(),
+        started_at: clock.started_at,
+        now: clock.frozen_time,
+    });
     Ok(AccountStatus {
         account: account.id.to_string(),
         name: account.name.clone(),
@@ -213,11 +227,17 @@ fn of_account(tx: &mut Tx<'_>, account: &Account, mode: Mode, now: Timestamp) ->
         subscriptions: store::subscriptions_by_status(tx, side)?,
         days: days(tx, account, side, (test_clock.as_ref(), now))?,
         test_clock,
-        parked: List { count: store::count_parked(tx, side)?, first: store::first_parked(tx, side, LISTED_MAX)? },
+        parked: List {
+            count: store::count_parked(tx, side)?,
+            first: store::first_parked(tx, side, LISTED_MAX)?,
+        },
         charges_under_way: store::charges_under_way(tx, side)?,
         open_invoices: store::open_invoices(tx, side)?,
         dunning: store::open_cases_by_class(tx, side)?,
-        alarms: List { count: store::count_alarms(tx, side)?, first: store::first_alarms(tx, side, LISTED_MAX)? },
+        alarms: List {
+            count: store::count_alarms(tx, side)?,
+            first: store::first_alarms(tx, side, LISTED_MAX)?,
+        },
         outbox: store::outbox(tx, side)?,
     })
 }
@@ -241,10 +261,16 @@ fn days(
     Ok(days)
 }
 
-fn day(tx: &mut Tx<'_>, account: &Account, (side, clock): (Side, &str), now: Timestamp) -> Result<Day, db::Error> {
+fn day(
+    tx: &mut Tx<'_>,
+    account: &Account,
+    (side, clock): (Side, &str),
+    now: Timestamp,
+) -> Result<Day, db::Error> {
     let zone = &account.terms.zone;
     let day = zone.day_of(now);
-    let out_of_range = |error: CalendarError| db::Error::Assertion(format!("the day of the clock {clock}: {error}"));
+    let out_of_range =
+        |error: CalendarError| db::Error::Assertion(format!("the day of the clock {clock}: {error}"));
     let end = zone.end_of(day).map_err(out_of_range)?;
     let day = day.to_string();
     let stored = store::day_plan(tx, side, clock, &day)?;

@@ -1,0 +1,359 @@
+//! Every row of the table of answers (specs/reliability-security.md B3), one line each.
+
+use super::*;
+
+const CHARGE: &str = r#"{"object":"charge","id":"sch_1","status":"succeeded","amount":1200,"amount_refunded":0,
+    "currency":"jpy","token":"sbx_ok","reference":"ref_1","code":null,"created_at":"2026-03-31T00:00:01Z",
+    "billing_time":"2026-03-31T00:00:00Z","idempotency":"stored"}"#;
+const JSON: bool = true;
+const HTML: bool = false;
+
+/// `CHARGE` with parts of its text exchanged.
+fn charge(changes: &[(&str, &str)]) -> String {
+    changes.iter().fold(CHARGE.to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "{from}");
+        text.replacen(from, to, 1)
+    })
+}
+
+fn declined_charge(changes: &[(&str, &str)]) -> String {
+    let decline = [
+        ("succeeded", "declined"),
+        ("\"code\":null", "\"code\":\"lost_card\""),
+    ];
+    charge(&[&decline, changes].concat())
+}
+
+fn decline(charge: &str) -> String {
+    format!(r#"{{"error":{{"type":"card_error","code":"lost_card","message":"…"}},"charge":{charge}}}"#)
+}
+
+fn error(kind: &str, code: &str) -> String {
+    format!(r#"{{"error":{{"type":"{kind}","code":"{code}","message":"…"}}}}"#)
+}
+
+fn answer(status: u16, is_json: bool, body: &str) -> Answer {
+    Answer {
+        status,
+        is_json,
+        retry_after_ms: Some(1_000),
+        body: body.as_bytes().to_vec(),
+    }
+}
+
+fn verdict(status: u16, is_json: bool, body: &str, too_many_is_unexecuted: bool) -> String {
+    let expected = Expectation {
+        reference: "ref_1",
+        amount: Money::yen(1_200),
+        too_many_is_unexecuted,
+    };
+    match classify(&expected, &answer(status, is_json, body)) {
+        ChargeReply::Known(truth) => {
+            assert_eq!(
+                (truth.reference.as_str(), truth.amount),
+                ("ref_1", Money::yen(1_200))
+            );
+            format!("known {} {:?}", truth.gateway_charge_id, truth.outcome)
+        }
+        ChargeReply::NotSent { .. } => "not sent".into(),
+        ChargeReply::NotExecuted { refusal, .. } => format!("not executed {refusal:?}"),
+        ChargeReply::Unknown {
+            alarm: Some(alarm), ..
+        } => format!("unknown {alarm:?}"),
+        ChargeReply::Unknown { alarm: None, .. } => "unknown".into(),
+        ChargeReply::InProgress => "in progress".into(),
+    }
+}
+
+#[track_caller]
+fn check(status: u16, is_json: bool, body: &str, expected: &str) {
+    assert_eq!(verdict(status, is_json, body, true), expected, "{status} {body}");
+}
+
+#[test]
+fn a_success_is_believed_only_if_everything_agrees() {
+    check(200, JSON, CHARGE, "known sch_1 Succeeded");
+    check(201, JSON, CHARGE, "known sch_1 Succeeded");
+    check(
+        200,
+        JSON,
+        &charge(&[("sch_1", "sch\\u005f1")]),
+        "known sch_1 Succeeded",
+    );
+    for (from, to, alarm) in [
+        ("1200", "1201", "WrongAmount"),
+        ("1200", "-1200", "WrongAmount"),
+        ("jpy", "usd", "WrongAmount"),
+        ("jpy", "eur", "WrongAmount"),
+        ("ref_1", "ref_2", "WrongReference"),
+        ("\"reference\":\"ref_1\"", "\"reference\":null", "WrongReference"),
+        ("\"reference\":\"ref_1\",", "", "WrongReference"),
+        ("1200", "1200.0", "Malformed"),
+        ("1200", "\"1200\"", "Malformed"),
+        ("1200", "99999999999999999999", "Malformed"),
+        ("1200,", "1200,\"amount\":1200,", "Malformed"),
+        ("\"amount\":1200,", "", "Malformed"),
+        ("\"object\":\"charge\"", "\"object\":\"refund\"", "Malformed"),
+        ("succeeded", "paid", "Malformed"),
+        ("succeeded", "declined", "Malformed"),
+        ("\"code\":null", "\"code\":\"lost_card\"", "Malformed"),
+        ("sch_1", "", "Malformed"),
+        ("sch_1", "../refunds", "Malformed"),
+        ("}", "", "Malformed"),
+        ("}", "}}", "Malformed"),
+    ] {
+        check(200, JSON, &charge(&[(from, to)]), &format!("unknown {alarm}"));
+    }
+    check(200, HTML, CHARGE, "unknown Malformed");
+    check(200, HTML, "<!DOCTYPE html>", "unknown Malformed");
+    for body in [
+        "",
+        "null",
+        "[]",
+        "{}",
+        "<!DOCTYPE html>",
+        r#"{"object":"charge","id":"sch_"#,
+        "\u{0}",
+    ] {
+        check(200, JSON, body, "unknown Malformed");
+    }
+    check(204, HTML, "", "unknown Malformed");
+    check(
+        200,
+        JSON,
+        &error("api_error", "internal_error"),
+        "unknown Malformed",
+    );
+}
+
+#[test]
+fn a_decline_is_believed_only_if_everything_agrees() {
+    let known = "known sch_1 Declined { code: \"lost_card\", class: Hard }";
+    check(402, JSON, &decline(&declined_charge(&[])), known);
+    check(200, JSON, &declined_charge(&[]), known);
+    for (from, to, alarm) in [
+        ("1200", "1201", "WrongAmount"),
+        ("jpy", "usd", "WrongAmount"),
+        ("ref_1", "ref_2", "WrongReference"),
+        ("declined", "succeeded", "Malformed"),
+        ("lost_card", "do_not_honor", "Malformed"),
+        ("\"code\":\"lost_card\"", "\"code\":null", "Malformed"),
+    ] {
+        check(
+            402,
+            JSON,
+            &decline(&declined_charge(&[(from, to)])),
+            &format!("unknown {alarm}"),
+        );
+    }
+    check(402, JSON, &decline(CHARGE), "unknown Malformed");
+    check(402, JSON, &error("card_error", "lost_card"), "unknown Malformed");
+    check(402, JSON, &decline("{}"), "unknown");
+    check(402, JSON, &error("invalid_request_error", "lost_card"), "unknown");
+    check(402, HTML, "<!DOCTYPE html>", "unknown");
+    check(400, JSON, &decline(&declined_charge(&[])), "unknown");
+}
+
+#[test]
+fn a_refusal_counts_only_in_the_own_form_of_the_sandbox() {
+    for status in [400, 404, 405, 413, 415, 422] {
+        let expected = "not executed InvalidRequest { code: \"unknown_token\" }";
+        check(
+            status,
+            JSON,
+            &error("invalid_request_error", "unknown_token"),
+            expected,
+        );
+    }
+    for status in [401, 403] {
+        check(
+            status,
+            JSON,
+            &error("auth_error", "unauthorized"),
+            "not executed Unauthorized",
+        );
+        check(
+            status,
+            JSON,
+            &error("invalid_request_error", "unauthorized"),
+            "not executed Unauthorized",
+        );
+    }
+    let limited = "not executed RateLimited { retry_after_ms: Some(1000) }";
+    check(
+        429,
+        JSON,
+        &error("rate_limit_error", "too_many_requests"),
+        limited,
+    );
+    for status in [400, 401, 402, 403, 404, 405, 409, 413, 415, 422, 429] {
+        check(status, HTML, "<!DOCTYPE html>", "unknown");
+        check(
+            status,
+            HTML,
+            &error("invalid_request_error", "not_found"),
+            "unknown",
+        );
+        check(status, JSON, "<!DOCTYPE html>", "unknown");
+        check(status, JSON, "", "unknown");
+        check(status, JSON, r#"{"message":"Forbidden"}"#, "unknown");
+        check(status, JSON, r#"{"error":"forbidden"}"#, "unknown");
+        check(status, JSON, &error("waf_error", "blocked"), "unknown");
+        check(
+            status,
+            JSON,
+            &error("invalid_request_error", "a code <b>"),
+            "unknown",
+        );
+        check(status, JSON, &error("api_error", "internal_error"), "unknown");
+    }
+    for status in [406, 408, 410, 425, 499] {
+        check(
+            status,
+            JSON,
+            &error("invalid_request_error", "not_found"),
+            "unknown",
+        );
+    }
+}
+
+#[test]
+fn a_429_counts_only_if_the_sandbox_declares_that_it_does_nothing_then() {
+    let body = error("rate_limit_error", "too_many_requests");
+    assert_eq!(verdict(429, JSON, &body, false), "unknown");
+}
+
+#[test]
+fn a_key_in_progress_and_a_key_in_conflict_differ() {
+    check(
+        409,
+        JSON,
+        &error("idempotency_error", "idempotency_in_progress"),
+        "in progress",
+    );
+    check(
+        409,
+        JSON,
+        &error("idempotency_error", "idempotency_conflict"),
+        "unknown KeyMismatch",
+    );
+    check(409, JSON, &error("idempotency_error", "something_new"), "unknown");
+    check(
+        409,
+        JSON,
+        &error("invalid_request_error", "idempotency_in_progress"),
+        "unknown",
+    );
+    check(
+        400,
+        JSON,
+        &error("idempotency_error", "idempotency_in_progress"),
+        "unknown",
+    );
+}
+
+#[test]
+fn every_other_status_proves_nothing_whatever_it_says() {
+    for status in [
+        100, 101, 300, 301, 302, 303, 304, 307, 308, 500, 501, 502, 503, 504, 599,
+    ] {
+        check(status, JSON, CHARGE, "unknown");
+        check(status, JSON, &decline(&declined_charge(&[])), "unknown");
+        check(status, JSON, &error("api_error", "internal_error"), "unknown");
+        check(status, HTML, "<!DOCTYPE html>", "unknown");
+    }
+}
+
+fn name(lookup: &Lookup) -> String {
+    match lookup {
+        Lookup::Found(truth) => format!("found {} {:?}", truth.gateway_charge_id, truth.outcome),
+        Lookup::Several(truths) => format!("several {}", truths.len()),
+        Lookup::Absent => "absent".into(),
+        Lookup::Failed { refusal: None, .. } => "failed".into(),
+        Lookup::Failed {
+            refusal: Some(refusal),
+            ..
+        } => format!("failed {refusal:?}"),
+    }
+}
+
+/// What every look-up makes of an answer that is not 200.
+const REFUSED_LOOKUPS: [(u16, &str, &str, &str); 5] = [
+    (401, "auth_error", "unauthorized", "failed Unauthorized"),
+    (
+        429,
+        "rate_limit_error",
+        "too_many_requests",
+        "failed RateLimited { retry_after_ms: Some(1000) }",
+    ),
+    (
+        400,
+        "invalid_request_error",
+        "invalid_query",
+        "failed InvalidRequest { code: \"invalid_query\" }",
+    ),
+    (404, "auth_error", "not_found", "failed"),
+    (500, "api_error", "internal_error", "failed"),
+];
+
+#[test]
+fn a_look_up_by_id_finds_the_charge_with_that_id_only() {
+    let check = |status, is_json, body: &str, expected: &str| {
+        assert_eq!(
+            name(&found_by_id("sch_1", &answer(status, is_json, body))),
+            expected,
+            "{status} {body}"
+        );
+    };
+    check(200, JSON, CHARGE, "found sch_1 Succeeded");
+    let declined = "found sch_1 Declined { code: \"lost_card\", class: Hard }";
+    check(200, JSON, &declined_charge(&[]), declined);
+    check(200, JSON, &charge(&[("sch_1", "sch_2")]), "failed");
+    check(200, JSON, "{}", "failed");
+    check(200, HTML, CHARGE, "failed");
+    check(204, JSON, CHARGE, "failed");
+    check(404, JSON, &error("invalid_request_error", "not_found"), "absent");
+    check(404, JSON, r#"{"message":"no route"}"#, "failed");
+    check(404, HTML, &error("invalid_request_error", "not_found"), "failed");
+    check(410, JSON, &error("invalid_request_error", "not_found"), "failed");
+    check(403, HTML, "<!DOCTYPE html>", "failed");
+    for (status, kind, code, expected) in REFUSED_LOOKUPS {
+        check(status, JSON, &error(kind, code), expected);
+    }
+}
+
+#[test]
+fn a_look_up_by_reference_is_absent_only_if_a_whole_list_is_empty() {
+    let check = |status, is_json, body: &str, expected: &str| {
+        assert_eq!(
+            name(&found_by_reference("ref_1", &answer(status, is_json, body))),
+            expected,
+            "{status} {body}"
+        );
+    };
+    let list = |charges: &[&str]| format!(r#"{{"data":[{}],"has_more":false}}"#, charges.join(","));
+    check(200, JSON, &list(&[]), "absent");
+    check(200, JSON, r#"{"data":[]}"#, "absent");
+    check(200, JSON, r#"{"data":[],"has_more":true}"#, "failed");
+    check(200, JSON, "{}", "failed");
+    check(200, HTML, &list(&[]), "failed");
+    check(200, JSON, &list(&[CHARGE]), "found sch_1 Succeeded");
+    check(
+        200,
+        JSON,
+        &list(&[CHARGE, &charge(&[("sch_1", "sch_2")])]),
+        "several 2",
+    );
+    check(200, JSON, &list(&[CHARGE, "{}"]), "failed");
+    check(200, JSON, &list(&[&charge(&[("ref_1", "ref_2")])]), "failed");
+    check(
+        404,
+        JSON,
+        &error("invalid_request_error", "not_found"),
+        "failed InvalidRequest { code: \"not_found\" }",
+    );
+    check(403, HTML, "<!DOCTYPE html>", "failed");
+    for (status, kind, code, expected) in REFUSED_LOOKUPS {
+        check(status, JSON, &error(kind, code), expected);
+    }
+}

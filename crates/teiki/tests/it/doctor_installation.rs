@@ -1,0 +1,571 @@
+//! An installation of a test's own on each engine, with rows that are written directly, and the built binary.
+//!
+//! On PostgreSQL each has a database of its own on the server of `TEIKI_TEST_POSTGRES`. What is written here
+//! is whole: the doctor finds nothing wrong with it until a test breaks it.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may stop where it stands: the line of the panic is the message"
+)]
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use billing::id::{
+    AccountId, ChargeId, ConnectionId, DerivationKey, EntryId, EventId, InvoiceId, PaymentMethodId, Slot,
+    SubscriptionId,
+};
+use billing::mode::Mode;
+use db::{Column, Db, Error, OnConflict, Options};
+use jiff::Timestamp;
+use teiki::accounts;
+use teiki::schema::MIGRATIONS;
+use tempfile::TempDir;
+
+/// When everything here was written: 2026-01-31T00:00:00Z.
+pub(crate) const WRITTEN_AT: i64 = 1_769_817_600_000_000;
+/// When what is scheduled is due: 2100-02-28T00:00:00Z.
+pub(crate) const DUE_AT: i64 = 4_107_456_000_000_000;
+
+/// A value of a row.
+#[derive(Clone, Debug)]
+pub(crate) enum Is {
+    Number(i64),
+    Text(String),
+    Bytes(Vec<u8>),
+    Flag(bool),
+    NoText,
+    NoNumber,
+}
+
+impl From<i64> for Is {
+    fn from(value: i64) -> Self {
+        Self::Number(value)
+    }
+}
+
+impl From<&str> for Is {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+
+impl From<&String> for Is {
+    fn from(value: &String) -> Self {
+        Self::Text(value.clone())
+    }
+}
+
+impl Is {
+    fn column(&self) -> Column<'_> {
+        match self {
+            Self::Number(value) => Column::I64(vec![*value]),
+            Self::Text(value) => Column::Text(vec![value]),
+            Self::Bytes(value) => Column::Bytes(vec![value]),
+            Self::Flag(value) => Column::Bool(vec![*value]),
+            Self::NoText => Column::OptText(vec![None]),
+            Self::NoNumber => Column::OptI64(vec![None]),
+        }
+    }
+}
+
+/// Named values of one row.
+pub(crate) type Row = Vec<(&'static str, Is)>;
+
+fn columns(row: &Row) -> Vec<(&'static str, Column<'_>)> {
+    row.iter().map(|(name, value)| (*name, value.column())).collect()
+}
+
+/// A subscription that was written.
+#[derive(Clone, Debug)]
+pub(crate) struct Subscription {
+    pub(crate) id: String,
+    pub(crate) customer: String,
+    pub(crate) slot: i64,
+    side: Side,
+}
+
+/// An invoice with its charge.
+#[derive(Clone, Debug)]
+pub(crate) struct Paid {
+    pub(crate) invoice: String,
+    pub(crate) charge: String,
+}
+
+/// One side of an account.
+#[derive(Clone, Debug)]
+pub(crate) struct Side {
+    pub(crate) account: String,
+    pub(crate) mode: &'static str,
+}
+
+/// A migrated database, and what is needed to give it to the binary.
+pub(crate) struct Installation {
+    pub(crate) db: Db,
+    pub(crate) url: String,
+    pub(crate) folder: TempDir,
+    postgres: Option<String>,
+}
+
+/// Runs a test on SQLite and on PostgreSQL.
+pub(crate) async fn on_both(test: impl AsyncFn(&Installation)) {
+    for installation in [Installation::sqlite().await, Installation::postgres().await] {
+        test(&installation).await;
+        installation.db.close().await;
+    }
+}
+
+fn options() -> Options {
+    Options {
+        readers: 1,
+        writers: 1,
+        create: true,
+        ..Options::default()
+    }
+}
+
+async fn open(url: &str) -> Db {
+    Db::open(&url.parse().unwrap(), &options()).await.unwrap()
+}
+
+/// The URL of a database on the test server.
+fn postgres_url(database: &str) -> String {
+    let server = std::env::var("TEIKI_TEST_POSTGRES").expect("run ./test, which starts PostgreSQL");
+    let (address, query) = server.split_once('?').unwrap_or((&server, ""));
+    let (host, _) = address
+        .rsplit_once('/')
+        .expect("TEIKI_TEST_POSTGRES names a database");
+    format!("{host}/{database}?{query}")
+}
+
+/// Runs a statement as the server's superuser; in a thread, as the client must not run in an async one.
+fn administer(statement: &str) {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let mut client = postgres::Client::connect(&postgres_url("postgres"), postgres::NoTls).unwrap();
+            client.batch_execute(statement).unwrap();
+        });
+        thread.join().unwrap();
+    });
+}
+
+impl Drop for Installation {
+    fn drop(&mut self) {
+        if let Some(name) = &self.postgres {
+            administer(&format!("drop database {name} with (force)"));
+        }
+    }
+}
+
+impl Installation {
+    async fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("teiki.db").display());
+        Self::migrated(url, folder, None).await
+    }
+
+    async fn postgres() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "ops_test_{}_{}",
+            std::process::id(),
+            NUMBER.fetch_add(1, Ordering::Relaxed)
+        );
+        administer(&format!(
+            "create database {name} template template0 encoding 'UTF8'"
+        ));
+        Self::migrated(postgres_url(&name), tempfile::tempdir().unwrap(), Some(name)).await
+    }
+
+    async fn migrated(url: String, folder: TempDir, postgres: Option<String>) -> Self {
+        let db = open(&url).await;
+        db.migrate(MIGRATIONS).await.unwrap();
+        Self {
+            db,
+            url,
+            folder,
+            postgres,
+        }
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The binary with these arguments, ready to be started.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_teiki"));
+        command
+            .args(["--database", &self.url])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .env_remove("TEIKI_DATA");
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::of(self.command(arguments).output().unwrap())
+    }
+
+    pub(crate) async fn insert(&self, table: &'static str, row: Row) {
+        self.db
+            .write(move |tx| tx.insert_many(table, &columns(&row), OnConflict::Fail))
+            .await
+            .unwrap();
+    }
+
+    /// Changes the one row with these keys.
+    pub(crate) async fn change(&self, table: &'static str, keys: Row, set: Row) {
+        let changed: Result<u64, Error> = self
+            .db
+            .write(move |tx| tx.update_many(table, &columns(&keys), &columns(&set), ""))
+            .await;
+        assert_eq!(changed.unwrap(), 1);
+    }
+
+    pub(crate) async fn delete(&self, table: &'static str, keys: Row) {
+        let deleted: Result<u64, Error> = self
+            .db
+            .write(move |tx| tx.delete_many(table, &columns(&keys)))
+            .await;
+        assert_eq!(deleted.unwrap(), 1);
+    }
+
+    /// An account; its test side.
+    pub(crate) async fn account(&self, name: &str) -> Side {
+        let now = Timestamp::from_microsecond(WRITTEN_AT).unwrap();
+        let created = accounts::create(&self.db, name, "Asia/Tokyo", now).await.unwrap();
+        Side {
+            account: created.account,
+            mode: "test",
+        }
+    }
+
+    async fn connection(&self, side: &Side) -> String {
+        let account: AccountId = side.account.parse().unwrap();
+        let mode: Mode = side.mode.parse().unwrap();
+        let key = accounts::derivation_key(&self.db).await.unwrap();
+        let now = Timestamp::from_microsecond(WRITTEN_AT).unwrap();
+        let connected: Result<ConnectionId, Error> = self
+            .db
+            .write(move |tx| accounts::ensure_connection(tx, &key, (account, mode), "sandbox", now))
+            .await;
+        connected.unwrap().to_string()
+    }
+
+    /// A subscription with customer, payment method, first event and scheduled invoice. `clock` is `real` or a
+    /// test clock.
+    pub(crate) async fn subscription(
+        &self,
+        side: &Side,
+        customer: &str,
+        status: &str,
+        clock: &str,
+    ) -> Subscription {
+        let slot = Slot::of_key(customer);
+        let at = Timestamp::from_microsecond(WRITTEN_AT).unwrap();
+        let seed = seed(&[&side.account, side.mode, customer]);
+        let subscription = Subscription {
+            id: SubscriptionId::random(slot, at, &seed).to_string(),
+            customer: customer.to_owned(),
+            slot: slot.as_i64(),
+            side: side.clone(),
+        };
+        let method = PaymentMethodId::random(slot, at, &seed).to_string();
+        let connection = self.connection(side).await;
+        self.insert("customers", customer_row(&subscription, clock)).await;
+        self.insert(
+            "payment_methods",
+            payment_method_row(&subscription, &method, &connection),
+        )
+        .await;
+        self.insert(
+            "subscriptions",
+            subscription_row(&subscription, (status, clock), &method),
+        )
+        .await;
+        self.insert("events", event_row(&subscription, 1)).await;
+        self.scheduled(&subscription, 7, clock).await;
+        subscription
+    }
+
+    /// A scheduled invoice. Returns its id.
+    pub(crate) async fn scheduled(&self, of: &Subscription, cycle: i64, clock: &str) -> String {
+        let id = invoice_id(of, cycle);
+        let mut row = invoice_row(of, &id, (cycle, clock));
+        row.extend([
+            ("status", "scheduled".into()),
+            ("amount_paid", 0.into()),
+            ("due_at", DUE_AT.into()),
+            ("next_action_at", DUE_AT.into()),
+            ("charge_count", 0.into()),
+        ]);
+        self.insert("invoices", row).await;
+        id
+    }
+
+    /// A paid invoice with its charge and ledger entries.
+    pub(crate) async fn paid(&self, of: &Subscription, cycle: i64) -> Paid {
+        let invoice = invoice_id(of, cycle);
+        let mut row = invoice_row(of, &invoice, (cycle, "real"));
+        row.extend([
+            ("status", "paid".into()),
+            ("amount_paid", 980.into()),
+            ("tax", r#"[{"percent":10,"gross":980,"tax":89}]"#.into()),
+            ("due_at", WRITTEN_AT.into()),
+            ("opened_at", WRITTEN_AT.into()),
+            ("paid_at", WRITTEN_AT.into()),
+            ("charge_count", 1.into()),
+        ]);
+        self.insert("invoices", row).await;
+        let charge = self.charge(of, &invoice, "succeeded").await;
+        for (number, debit, credit, amount, charge) in [
+            (0, "receivable", "revenue", 891, None),
+            (1, "receivable", "consumption_tax", 89, None),
+            (2, "gateway", "receivable", 980, Some(&charge)),
+        ] {
+            self.insert(
+                "ledger_entries",
+                entry_row(of, &invoice, (number, charge), (debit, credit, amount)),
+            )
+            .await;
+        }
+        Paid { invoice, charge }
+    }
+
+    /// An open invoice of 980 yen with its ledger entry.
+    pub(crate) async fn open(&self, of: &Subscription, cycle: i64) -> String {
+        let invoice = invoice_id(of, cycle);
+        let mut row = invoice_row(of, &invoice, (cycle, "real"));
+        row.extend([
+            ("status", "open".into()),
+            ("amount_paid", 0.into()),
+            ("due_at", WRITTEN_AT.into()),
+            ("opened_at", WRITTEN_AT.into()),
+            ("charge_count", 1.into()),
+        ]);
+        self.insert("invoices", row).await;
+        self.insert(
+            "ledger_entries",
+            entry_row(of, &invoice, (0, None), ("receivable", "revenue", 980)),
+        )
+        .await;
+        invoice
+    }
+
+    /// A charge of 980 yen for an invoice. Returns its id.
+    pub(crate) async fn charge(&self, of: &Subscription, invoice: &str, status: &str) -> String {
+        let at = Timestamp::from_microsecond(WRITTEN_AT).unwrap();
+        let id = ChargeId::random(slot_of(of), at, &seed(&[invoice, status])).to_string();
+        self.insert("charges", charge_row(of, &id, (invoice, status)))
+            .await;
+        id
+    }
+}
+
+/// What the binary answered.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) error: String,
+}
+
+impl Ran {
+    pub(crate) fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8(output.stdout).unwrap(),
+            error: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Standard output as one JSON value, of a command that may have found something.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// Standard output of a command that must have succeeded.
+    pub(crate) fn text(&self) -> &str {
+        assert_eq!(self.code, 0, "{self:?}");
+        &self.out
+    }
+}
+
+/// Bytes that stand for randomness, the same for the same parts.
+fn seed(parts: &[&str]) -> [u8; 32] {
+    let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
+    DerivationKey::new(&[7; 32]).unwrap().digest(&parts)
+}
+
+fn slot_of(of: &Subscription) -> Slot {
+    Slot::of_key(&of.customer)
+}
+
+fn invoice_id(of: &Subscription, cycle: i64) -> String {
+    let at = Timestamp::from_microsecond(WRITTEN_AT + cycle * 1_000_000).unwrap();
+    InvoiceId::random(slot_of(of), at, &seed(&[&of.id])).to_string()
+}
+
+fn owned(of: &Subscription) -> Row {
+    vec![
+        ("slot", of.slot.into()),
+        ("account_id", (&of.side.account).into()),
+        ("mode", of.side.mode.into()),
+    ]
+}
+
+fn customer_row(of: &Subscription, clock: &str) -> Row {
+    let mut row = owned(of);
+    row.extend([
+        ("id", (&of.customer).into()),
+        ("name", "山田 太郎".into()),
+        ("email", "taro@example.jp".into()),
+        ("clock_id", clock.into()),
+        ("created_at", WRITTEN_AT.into()),
+    ]);
+    row
+}
+
+fn payment_method_row(of: &Subscription, id: &str, connection: &str) -> Row {
+    let mut row = owned(of);
+    row.extend([
+        ("id", id.into()),
+        ("customer_id", (&of.customer).into()),
+        ("connection_id", connection.into()),
+        ("gateway_token", "tok".into()),
+        ("brand", "Visa".into()),
+        ("last4", "0042".into()),
+        ("expires_on", "2030-12".into()),
+        ("created_at", WRITTEN_AT.into()),
+    ]);
+    row
+}
+
+fn subscription_row(of: &Subscription, (status, clock): (&str, &str), method: &str) -> Row {
+    let mut row = owned(of);
+    row.extend([
+        ("id", (&of.id).into()),
+        ("clock_id", clock.into()),
+        ("customer_id", (&of.customer).into()),
+        ("plan_id", "monthly".into()),
+        ("payment_method_id", method.into()),
+        ("status", status.into()),
+        (
+            "cancel_reason",
+            if status == "canceled" {
+                "requested".into()
+            } else {
+                Is::NoText
+            },
+        ),
+        ("anchor_on", "2025-08-31".into()),
+        ("remaining", Is::NoNumber),
+        ("event_number", 1.into()),
+        ("started_at", WRITTEN_AT.into()),
+        ("created_at", WRITTEN_AT.into()),
+    ]);
+    row
+}
+
+/// Event number `number` of a subscription.
+pub(crate) fn event_row(of: &Subscription, number: i64) -> Row {
+    let at = Timestamp::from_microsecond(WRITTEN_AT).unwrap();
+    let mut row = owned(of);
+    row.extend([
+        (
+            "id",
+            (&EventId::random(slot_of(of), at, &seed(&[&of.id, &number.to_string()])).to_string()).into(),
+        ),
+        ("subscription_id", (&of.id).into()),
+        ("number", number.into()),
+        ("type", "subscription.created".into()),
+        ("object_id", (&of.id).into()),
+        ("data", r#"{"plan":"monthly","count":1}"#.into()),
+        ("billing_at", WRITTEN_AT.into()),
+        ("recorded_at", WRITTEN_AT.into()),
+    ]);
+    row
+}
+
+fn invoice_row(of: &Subscription, id: &str, (cycle, clock): (i64, &str)) -> Row {
+    let mut row = owned(of);
+    row.extend([
+        ("id", id.into()),
+        ("clock_id", clock.into()),
+        ("customer_id", (&of.customer).into()),
+        ("subscription_id", (&of.id).into()),
+        ("plan_id", "monthly".into()),
+        ("obligation", (&format!("{}:cycle:{cycle}", of.id)).into()),
+        ("cycle", cycle.into()),
+        ("currency", "jpy".into()),
+        ("amount", 980.into()),
+        ("amount_credited", 0.into()),
+        ("lines", "[]".into()),
+        ("due_on", (&format!("2026-0{cycle}-28")).into()),
+        ("period_start", WRITTEN_AT.into()),
+        ("period_end", DUE_AT.into()),
+        ("created_at", WRITTEN_AT.into()),
+    ]);
+    row
+}
+
+fn charge_row(of: &Subscription, id: &str, (invoice, status): (&str, &str)) -> Row {
+    let mut row = owned(of);
+    let is_final = ["succeeded", "failed", "void"].contains(&status);
+    row.extend([
+        ("id", id.into()),
+        ("clock_id", "real".into()),
+        ("customer_id", (&of.customer).into()),
+        ("subscription_id", (&of.id).into()),
+        ("invoice_id", invoice.into()),
+        ("payment_method_id", "pm".into()),
+        ("connection_id", "gwc".into()),
+        ("number", 1.into()),
+        ("status", status.into()),
+        ("amount", 980.into()),
+        ("currency", "jpy".into()),
+        ("idempotency_key", "0123456789abcdef".into()),
+        ("actor", "schedule".into()),
+        ("surplus", Is::Flag(false)),
+        ("frozen", Is::Flag(false)),
+        ("gateway_charge_id", (&format!("gw_{id}")).into()),
+        ("billing_at", WRITTEN_AT.into()),
+        ("sent_at", WRITTEN_AT.into()),
+        ("tries", 0.into()),
+        ("check_at", if is_final { Is::NoNumber } else { DUE_AT.into() }),
+        (
+            "settled_at",
+            if is_final { WRITTEN_AT.into() } else { Is::NoNumber },
+        ),
+        ("created_at", WRITTEN_AT.into()),
+    ]);
+    row
+}
+
+/// A ledger entry: (number, charge), (debit, credit, amount).
+pub(crate) fn entry_row(
+    of: &Subscription,
+    invoice: &str,
+    (number, charge): (i64, Option<&String>),
+    (debit, credit, amount): (&str, &str, i64),
+) -> Row {
+    let at = Timestamp::from_microsecond(WRITTEN_AT).unwrap();
+    let mut row = owned(of);
+    row.extend([
+        (
+            "id",
+            (&EntryId::random(slot_of(of), at, &seed(&[invoice, &number.to_string()])).to_string()).into(),
+        ),
+        ("kind", "invoice_issued".into()),
+        ("invoice_id", invoice.into()),
+        ("charge_id", charge.map_or(Is::NoText, Is::from)),
+        ("debit", debit.into()),
+        ("credit", credit.into()),
+        ("amount", amount.into()),
+        ("currency", "jpy".into()),
+        ("posted_at", WRITTEN_AT.into()),
+    ]);
+    row
+}

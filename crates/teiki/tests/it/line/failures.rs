@@ -1,0 +1,242 @@
+//! What goes wrong on the way: lost answers, requests that never arrived, refusals, guards, bad rows.
+
+use std::collections::BTreeMap;
+
+use billing::charge::Fact;
+use billing::id::{ChargeId, SubscriptionId};
+use billing::resolution::Idempotency;
+use db::Error;
+use teiki::actor::Actor;
+use teiki::charges::News;
+use teiki::charges::settle::{Report, Times, settle};
+use teiki::holds;
+use teiki::line::Line;
+use teiki::renewals::work::Ended;
+
+use super::world::{DUE, Does, Scripted, World, at, quick};
+use crate::doctor_installation::on_both;
+
+const FOR_EVER: Idempotency = Idempotency::Strong { window_ms: None };
+
+fn one(name: &str) -> BTreeMap<String, usize> {
+    BTreeMap::from([(format!("tok.{name}"), 1)])
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_found_out_and_not_charged_again() {
+    on_both(async |installation| {
+        for idempotency in [FOR_EVER, Idempotency::BestEffort, Idempotency::None] {
+            let world = World::new(installation, &[("a", "monthly")]).await;
+            let gateway = Scripted::new(quick(idempotency), |_, _| Does::SucceedSilently);
+            let line = world.line(&gateway).await;
+            world.bill(&line, DUE).await;
+            assert_eq!(world.column("charges", "status"), ["unknown"]);
+            // A second process comes up: whoever was sending is gone.
+            let line = world.line(&gateway).await;
+            assert_eq!(world.resolve(&line, DUE).await, 1);
+            assert_eq!(world.column("charges", "status"), ["succeeded"], "{idempotency:?}");
+            assert_eq!(gateway.successes(), one("a"));
+            world.assert_healthy();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_that_never_arrived_is_made_again_once_it_is_proven() {
+    on_both(async |installation| {
+        let world = World::new(installation, &[("a", "monthly")]).await;
+        let script = |_: &str, request| if request == 1 { Does::Vanish } else { Does::Succeed };
+        let gateway = Scripted::new(quick(Idempotency::None), script);
+        let line = world.line(&gateway).await;
+        world.bill(&line, DUE).await;
+        world.resolve(&line, DUE).await;
+        assert_eq!(world.column("charges", "status"), ["unknown"], "one absence proves nothing");
+        assert_eq!(world.bill(&line, DUE).await, Ended::Done);
+        assert_eq!(gateway.keys().len(), 1, "nothing is charged while the first is unknown");
+        world.resolve(&line, DUE).await;
+        assert_eq!(world.column("charges", "status"), ["void"]);
+        world.bill(&line, DUE).await;
+        assert_eq!(world.column("charges", "status"), ["succeeded", "void"]);
+        assert_eq!(gateway.successes(), one("a"));
+        world.assert_healthy();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_success_that_comes_after_all_is_written_as_surplus() {
+    on_both(async |installation| {
+        let world = World::new(installation, &[("a", "monthly")]).await;
+        let script = |_: &str, request| if request == 1 { Does::Vanish } else { Does::Succeed };
+        let gateway = Scripted::new(quick(Idempotency::None), script);
+        let line = world.line(&gateway).await;
+        for _ in 0..3 {
+            world.bill(&line, DUE).await;
+            world.resolve(&line, DUE).await;
+        }
+        world.bill(&line, DUE).await;
+        let news = news_of(&world, "void", Fact::Succeeded);
+        let report = tell(&line, vec![news.clone()]).await;
+        assert_eq!(report, Report { succeeded: 1, ..Report::default() });
+        assert_eq!(tell(&line, vec![news]).await, Report::default(), "the second caller changes nothing");
+        assert_eq!(world.column("charges", "status"), ["succeeded", "succeeded"]);
+        assert_eq!(world.column("charges", "surplus"), ["false", "true"]);
+        let status = world.installation.run(&["status", "--json"]);
+        assert!(status.text().contains("surplus"), "{status:?}");
+    })
+    .await;
+}
+
+/// News about the one charge with this status.
+fn news_of(world: &World<'_>, status: &str, fact: Fact) -> News {
+    let charges = world.export("charges");
+    let charge = charges.iter().find(|charge| charge["status"] == status).expect("there is such a charge");
+    let text = |column: &str| charge[column].as_str().expect("a text").to_owned();
+    let id: ChargeId = text("charge_id").parse().expect("an id");
+    let subscription: SubscriptionId = text("subscription_id").parse().expect("an id");
+    News { gateway_charge_id: Some("gw_late".into()), ..News::of(id, subscription, fact) }
+}
+
+async fn tell(line: &Line, news: Vec<News>) -> Report {
+    settle(line, news, Times { billing: at(DUE), real: teiki::clock::now() }).await.expect("truth is writable")
+}
+
+#[tokio::test]
+async fn truth_told_by_many_at_once_is_written_once() {
+    on_both(async |installation| {
+        let world = World::new(installation, &[("a", "monthly")]).await;
+        let gateway = Scripted::new(quick(Idempotency::None), |_, _| Does::Vanish);
+        let line = world.line(&gateway).await;
+        world.bill(&line, DUE).await;
+        let news = news_of(&world, "unknown", Fact::Succeeded);
+        let same = vec![news.clone(), news.clone()];
+        let told = tokio::join!(tell(&line, same), tell(&line, vec![news.clone()]), tell(&line, vec![news]));
+        assert_eq!(told.0.succeeded + told.1.succeeded + told.2.succeeded, 1);
+        assert_eq!(world.column("invoices", "status"), ["paid", "scheduled"]);
+        world.assert_healthy();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_not_sent_is_sent_later_under_the_same_key() {
+    on_both(async |installation| {
+        let world = World::new(installation, &[("a", "monthly")]).await;
+        let script = |_: &str, request| if request == 1 { Does::Refuse } else { Does::Succeed };
+        let gateway = Scripted::new(quick(Idempotency::None), script);
+        let line = world.line(&gateway).await;
+        world.bill(&line, DUE).await;
+        assert_eq!(world.column("charges", "status"), ["prepared"]);
+        world.resolve(&line, DUE).await;
+        assert_eq!(world.column("charges", "status"), ["succeeded"]);
+        let keys = gateway.keys();
+        assert_eq!((keys.len(), &keys[0]), (2, &keys[1]));
+        world.assert_healthy();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_with_other_parameters_freezes_the_charge() {
+    on_both(async |installation| {
+        let world = World::new(installation, &[("a", "monthly")]).await;
+        let gateway = Scripted::new(quick(FOR_EVER), |_, _| Does::Mismatch);
+        let line = world.line(&gateway).await;
+        world.bill(&line, DUE).await;
+        for _ in 0..3 {
+            world.resolve(&line, DUE).await;
+        }
+        assert_eq!(gateway.keys().len(), 1, "it is never sent again");
+        assert_eq!(world.column("charges", "status"), ["unknown"], "and never declared void");
+        let status = world.installation.run(&["status", "--json"]);
+        assert!(status.text().contains("key_mismatch"), "{status:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_hold_stops_charging_and_its_release_lets_it_go_on() {
+    on_both(async |installation| {
+        let world = World::new(installation, &[("a", "monthly")]).await;
+        let gateway = Scripted::new(quick(FOR_EVER), |_, _| Does::Succeed);
+        let line = world.line(&gateway).await;
+        let (id, now) = (world.id(), at(DUE));
+        let place = move |tx: &mut db::Tx<'_>| holds::place(tx, id.as_str(), "prices", Actor::Operator, now);
+        installation.db.write::<_, Error, _>(place).await.expect("the hold is written");
+        assert_eq!(world.bill(&line, DUE).await, Ended::Held("prices".into()));
+        assert_eq!(gateway.keys().len(), 0);
+        holds::release(&installation.db, id.to_string()).await.expect("the hold is released");
+        world.bill(&line, DUE).await;
+        assert_eq!(gateway.successes(), one("a"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_run_beyond_the_plan_of_the_day_holds_the_account() {
+    on_both(async |installation| {
+        let world = World::new(installation, &[("a", "monthly"), ("b", "monthly")]).await;
+        let gateway = Scripted::new(quick(FOR_EVER), |_, _| Does::Succeed);
+        let line = world.line(&gateway).await;
+        let account = world.id().to_string();
+        let plan = vec![
+            ("account_id", (&account).into()),
+            ("mode", "test".into()),
+            ("clock_id", (&world.scope.clock).into()),
+            ("day", "2027-01-31".into()),
+            ("planned_count", 1.into()),
+            ("planned_amount", 980.into()),
+        ];
+        installation.insert("day_plans", plan).await;
+        let Ended::Held(reason) = world.bill(&line, DUE).await else {
+            panic!("two invoices passed a plan of one");
+        };
+        assert!(reason.contains("2 invoices would be charged today, the plan of the day has 1"), "{reason}");
+        assert_eq!(gateway.keys().len(), 0);
+        let status = installation.run(&["status", "--json"]);
+        assert!(status.text().contains("plan of the day has 1"), "{status:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_bad_row_is_parked_with_its_reason_and_the_others_go_on() {
+    on_both(async |installation| {
+        let world = World::new(installation, &[("a", "monthly"), ("b", "monthly"), ("c", "monthly")]).await;
+        let gateway = Scripted::new(quick(FOR_EVER), |_, _| Does::Succeed);
+        let line = world.line(&gateway).await;
+        let invoices = world.export("invoices");
+        let spoil = |customer: &str| {
+            let invoice = invoices.iter().find(|invoice| invoice["customer_id"] == customer).expect("has an invoice");
+            vec![("id", invoice["invoice_id"].as_str().expect("an id").into())]
+        };
+        installation.change("invoices", spoil("a"), vec![("lines", "[]".into())]).await;
+        installation.change("invoices", spoil("b"), vec![("currency", "xyz".into())]).await;
+        assert_eq!(world.bill(&line, DUE).await, Ended::Done);
+        assert_eq!(gateway.successes(), one("c"));
+        let reasons = world.column("subscriptions", "parked_reason");
+        assert!(reasons.iter().any(|reason| reason.contains("lines that add up to")), "{reasons:?}");
+        assert!(reasons.iter().any(|reason| reason.contains("invoices.currency")), "{reasons:?}");
+        assert_eq!(world.bill(&line, "2027-02-28T09:00:00+09:00").await, Ended::Done);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_invoice_that_is_due_before_its_period_is_parked_and_not_charged() {
+    on_both(async |installation| {
+        let world = World::new(installation, &[("a", "monthly")]).await;
+        let gateway = Scripted::new(quick(FOR_EVER), |_, _| Does::Succeed);
+        let line = world.line(&gateway).await;
+        let invoice = world.column("invoices", "invoice_id").remove(0);
+        let early = at("2027-01-05T09:00:00+09:00").as_microsecond();
+        let set = vec![("next_action_at", early.into())];
+        installation.change("invoices", vec![("id", (&invoice).into())], set).await;
+        world.bill(&line, "2027-01-05T09:00:00+09:00").await;
+        assert_eq!(gateway.keys().len(), 0);
+        let reasons = world.column("subscriptions", "parked_reason");
+        assert!(reasons[0].contains("which is after"), "{reasons:?}");
+    })
+    .await;
+}

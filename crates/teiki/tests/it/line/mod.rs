@@ -1,0 +1,6 @@
+//! The charge line: due, prepare, charge, settle, resolve, on both engines, against a gateway that misbehaves
+//! on purpose. What counts is the gateway's own book.
+
+mod failures;
+mod renewals;
+mod world;

@@ -1,0 +1,11 @@
+//! Features of teiki through their edge, on SQLite and PostgreSQL.
+//!
+//! PostgreSQL is the server of `TEIKI_TEST_POSTGRES`; each test makes its own database there and drops it.
+
+mod doctor;
+mod doctor_installation;
+mod exports;
+mod holds;
+mod imports;
+mod line;
+mod status;

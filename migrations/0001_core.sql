@@ -234,6 +234,8 @@ create table charges (
     tries BIGINT not null,
     check_at BIGINT,
     settled_at BIGINT,
+    -- How an outcome that was not known was found out: 'replay' (the same key again) or 'lookup'; else null.
+    resolved_by TEXT,
     created_at BIGINT not null,
     primary key (slot, id)
 ) /* clustered */;

@@ -7,7 +7,7 @@ use billing::mode::Mode;
 use clap::{Args, Parser, Subcommand};
 use db::DatabaseUrl;
 
-use crate::{accounts, clocks, doctor, exports, holds, sandboxes, serve, status};
+use crate::{accounts, clocks, demo, doctor, exports, holds, proof, sandboxes, serve, status};
 use crate::app::Setting;
 use crate::failure::Failure;
 use crate::imports;
@@ -49,10 +49,12 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Account(accounts::cli::AccountArgs),
+    Demo(demo::cli::DemoArgs),
     Doctor(doctor::cli::DoctorArgs),
     Export(exports::cli::ExportArgs),
     Hold(holds::cli::HoldArgs),
     Import(imports::cli::ImportArgs),
+    Proof(proof::cli::ProofArgs),
     Run(clocks::cli::RunArgs),
     Sandbox(sandboxes::SandboxArgs),
     Serve(serve::cli::ServeArgs),
@@ -73,19 +75,23 @@ pub fn main() -> ExitCode {
 }
 
 fn start(cli: Cli) -> Result<(), Failure> {
+    // A proof makes other URLs of it; a setting shows no password, so it does not hold the text.
+    let database = cli.global.database.clone();
     let setting = setting(cli.global)?;
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::failed(format!("the system gives no threads: {error}")))?;
-    runtime.block_on(dispatch(setting, cli.command))
+    runtime.block_on(dispatch(setting, database, cli.command))
 }
 
-async fn dispatch(setting: Setting, command: Command) -> Result<(), Failure> {
+async fn dispatch(setting: Setting, database: Option<String>, command: Command) -> Result<(), Failure> {
     match command {
         Command::Account(args) => accounts::cli::run(&setting, args).await,
+        Command::Demo(args) => demo::cli::run(&setting, args).await,
         Command::Doctor(args) => doctor::cli::run(&setting, args).await,
         Command::Export(args) => exports::cli::run(&setting, args).await,
         Command::Hold(args) => holds::cli::run(&setting, args).await,
         Command::Import(args) => imports::cli::run(&setting, args).await,
+        Command::Proof(args) => proof::cli::run(&setting, database, args).await,
         Command::Run(args) => clocks::cli::run(&setting, args).await,
         Command::Sandbox(args) => sandboxes::run(&setting, args).await,
         Command::Serve(args) => serve::cli::run(&setting, args).await,

@@ -17,7 +17,7 @@ use crate::failure::Failure;
 /// The name of the stand-in gateway in `gateway_connections`. Persisted; keep stable.
 pub const SANDBOX: &str = "sandbox";
 /// The book of a sandbox inside the process, in the data directory.
-const BOOK: &str = "sandbox-book.jsonl";
+pub(crate) const BOOK: &str = "sandbox-book.jsonl";
 
 /// Where the sandbox is.
 pub enum SandboxAt {

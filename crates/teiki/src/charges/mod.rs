@@ -11,6 +11,8 @@ use gateway::ChargeRequest;
 use jiff::Timestamp;
 
 pub mod breaker;
+#[cfg(feature = "broken")]
+pub(crate) mod broken;
 pub mod pace;
 pub mod resolve;
 pub mod send;
@@ -53,6 +55,27 @@ pub struct News {
     pub check_at: Option<Timestamp>,
     /// When a look-up that counts first found nothing.
     pub absent_at: Option<Timestamp>,
+    /// How an outcome that was not known was found out.
+    pub resolved_by: Option<ResolvedBy>,
+}
+
+/// The two ways to find out an outcome. Persisted as its name; keep stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResolvedBy {
+    /// The same request was sent again under its key.
+    Replay,
+    /// The gateway was asked.
+    Lookup,
+}
+
+impl ResolvedBy {
+    /// The stored name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Replay => "replay",
+            Self::Lookup => "lookup",
+        }
+    }
 }
 
 impl News {
@@ -69,6 +92,7 @@ impl News {
             freeze: false,
             check_at: None,
             absent_at: None,
+            resolved_by: None,
         }
     }
 

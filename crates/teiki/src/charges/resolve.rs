@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use super::send::{check_after_send, send_one};
 use super::settle::{Times, settle};
 use super::store::{self, CheckRow};
-use super::{News, Outgoing};
+use super::{News, Outgoing, ResolvedBy};
 use crate::clock;
 use crate::line::{Line, Scope, add};
 use crate::renewals::Lane;
@@ -58,23 +58,31 @@ pub async fn resolve(line: &Arc<Line>, pass: Pass) -> Result<usize, db::Error> {
         Which::Due => now,
         Which::All => Timestamp::MAX,
     };
+    give_up_sending(line, &pass, until, now).await?;
     let rows = line.db.read(move |tx| store::checks_until(tx, &pass.scope, pass.lane, until, PASS_MAX)).await?;
-    let mut rows: Vec<CheckRow> = rows.into_iter().filter(|row| !line.is_in_flight(row.charge)).collect();
+    let rows: Vec<CheckRow> = rows.into_iter().filter(|row| !line.is_in_flight(row.charge)).collect();
     let taken = rows.len();
-    give_up_sending(line, &mut rows, Times { billing, real: now }).await?;
+    #[cfg(feature = "broken")]
+    if which == Which::All && super::broken::new_key(line, &rows, Times { billing, real: now }).await? {
+        return Ok(taken);
+    }
     let (to_send, to_ask) = split(line, rows, now);
     let sendable = mark(line, to_send, now).await?;
     let sent = stream::iter(sendable).map(|row| resend(line, row)).buffer_unordered(CONCURRENCY);
     let asked = stream::iter(to_ask).map(|row| ask(line, row)).buffer_unordered(CONCURRENCY);
     let (sent, asked): (Vec<News>, Vec<News>) = tokio::join!(sent.collect(), asked.collect());
-    let is_final = |news: &&News| matches!(news.fact, Fact::Succeeded | Fact::Declined | Fact::NeverExecuted);
-    add(&line.counters.resolved_by_replay, sent.iter().filter(is_final).count());
-    add(&line.counters.resolved_by_lookup, asked.iter().filter(is_final).count());
     let news: Vec<News> = sent.into_iter().chain(asked).collect();
+    let found_out = |by| news.iter().filter(|news| is_final(news) && news.resolved_by == Some(by)).count();
+    add(&line.counters.resolved_by_replay, found_out(ResolvedBy::Replay));
+    add(&line.counters.resolved_by_lookup, found_out(ResolvedBy::Lookup));
     if !news.is_empty() {
         settle(line, news, Times { billing, real: clock::now() }).await?;
     }
     Ok(taken)
+}
+
+const fn is_final(news: &News) -> bool {
+    matches!(news.fact, Fact::Succeeded | Fact::Declined | Fact::NeverExecuted)
 }
 
 /// How many charges of the scope are not final, and how many of those were never sent.
@@ -83,25 +91,24 @@ pub async fn count_open(line: &Line, scope: &Scope) -> Result<(i64, i64), db::Er
     line.db.read(move |tx| store::count_open(tx, &scope)).await
 }
 
-/// Charges found `sending` whose sender is gone: what became of them is unknown.
-async fn give_up_sending(line: &Line, rows: &mut [CheckRow], times: Times) -> Result<(), db::Error> {
-    let lost: Vec<News> = rows
-        .iter()
-        .filter(|row| row.state == State::Sending)
-        .map(|row| News {
-            note: Some("the process that was sending it is gone".into()),
-            check_at: Some(times.real),
-            ..News::of(row.charge, row.subscription, Fact::Lost)
-        })
-        .collect();
-    if lost.is_empty() {
-        return Ok(());
+/// Charges found `sending` whose sender is gone: what became of them is unknown. All of them at once, however
+/// many, so that none waits for the time at which a living sender would be done.
+async fn give_up_sending(line: &Line, pass: &Pass, until: Timestamp, now: Timestamp) -> Result<(), db::Error> {
+    loop {
+        let (scope, lane) = (pass.scope.clone(), pass.lane);
+        let sending = line.db.read(move |tx| store::sending(tx, &scope, lane, until, PASS_MAX)).await?;
+        let gone = sending.into_iter().filter(|(charge, _)| !line.is_in_flight(*charge));
+        let lost: Vec<News> = gone
+            .map(|(charge, subscription)| News {
+                note: Some("the process that was sending it is gone".into()),
+                check_at: Some(now),
+                ..News::of(charge, subscription, Fact::Lost)
+            })
+            .collect();
+        if lost.is_empty() || settle(line, lost, Times { billing: pass.billing, real: now }).await?.unknown == 0 {
+            return Ok(());
+        }
     }
-    settle(line, lost, times).await?;
-    for row in rows.iter_mut().filter(|row| row.state == State::Sending) {
-        row.state = State::Unknown;
-    }
-    Ok(())
 }
 
 fn inquiry(row: &CheckRow, now: Timestamp) -> Inquiry {
@@ -190,7 +197,9 @@ async fn resend(line: &Line, row: CheckRow) -> News {
             billing_time: row.billing_at,
         },
     };
-    let news = send_one(line, &outgoing).await;
+    // A charge that had never left is sent here for the first time; nothing about it was unknown.
+    let resolved_by = (row.state != State::Prepared).then_some(ResolvedBy::Replay);
+    let news = News { resolved_by, ..send_one(line, &outgoing).await };
     if news.fact == Fact::Lost {
         return again_later(line, &row, news);
     }
@@ -214,6 +223,10 @@ fn again_later(line: &Line, row: &CheckRow, news: News) -> News {
 }
 
 async fn ask(line: &Line, row: CheckRow) -> News {
+    News { resolved_by: Some(ResolvedBy::Lookup), ..look_up(line, row).await }
+}
+
+async fn look_up(line: &Line, row: CheckRow) -> News {
     let lost = News::of(row.charge, row.subscription, Fact::Lost);
     let Some(connection) = line.connections.get(&row.connection) else {
         return again_later(line, &row, lost);

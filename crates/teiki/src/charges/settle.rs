@@ -248,6 +248,7 @@ fn finish(news: &News, charge: &ChargeRow, next: State, settled: &Settled, write
         surplus: charge.surplus || settled.is_surplus,
         gateway_charge_id: news.gateway_charge_id.clone().or_else(|| charge.gateway_charge_id.clone()),
         decline: news.decline.clone(),
+        resolved_by: news.resolved_by,
     });
 }
 

@@ -10,6 +10,7 @@ use billing::{invoice, subscription};
 use db::{Column, Error, OnConflict, Row, Tx, Value};
 use jiff::Timestamp;
 
+use super::ResolvedBy;
 use crate::line::Scope;
 use crate::renewals::Lane;
 use crate::stored::{count, instant, opt_instant, parsed, slots, unreadable};
@@ -113,6 +114,7 @@ pub(super) struct FinalCharge {
     pub(super) surplus: bool,
     pub(super) gateway_charge_id: Option<String>,
     pub(super) decline: Option<(String, DeclineClass)>,
+    pub(super) resolved_by: Option<ResolvedBy>,
 }
 
 /// Writes final states. The number of rows changed tells whether all were still in the state that was read.
@@ -134,6 +136,7 @@ pub(super) fn finish_charges(tx: &mut Tx<'_>, charges: &[FinalCharge], now: Time
         ("failure_class", Column::OptText(charges.iter().map(code).collect())),
         ("check_at", Column::OptI64(charges.iter().map(|_| None).collect())),
         ("settled_at", Column::I64(charges.iter().map(|_| now.as_microsecond()).collect())),
+        ("resolved_by", Column::OptText(charges.iter().map(|charge| charge.resolved_by.map(ResolvedBy::as_str)).collect())),
     ];
     tx.update_many("charges", &keys, &set, "")
 }
@@ -331,6 +334,35 @@ fn check_of(row: &Row) -> Result<CheckRow, Error> {
         absent_at: opt_instant(row, 13, "charges.absent_at")?,
         tries: count(row, 14, "charges.tries")?,
     })
+}
+
+/// Charges of a scope and lane that are being sent, or were when their process died, and whose time to be
+/// checked is not after `until`.
+pub(super) fn sending(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    lane: Lane,
+    until: Timestamp,
+    limit: i64,
+) -> Result<Vec<(ChargeId, SubscriptionId)>, Error> {
+    let rows = tx.query(
+        "select id, subscription_id from charges
+         where check_at <= $1 and account_id = $2 and mode = $3 and clock_id = $4 and slot >= $5 and slot <= $6
+           and status = 'sending'
+         order by check_at, slot, id limit $7",
+        &[
+            Value::I64(until.as_microsecond()),
+            Value::Text(scope.account.as_str()),
+            Value::Text(scope.mode.as_str()),
+            Value::Text(&scope.clock),
+            Value::I64(lane.first),
+            Value::I64(lane.last),
+            Value::I64(limit),
+        ],
+    )?;
+    rows.iter()
+        .map(|row| Ok((parsed(row, 0, "charges.id", "an id")?, parsed(row, 1, "charges.subscription_id", "an id")?)))
+        .collect()
 }
 
 /// Marks charges as being sent (again) at `now`, before any byte leaves. Returns those that were still in

@@ -47,11 +47,15 @@ pub(crate) struct Billed {
 /// The clock of an account, which may go to `until`. Error: there is none, or it stands later.
 pub(crate) async fn clock_of(app: &App, account: &Account, until: Timestamp) -> Result<TestClock, Failure> {
     let id = account.id;
-    let clock = app.db.read(move |tx| accounts::find_clock(tx, id)).await?.ok_or_else(|| {
-        Failure::usage(format!(
-            "account {id} has no test clock; import its subscribers with --clock INSTANT first"
-        ))
-    })?;
+    let clock = app
+        .db
+        .read(move |tx| accounts::find_clock(tx, id))
+        .await?
+        .ok_or_else(|| {
+            Failure::usage(format!(
+                "account {id} has no test clock; import its subscribers with --clock INSTANT first"
+            ))
+        })?;
     if until < clock.frozen_time {
         return Err(Failure::usage(format!(
             "--until {until} is before the clock, which stands at {}; a clock only goes forward",

@@ -17,6 +17,7 @@ use super::directory::{self, Directory};
 use super::merchant::{PlanRow, SubscriberRow, charge_day};
 use super::{FIRST, LAST, ZONE};
 use crate::failure::Failure;
+use crate::gateways;
 
 /// What the comparison gave.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -59,7 +60,7 @@ struct Found {
 pub(super) fn audit(directory: &Directory) -> Result<Audit, Failure> {
     let plans: Vec<PlanRow> = read(&directory.file(directory::PLANS))?;
     let subscribers: Vec<SubscriberRow> = read(&directory.file(directory::SUBSCRIBERS))?;
-    let book = sandbox::read_book(directory.file(directory::BOOK))
+    let book = sandbox::read_book(directory.file(gateways::BOOK))
         .map_err(|error| Failure::failed(format!("the gateway's book cannot be read: {error}")))?;
     let plans: BTreeMap<&str, &PlanRow> = plans.iter().map(|plan| (plan.id.as_str(), plan)).collect();
     let duties = duties(&plans, &subscribers)?;
@@ -126,8 +127,9 @@ fn compare(duties: &HashMap<Duty, &PlanRow>, found: HashMap<Duty, Found>) -> Aud
         match duties.get(&duty) {
             Some(plan) => {
                 audit.double += found.collected.saturating_sub(1);
-                let is_wrong =
-                    |taken: &&(i64, String)| taken.0 != plan.amount || !taken.1.eq_ignore_ascii_case(&plan.currency);
+                let is_wrong = |taken: &&(i64, String)| {
+                    taken.0 != plan.amount || !taken.1.eq_ignore_ascii_case(&plan.currency)
+                };
                 audit.wrong_amount += count(found.amounts.iter().filter(is_wrong).count());
             }
             None => audit.double += found.collected,
@@ -146,7 +148,8 @@ mod tests {
 
     use super::*;
 
-    const PLANS: &str = "id,name,amount,currency,tax_category,interval,interval_count,trial_days,setup_fee,instalments
+    const PLANS: &str =
+        "id,name,amount,currency,tax_category,interval,interval_count,trial_days,setup_fee,instalments
 basic,Basic,980,jpy,standard,month,1,0,0,
 short,Short,500,jpy,standard,month,1,0,0,2
 ";

@@ -12,13 +12,12 @@ use db::{ChargingLock, DatabaseUrl, LockError};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
+use crate::gateways;
 
 /// The plans, as `teiki import` reads them.
 pub(super) const PLANS: &str = "plans.csv";
 /// The subscribers, as `teiki import` reads them.
 pub(super) const SUBSCRIBERS: &str = "subscribers.csv";
-/// The book of the sandbox inside the process; `gateways` names it.
-pub(super) const BOOK: &str = "sandbox-book.jsonl";
 /// The database, where `--data-dir` looks for it.
 const DATABASE: &str = "teiki.db";
 /// Says that the demo made this directory. Persisted; keep stable.
@@ -27,7 +26,7 @@ const MARK: &str = "made-by-teiki-demo.json";
 const REPLACED: [&str; 7] = [
     PLANS,
     SUBSCRIBERS,
-    BOOK,
+    gateways::BOOK,
     "sandbox-book.jsonl.state",
     DATABASE,
     "teiki.db-wal",
@@ -110,8 +109,8 @@ fn write_mark(path: &Path) -> Result<(), Failure> {
         made_by: MADE_BY.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let text =
-        serde_json::to_vec(&mark).map_err(|error| Failure::failed(format!("the mark is no JSON: {error}")))?;
+    let text = serde_json::to_vec(&mark)
+        .map_err(|error| Failure::failed(format!("the mark is no JSON: {error}")))?;
     write(&path.join(MARK), &text)
 }
 

@@ -177,7 +177,11 @@ fn subscriber_row(number: u32) -> SubscriberRow {
     let failing = failing_place(number);
     let lost = failing.and_then(|place| LOST.iter().find(|lost| lost.0 == place));
     // A lost answer is on the plan that everyone knows, so that its day is known too.
-    let offer = if lost.is_some() { &OFFERS[0] } else { pick_offer(&mut dice) };
+    let offer = if lost.is_some() {
+        &OFFERS[0]
+    } else {
+        pick_offer(&mut dice)
+    };
     let anchor = lost.map_or_else(|| pick_anchor(&mut dice, offer), |lost| lost.2);
     let (cycle, next) = first_due(anchor, offer);
     let rule = match (lost, failing) {
@@ -234,7 +238,11 @@ fn pick_anchor(dice: &mut Dice, offer: &Offer) -> Date {
     let days = if offer.instalments.is_some() { 180 } else { 1_090 };
     let back = i64::try_from(1 + dice.up_to(days)).unwrap_or(1);
     let day = FIRST.saturating_sub(back.days());
-    if dice.up_to(10) == 0 { day.last_of_month() } else { day }
+    if dice.up_to(10) == 0 {
+        day.last_of_month()
+    } else {
+        day
+    }
 }
 
 /// The first charge in the year of the demo, and how many came before it.
@@ -274,7 +282,9 @@ mod tests {
 
     #[test]
     fn six_in_a_hundred_fail_and_all_offers_add_up_to_a_hundred() {
-        let failing = (0..2_000).filter(|&number| failing_place(number).is_some()).count();
+        let failing = (0..2_000)
+            .filter(|&number| failing_place(number).is_some())
+            .count();
         assert_eq!(failing, 120);
         assert_eq!(OFFERS.iter().map(|offer| offer.percent).sum::<u64>(), 100);
     }
@@ -296,7 +306,11 @@ mod tests {
         let rows = || to_csv((0..300).map(subscriber_row)).expect("memory takes it");
         assert_eq!(rows(), rows());
         let text = String::from_utf8(rows()).expect("UTF-8");
-        assert!(OFFERS.iter().all(|offer| text.contains(&format!(",{},", offer.id))));
+        assert!(
+            OFFERS
+                .iter()
+                .all(|offer| text.contains(&format!(",{},", offer.id)))
+        );
     }
 
     #[test]

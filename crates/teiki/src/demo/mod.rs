@@ -119,9 +119,7 @@ async fn bill(
     let until = instant(END)?;
     let clock = clock_of(app, account, until).await?;
     let departure = set_out(app, account, clock, (None, &directory.path)).await?;
-    let billed = departure
-        .travel(until, |line, now| watcher.at(line, now))
-        .await?;
+    let billed = departure.travel(until, |line, now| watcher.at(line, now)).await?;
     match &billed.ended {
         Ended::Done => Ok(billed),
         Ended::Held(reason) => Err(Failure::unfinished(format!(

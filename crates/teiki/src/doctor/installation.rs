@@ -82,10 +82,10 @@ pub(super) async fn clock(db: &Db, now: &impl Fn() -> Timestamp) -> Check {
 
 /// Compares the real clock, read before and after, with the database's clock and with the newest row.
 fn judge_clock((before, after): (Timestamp, Timestamp), database: i64, newest: Option<i64>) -> Check {
-    const TODO: &str = "set the clocks of both machines (NTP), before anything is charged";
+    const SET_CLOCKS: &str = "set the clocks of both machines (NTP), before anything is charged";
     let at = |micros: i64| Timestamp::from_microsecond(micros).ok();
     let Some(database) = at(database) else {
-        return Check::problem("clock", "the database's clock shows no instant", TODO);
+        return Check::problem("clock", "the database's clock shows no instant", SET_CLOCKS);
     };
     let ahead = database.duration_since(after);
     let behind = before.duration_since(database);
@@ -93,7 +93,7 @@ fn judge_clock((before, after): (Timestamp, Timestamp), database: i64, newest: O
         return Check::problem(
             "clock",
             format!("this machine shows {after}, the database {database}"),
-            TODO,
+            SET_CLOCKS,
         );
     }
     match newest.and_then(at) {
@@ -102,7 +102,7 @@ fn judge_clock((before, after): (Timestamp, Timestamp), database: i64, newest: O
             format!(
                 "this machine shows {after}, but the newest row was written at {newest}: the clock went back"
             ),
-            TODO,
+            SET_CLOCKS,
         ),
         Some(_) | None => Check::ok("clock", format!("agrees with the database's and shows {after}")),
     }

@@ -2,26 +2,16 @@
 
 use std::fmt;
 
+use billing::id::Slot;
 use db::{Engine, Error, Row, Tx, Value};
 use jiff::Timestamp;
 
 use super::NAMED_MAX;
 use crate::stored::{instant, opt_instant};
 
-/// All slots: 0 to 255.
-pub(super) const SLOTS: i64 = 256;
-
-/// Slots `first` to `last`.
-#[derive(Clone, Copy)]
-pub(super) struct Slots {
-    pub(super) first: i64,
-    pub(super) last: i64,
-}
-
-impl Slots {
-    fn keys(self) -> [Value<'static>; 3] {
-        [Value::I64(self.first), Value::I64(self.last), limit()]
-    }
+/// One slot, and how many rows are read of it.
+fn keys(slot: Slot) -> [Value<'static>; 2] {
+    [Value::I64(slot.as_i64()), limit()]
 }
 
 /// Rows that are read of a list: one more than are named.
@@ -52,21 +42,21 @@ pub(super) fn newest_instant(tx: &mut Tx<'_>) -> Result<Option<i64>, Error> {
 }
 
 /// Issued invoices whose receivable in the ledger is not what they still owe.
-pub(super) fn ledger_mismatches(tx: &mut Tx<'_>, slots: Slots) -> Result<Vec<String>, Error> {
+pub(super) fn ledger_mismatches(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<String>, Error> {
     let rows = tx.query(
         "select i.account_id, i.mode, i.id, i.amount - i.amount_paid - i.amount_credited, coalesce(l.receivable, 0)
          from invoices i
          left join (
-             select slot, account_id, mode, invoice_id,
+             select account_id, mode, invoice_id,
                     cast(sum(case when debit = 'receivable' then amount when credit = 'receivable' then -amount else 0 end)
                          as bigint) as receivable
-             from ledger_entries where slot >= $1 and slot <= $2
-             group by slot, account_id, mode, invoice_id
-         ) l on l.slot = i.slot and l.account_id = i.account_id and l.mode = i.mode and l.invoice_id = i.id
-         where i.slot >= $1 and i.slot <= $2 and i.status not in ('scheduled', 'void')
+             from ledger_entries where slot = $1
+             group by invoice_id, account_id, mode
+         ) l on l.account_id = i.account_id and l.mode = i.mode and l.invoice_id = i.id
+         where i.slot = $1 and i.status not in ('scheduled', 'void')
              and coalesce(l.receivable, 0) <> i.amount - i.amount_paid - i.amount_credited
-         order by i.slot, i.id limit $3",
-        &slots.keys(),
+         order by i.id limit $2",
+        &keys(slot),
     )?;
     let line = |row: &Row| {
         Ok(format!(
@@ -80,18 +70,18 @@ pub(super) fn ledger_mismatches(tx: &mut Tx<'_>, slots: Slots) -> Result<Vec<Str
 }
 
 /// Invoices whose paid amount is not the sum of their successful charges.
-pub(super) fn payment_mismatches(tx: &mut Tx<'_>, slots: Slots) -> Result<Vec<String>, Error> {
+pub(super) fn payment_mismatches(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<String>, Error> {
     let rows = tx.query(
         "select i.account_id, i.mode, i.id, i.amount_paid, coalesce(c.collected, 0)
          from invoices i
          left join (
-             select slot, account_id, mode, invoice_id, cast(sum(amount) as bigint) as collected
-             from charges where slot >= $1 and slot <= $2 and status = 'succeeded' and surplus = false
-             group by slot, account_id, mode, invoice_id
-         ) c on c.slot = i.slot and c.account_id = i.account_id and c.mode = i.mode and c.invoice_id = i.id
-         where i.slot >= $1 and i.slot <= $2 and coalesce(c.collected, 0) <> i.amount_paid
-         order by i.slot, i.id limit $3",
-        &slots.keys(),
+             select account_id, mode, invoice_id, cast(sum(amount) as bigint) as collected
+             from charges where slot = $1 and status = 'succeeded' and surplus = false
+             group by invoice_id, account_id, mode
+         ) c on c.account_id = i.account_id and c.mode = i.mode and c.invoice_id = i.id
+         where i.slot = $1 and coalesce(c.collected, 0) <> i.amount_paid
+         order by i.id limit $2",
+        &keys(slot),
     )?;
     let line = |row: &Row| {
         Ok(format!(
@@ -105,38 +95,38 @@ pub(super) fn payment_mismatches(tx: &mut Tx<'_>, slots: Slots) -> Result<Vec<St
 }
 
 /// Live subscriptions, with invoices still to issue, that have no scheduled invoice or more than one.
-pub(super) fn schedule_mismatches(tx: &mut Tx<'_>, slots: Slots) -> Result<Vec<String>, Error> {
+pub(super) fn schedule_mismatches(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<String>, Error> {
     let rows = tx.query(
         "select s.account_id, s.mode, s.id, coalesce(i.scheduled, 0)
          from subscriptions s
          left join (
-             select slot, account_id, mode, subscription_id, count(*) as scheduled
-             from invoices where slot >= $1 and slot <= $2 and status = 'scheduled'
-             group by slot, account_id, mode, subscription_id
-         ) i on i.slot = s.slot and i.account_id = s.account_id and i.mode = s.mode and i.subscription_id = s.id
-         where s.slot >= $1 and s.slot <= $2 and s.status in ('active', 'trialing', 'past_due')
+             select account_id, mode, subscription_id, count(*) as scheduled
+             from invoices where slot = $1 and status = 'scheduled'
+             group by subscription_id, account_id, mode
+         ) i on i.account_id = s.account_id and i.mode = s.mode and i.subscription_id = s.id
+         where s.slot = $1 and s.status in ('active', 'trialing', 'past_due')
              and (s.remaining is null or s.remaining > 0) and coalesce(i.scheduled, 0) <> 1
-         order by s.slot, s.id limit $3",
-        &slots.keys(),
+         order by s.id limit $2",
+        &keys(slot),
     )?;
     let line = |row: &Row| Ok(format!("{}: {} scheduled invoices", whose(row)?, row.i64(3)?));
     rows.iter().map(line).collect()
 }
 
 /// Subscriptions whose events are not numbered from 1 to their last number.
-pub(super) fn event_gaps(tx: &mut Tx<'_>, slots: Slots) -> Result<Vec<String>, Error> {
+pub(super) fn event_gaps(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<String>, Error> {
     let rows = tx.query(
         "select s.account_id, s.mode, s.id, s.event_number, coalesce(e.events, 0), coalesce(e.last_number, 0)
          from subscriptions s
          left join (
-             select slot, subscription_id, count(*) as events, max(number) as last_number
-             from events where slot >= $1 and slot <= $2
-             group by slot, subscription_id
-         ) e on e.slot = s.slot and e.subscription_id = s.id
-         where s.slot >= $1 and s.slot <= $2
+             select subscription_id, count(*) as events, max(number) as last_number
+             from events where slot = $1
+             group by subscription_id
+         ) e on e.subscription_id = s.id
+         where s.slot = $1
              and (coalesce(e.events, 0) <> s.event_number or coalesce(e.last_number, 0) <> s.event_number)
-         order by s.slot, s.id limit $3",
-        &slots.keys(),
+         order by s.id limit $2",
+        &keys(slot),
     )?;
     let line = |row: &Row| {
         let (number, events, last) = (row.i64(3)?, row.i64(4)?, row.i64(5)?);

@@ -89,10 +89,7 @@ pub async fn prepare(line: &Line, task: &Task, due: Vec<Due>) -> Result<Prepared
 
 /// One transaction. With `refusal` its subscriptions are parked for that reason and nothing else is done.
 async fn write(line: &Line, task: &Task, due: Vec<Due>, refusal: Option<String>) -> Result<Prepared, Error> {
-    let (task, key) = (task.clone(), line.key.clone());
-    let capabilities: BTreeMap<_, _> =
-        line.connections.iter().map(|(id, connection)| (*id, *connection.gateway.capabilities())).collect();
-    let known = Arc::new(Known { capabilities });
+    let (task, key, known) = (task.clone(), line.key.clone(), Known::of(line));
     let (prepared, parked) = line
         .db
         .write(move |tx| match &refusal {
@@ -110,6 +107,38 @@ async fn write(line: &Line, task: &Task, due: Vec<Due>, refusal: Option<String>)
 /// What this process knows of its gateways.
 struct Known {
     capabilities: BTreeMap<billing::id::ConnectionId, Capabilities>,
+}
+
+impl Known {
+    fn of(line: &Line) -> Arc<Self> {
+        let each = line.connections.iter();
+        Arc::new(Self { capabilities: each.map(|(id, connection)| (*id, *connection.gateway.capabilities())).collect() })
+    }
+}
+
+/// What [`prepare`] would have sent; nothing is written. For the broken protocols alone.
+#[cfg(feature = "broken")]
+pub(crate) async fn rehearse(line: &Line, task: &Task, due: Vec<Due>) -> Result<Vec<Outgoing>, Error> {
+    #[derive(Debug)]
+    enum Undone {
+        Rehearsed(Vec<Outgoing>),
+        Failed(Error),
+    }
+    impl From<Error> for Undone {
+        fn from(error: Error) -> Self {
+            Self::Failed(error)
+        }
+    }
+    let (task, key, known) = (task.clone(), line.key.clone(), Known::of(line));
+    let undone = line.db.write(move |tx| match write_batch(tx, &key, &task, &known, &due)?.0 {
+        Prepared::Ready(outgoing) => Err::<(), _>(Undone::Rehearsed(outgoing)),
+        Prepared::Held(_) | Prepared::Fenced => Ok(()),
+    });
+    match undone.await {
+        Ok(()) => Ok(Vec::new()),
+        Err(Undone::Rehearsed(outgoing)) => Ok(outgoing),
+        Err(Undone::Failed(error)) => Err(error),
+    }
 }
 
 /// Everything that one batch writes.

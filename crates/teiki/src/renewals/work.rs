@@ -7,8 +7,12 @@ use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use super::prepare::{Prepared, Task, prepare};
+#[cfg(not(feature = "broken"))]
+use super::prepare::prepare;
+use super::prepare::{Prepared, Task};
 use super::{Lane, due};
+#[cfg(feature = "broken")]
+use crate::charges::broken::prepare;
 use crate::charges::send::send_and_settle;
 use crate::clock;
 use crate::line::{Line, Scope};

@@ -233,6 +233,11 @@ fn next_steps(account: &AccountStatus) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if !account.dunning.is_empty() {
+        steps.push(format!(
+            "failed payments are not retried by themselves: `teiki export invoices --account {id}` lists the open ones"
+        ));
+    }
     if account.parked.count > 0 {
         steps.push("correct what the parked subscriptions lack; they are not billed until then".to_owned());
     }

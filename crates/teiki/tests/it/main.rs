@@ -2,10 +2,12 @@
 //!
 //! PostgreSQL is the server of `TEIKI_TEST_POSTGRES`; each test makes its own database there and drops it.
 
+mod demo;
 mod doctor;
 mod doctor_installation;
 mod exports;
 mod holds;
 mod imports;
 mod line;
+mod proof;
 mod status;

@@ -20,6 +20,8 @@ pub enum DeclineClass {
     CardData,
     /// The card holder must act, for example by 3-D Secure.
     NeedsCustomer,
+    /// The gateway refuses the request itself: the merchant's set-up or teiki is at fault, not the card.
+    MerchantFault,
     /// Never try again: the card is lost, stolen or revoked.
     Hard,
 }
@@ -59,6 +61,7 @@ impl DeclineClass {
             Self::Technical => "technical",
             Self::CardData => "card_data",
             Self::NeedsCustomer => "needs_customer",
+            Self::MerchantFault => "merchant_fault",
             Self::Hard => "hard",
         }
     }

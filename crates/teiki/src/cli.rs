@@ -11,6 +11,7 @@ use crate::{accounts, clocks, demo, doctor, exports, holds, proof, sandboxes, se
 use crate::app::Setting;
 use crate::failure::Failure;
 use crate::imports;
+use crate::logs;
 use crate::output::Format;
 
 /// Recurring payments: charge subscribers on time, once, and know where each payment stands.
@@ -77,6 +78,7 @@ pub fn main() -> ExitCode {
 fn start(cli: Cli) -> Result<(), Failure> {
     // A proof makes other URLs of it; a setting shows no password, so it does not hold the text.
     let database = cli.global.database.clone();
+    logs::start(matches!(cli.command, Command::Serve(_)))?;
     let setting = setting(cli.global)?;
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::failed(format!("the system gives no threads: {error}")))?;

@@ -24,6 +24,7 @@ pub mod invoices;
 pub mod leases;
 pub mod ledger;
 pub mod line;
+pub mod logs;
 pub mod outbox;
 pub mod output;
 pub mod progress;

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use billing::charge::Fact;
 use futures_util::{StreamExt, stream};
 
+use super::News;
 use super::send::{CONCURRENCY, send_one};
 use super::settle::{Times, settle};
 use super::store::CheckRow;
-use super::News;
 use crate::clock;
 use crate::line::Line;
 use crate::renewals::Due;
@@ -28,7 +28,10 @@ pub(super) async fn new_key(line: &Arc<Line>, rows: &[CheckRow], times: Times) -
     if !is_selected("new-key") {
         return Ok(false);
     }
-    let forgotten = rows.iter().map(|row| News::of(row.charge, row.subscription, Fact::NeverExecuted)).collect();
+    let forgotten = rows
+        .iter()
+        .map(|row| News::of(row.charge, row.subscription, Fact::NeverExecuted))
+        .collect();
     settle(line, forgotten, times).await?;
     Ok(true)
 }
@@ -45,7 +48,15 @@ pub(crate) async fn prepare(line: &Arc<Line>, task: &Task, due: Vec<Due>) -> Res
     });
     let news: Vec<News> = sent.buffer_unordered(CONCURRENCY).collect().await;
     let prepared = prepare::prepare(line, task, due).await?;
-    settle(line, news, Times { billing: task.billing, real: clock::now() }).await?;
+    settle(
+        line,
+        news,
+        Times {
+            billing: task.billing,
+            real: clock::now(),
+        },
+    )
+    .await?;
     Ok(match prepared {
         Prepared::Ready(_) => Prepared::Ready(Vec::new()),
         stopped @ (Prepared::Held(_) | Prepared::Fenced) => stopped,

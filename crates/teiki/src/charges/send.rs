@@ -146,8 +146,13 @@ fn news_of(reply: ChargeReply, outgoing: &Outgoing, connection: &Connection) -> 
                 ..of(Fact::NotSent)
             },
             Refusal::InvalidRequest { code } => {
-                let class = billing::decline::DeclineClass::CardData;
-                News { note: Some(reason), decline: Some((code, class)), ..of(Fact::Declined) }
+                let class = billing::decline::DeclineClass::MerchantFault;
+                News {
+                    note: Some(reason),
+                    alarm: Some("gateway_refused_request"),
+                    decline: Some((code, class)),
+                    ..of(Fact::Declined)
+                }
             }
         },
         ChargeReply::Unknown { reason, alarm } => News {

@@ -119,6 +119,7 @@ pub(super) static ENGLISH: Words = Words {
         ),
         DeclineClass::Technical => class("fault at bank or gateway", "try again within hours (*)"),
         DeclineClass::CardData => class("card expired or wrong", "ask for a new card by payment link (*)"),
+        DeclineClass::MerchantFault => class("refused by the gateway", "see the alarm in `teiki status`"),
         DeclineClass::NeedsCustomer => {
             class("customer must confirm", "send a payment link with 3-D Secure (*)")
         }
@@ -206,6 +207,7 @@ pub(super) static JAPANESE: Words = Words {
         DeclineClass::Limit => class("利用限度額", "限度額が空いたら再決済 (*)"),
         DeclineClass::Generic => class("理由のない拒否", "数日後に再決済、その後お客様へ連絡 (*)"),
         DeclineClass::Technical => class("銀行・決済会社の障害", "数時間以内に再決済 (*)"),
+        DeclineClass::MerchantFault => class("決済会社が受付拒否", "`teiki status` の警告を確認"),
         DeclineClass::CardData => class("期限切れ・カード情報", "支払いリンクで新しいカードを依頼 (*)"),
         DeclineClass::NeedsCustomer => class("本人認証が必要", "3Dセキュアの支払いリンクを送る (*)"),
         DeclineClass::Hard => class("紛失・盗難カード", "このカードは使わず、別のカードを依頼 (*)"),

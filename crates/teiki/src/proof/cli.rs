@@ -79,8 +79,11 @@ pub async fn run(setting: &Setting, database: Option<String>, args: ProofArgs) -
 }
 
 fn order(args: KillArgs, database: Option<String>) -> Result<Order, Failure> {
-    if args.renewals == 0 || args.renewals % input::CYCLES != 0 {
-        return Err(Failure::usage(format!("--renewals: each subscriber has {0} cycles, so take a multiple of {0}", input::CYCLES)));
+    if args.renewals == 0 || !args.renewals.is_multiple_of(input::CYCLES) {
+        return Err(Failure::usage(format!(
+            "--renewals: each subscriber has {0} cycles, so take a multiple of {0}",
+            input::CYCLES
+        )));
     }
     if let Some(broken) = args.broken
         && cfg!(not(feature = "broken"))
@@ -97,7 +100,9 @@ fn order(args: KillArgs, database: Option<String>) -> Result<Order, Failure> {
         broken: args.broken,
         renewals: args.renewals,
         kills_min: args.kills_min,
-        seed: args.seed.unwrap_or_else(|| clock::now().as_microsecond().unsigned_abs()),
+        seed: args
+            .seed
+            .unwrap_or_else(|| clock::now().as_microsecond().unsigned_abs()),
         folder: args.dir,
     })
 }
@@ -123,12 +128,17 @@ fn verdict(report: &Report) -> Result<(), Failure> {
     if report.passed {
         return match report.broken {
             None => Ok(()),
-            Some(_) => Err(Failure::failed("the broken protocol was not found out; take more renewals and kills")),
+            Some(_) => Err(Failure::failed(
+                "the broken protocol was not found out; take more renewals and kills",
+            )),
         };
     }
     if !report.findings.is_clean() {
         return Err(Failure::failed(match report.broken {
-            None => format!("the proof failed; --seed {} --dir DIR repeats it and keeps its files", report.seed),
+            None => format!(
+                "the proof failed; --seed {} --dir DIR repeats it and keeps its files",
+                report.seed
+            ),
             Some(broken) => format!("the broken protocol {} was found out", broken.name()),
         }));
     }

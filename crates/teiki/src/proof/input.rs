@@ -24,7 +24,8 @@ const ANCHOR_DAYS: [&str; 11] = ["01", "05", "10", "15", "20", "25", "27", "28",
 /// One subscriber in so many is on the plan that ends with the tenth cycle.
 const INSTALMENTS_EVERY: usize = 8;
 
-const PLANS: &str = "id,name,amount,currency,tax_category,interval,interval_count,trial_days,setup_fee,instalments
+const PLANS: &str =
+    "id,name,amount,currency,tax_category,interval,interval_count,trial_days,setup_fee,instalments
 monthly,Every month,1200,jpy,standard,month,1,,,
 instalments,Ten times,3980,jpy,reduced,month,1,,,10
 ";
@@ -45,7 +46,15 @@ fn rows(count: u64) -> String {
     let mut text = format!("{COLUMNS}\n");
     let months = ANCHOR_MONTHS.iter().cycle();
     let days = ANCHOR_DAYS.iter().cycle();
-    let plans = (0..INSTALMENTS_EVERY).map(|i| if i == 0 { ("instalments", "10") } else { ("monthly", "") }).cycle();
+    let plans = (0..INSTALMENTS_EVERY)
+        .map(|i| {
+            if i == 0 {
+                ("instalments", "10")
+            } else {
+                ("monthly", "")
+            }
+        })
+        .cycle();
     for (((number, month), day), (plan, remaining)) in (1..=count).zip(months).zip(days).zip(plans) {
         // Writing to a String cannot fail.
         let _ = writeln!(

@@ -45,14 +45,19 @@ pub(super) struct Kills {
     pub(super) all: u64,
     /// Requests that were under way at the counted ones.
     pub(super) in_flight: u64,
-    /// New charges that the counted ones waited for; what was sent beyond them came in the same burst.
-    waited_for: u64,
+    /// New charges that were sent beyond those that a kill waited for, in the same burst.
+    beyond: u64,
     /// From a restart after a kill to the first new charge, for every restart that came so far.
     pub(super) recoveries: Vec<Duration>,
 }
 
 /// Kills until the work is done and a run has ended by itself.
-pub(super) async fn until_done(stage: &Stage, tap: &Tap, target: &Target, bar: &ProgressBar) -> Result<Kills, Failure> {
+pub(super) async fn until_done(
+    stage: &Stage,
+    tap: &Tap,
+    target: &Target,
+    bar: &ProgressBar,
+) -> Result<Kills, Failure> {
     let mut random = Random(target.seed);
     let mut kills = Kills::default();
     let mut repeats = 0;
@@ -70,8 +75,10 @@ pub(super) async fn until_done(stage: &Stage, tap: &Tap, target: &Target, bar: &
         };
         match ended {
             None => {
-                let is_counted = strike(&mut run, tap, &mut kills).await?;
-                kills.waited_for += if is_counted { moment.charges } else { 0 };
+                strike(&mut run, tap, &mut kills).await?;
+                kills.beyond += moment
+                    .sent
+                    .map_or(0, |awaited| tap.sent().saturating_sub(awaited));
             }
             Some((Some(0), _)) => {}
             Some((Some(code), _)) if code == Code::Unfinished as i32 && repeats < REPEATS_MAX => repeats += 1,
@@ -87,17 +94,16 @@ pub(super) async fn until_done(stage: &Stage, tap: &Tap, target: &Target, bar: &
     }
 }
 
-/// Kills. Whether it counts.
-async fn strike(run: &mut Run, tap: &Tap, kills: &mut Kills) -> Result<bool, Failure> {
+async fn strike(run: &mut Run, tap: &Tap, kills: &mut Kills) -> Result<(), Failure> {
     let before = tap.abandoned();
     if !run.kill().await? {
-        return Ok(false);
+        return Ok(());
     }
     let in_flight = tap.all_closed().await - before;
     kills.all += 1;
     kills.counted += u64::from(in_flight > 0);
     kills.in_flight += in_flight;
-    Ok(in_flight > 0)
+    Ok(())
 }
 
 /// Returns when no new charge has been sent for [`STUCK_AFTER`].
@@ -106,7 +112,10 @@ async fn stuck(tap: &Tap) -> Failure {
     loop {
         tokio::time::sleep(STUCK_AFTER).await;
         if tap.sent() == sent {
-            return Failure::failed(format!("teiki run has sent nothing new for {} s and does not end", STUCK_AFTER.as_secs()));
+            return Failure::failed(format!(
+                "teiki run has sent nothing new for {} s and does not end",
+                STUCK_AFTER.as_secs()
+            ));
         }
         sent = tap.sent();
     }
@@ -114,12 +123,10 @@ async fn stuck(tap: &Tap) -> Failure {
 
 /// When the next kill comes.
 struct Moment {
-    /// Not before so many charges have been sent in all.
-    sent: u64,
+    /// Not before so many charges have been sent in all; `None` is at once.
+    sent: Option<u64>,
     /// And then so much later.
     pause: Duration,
-    /// New charges that are waited for.
-    charges: u64,
 }
 
 impl Moment {
@@ -129,23 +136,33 @@ impl Moment {
         let left = target.renewals.saturating_sub(sent);
         if left == 0 {
             // What is left is settling the last charges; this run may end by itself.
-            return Self { sent: u64::MAX, pause: Duration::ZERO, charges: 0 };
+            return Self {
+                sent: Some(u64::MAX),
+                pause: Duration::ZERO,
+            };
         }
         if random.below(SOON_EVERY) == 0 {
-            return Self { sent: 0, pause: Duration::from_millis(random.below(SOON_MAX_MS + 1)), charges: 0 };
+            return Self {
+                sent: None,
+                pause: Duration::from_millis(random.below(SOON_MAX_MS + 1)),
+            };
         }
-        // Charges are sent in bursts, so a kill uses up more of the work than it waits for.
-        let beyond = sent.saturating_sub(kills.waited_for).checked_div(kills.counted).unwrap_or(0);
-        let mean = (left / (wanted + 1)).saturating_sub(beyond);
+        // Not every kill counts, and as charges are sent in bursts a kill uses up more work than it waits for.
+        let kills_left = wanted * (kills.all + 1) / (kills.counted + 1) + 1;
+        let beyond = kills.beyond / (kills.all + 1);
+        let mean = (left / kills_left).saturating_sub(beyond);
         let charges = 1 + random.below(2 * mean + 1);
-        Self { sent: sent + charges, pause: Duration::from_millis(random.below(AFTER_MAX_MS + 1)), charges }
+        Self {
+            sent: Some(sent + charges),
+            pause: Duration::from_millis(random.below(AFTER_MAX_MS + 1)),
+        }
     }
 
     async fn come(&self, tap: &Tap, on_look: impl Fn(u64)) {
         loop {
             let sent = tap.sent();
             on_look(sent);
-            if sent >= self.sent {
+            if self.sent.is_none_or(|awaited| sent >= awaited) {
                 break;
             }
             tokio::time::sleep(LOOK).await;

@@ -4,9 +4,10 @@
 use billing::guard::DayTotal;
 use billing::renewal::AccountTerms;
 use db::Tx;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use jiff::civil::{Date, Time};
 
+use super::Lane;
 use super::store::{self, OverdueRow};
 use crate::line::Scope;
 
@@ -27,7 +28,9 @@ pub fn compute(tx: &mut Tx<'_>, scope: &Scope, terms: &AccountTerms, day: Date) 
     let start = terms.zone.instant(day, Time::midnight()).map_err(out_of_range)?;
     let end = terms.zone.end_of(day).map_err(out_of_range)?;
     let (count, amount) = store::planned(tx, scope, start, end)?;
-    let missed = store::overdue(tx, scope, start)?;
+    let before = start.checked_sub(SignedDuration::from_micros(1)).unwrap_or(start);
+    let due = store::due(tx, scope, Lane::ALL, before, i64::MAX)?;
+    let missed = store::overdue(tx, &due)?;
     Ok(missed.iter().fold(DayTotal { count, amount }, |sum, row| sum.plus(missed_cycles(row, day))))
 }
 

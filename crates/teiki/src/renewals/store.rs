@@ -380,23 +380,21 @@ pub(super) struct OverdueRow {
     pub(super) remaining: Option<i64>,
 }
 
-/// Scheduled invoices whose time was before `before`.
-pub(super) fn overdue(tx: &mut Tx<'_>, scope: &Scope, before: Timestamp) -> Result<Vec<OverdueRow>, Error> {
-    let rows = tx.query(
+/// The due invoices that are scheduled ones, with what counting their missed cycles needs.
+pub(super) fn overdue(tx: &mut Tx<'_>, due: &[Due]) -> Result<Vec<OverdueRow>, Error> {
+    let rows = tx.select_many(
         "select s.anchor_on, s.anchor_time, p.interval_unit, p.interval_count, i.cycle, i.amount, p.amount, s.remaining
          from invoices i
          join subscriptions s on s.slot = i.slot and s.id = i.subscription_id
          join plans p on p.account_id = s.account_id and p.mode = s.mode and p.id = s.plan_id
-         where i.account_id = $1 and i.mode = $2 and i.clock_id = $3 and i.next_action_at < $4 and i.status = 'scheduled'",
+         where i.slot = $1 and i.id = $2 and i.status = 'scheduled'",
         &[
-            Value::Text(scope.account.as_str()),
-            Value::Text(scope.mode.as_str()),
-            Value::Text(&scope.clock),
-            Value::I64(before.as_microsecond()),
+            slots(due.iter().map(|due| due.invoice.slot())),
+            Column::Text(due.iter().map(|due| due.invoice.as_str()).collect()),
         ],
     )?;
     rows.iter()
-        .map(|row| {
+        .map(|(_, row)| {
             let time = row
                 .opt_str(1)?
                 .map(|time| time.parse().map_err(|_| unreadable("subscriptions.anchor_time", "a time", time)))

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 #[cfg(not(feature = "broken"))]
 use super::prepare::prepare;
 use super::prepare::{Prepared, Task};
-use super::{Lane, due};
+use super::{Lane, day_plan, due};
 #[cfg(feature = "broken")]
 use crate::charges::broken::prepare;
 use crate::charges::send::send_and_settle;
@@ -43,6 +43,8 @@ pub async fn until_done(
     at: Timestamp,
     lanes: &[Lane],
 ) -> Result<Ended, db::Error> {
+    let (day_scope, day_terms) = (scope.clone(), terms.clone());
+    line.db.write(move |tx| day_plan::ensure(tx, &day_scope, &day_terms, at)).await?;
     let running = lanes.iter().map(|&lane| {
         let task = Task { scope: scope.clone(), terms: terms.clone(), lane, billing: at, real: at };
         run_lane(line, task)

@@ -10,4 +10,5 @@ mod holds;
 mod imports;
 mod line;
 mod proof;
+mod sql;
 mod status;

@@ -39,10 +39,12 @@ pub(super) fn read(path: &Path) -> Result<Vec<Taken>, String> {
     let mut given_back = HashSet::new();
     for (text, number) in BufReader::new(file).lines().zip(1_u64..) {
         let text = text.map_err(|error| format!("the book cannot be read: {error}"))?;
-        let line: Line = serde_json::from_str(&text).map_err(|error| format!("line {number} of the book: {error}"))?;
+        let line: Line =
+            serde_json::from_str(&text).map_err(|error| format!("line {number} of the book: {error}"))?;
         match (line.outcome.as_str(), line.charge) {
             ("succeeded", _) => taken.push(Taken {
-                at: instant(&line.at).ok_or_else(|| format!("line {number} of the book has the time {}", line.at))?,
+                at: instant(&line.at)
+                    .ok_or_else(|| format!("line {number} of the book has the time {}", line.at))?,
                 id: line.id,
                 token: line.token,
                 amount: line.amount,

@@ -1,0 +1,80 @@
+//! Every SQL literal of every `store.rs` is prepared on both engines: one text for both.
+
+use std::path::{Path, PathBuf};
+
+use syn::visit::Visit;
+use teiki::schema::MIGRATIONS;
+
+use crate::doctor_installation::on_both;
+
+/// String literals that are statements.
+#[derive(Default)]
+struct Literals(Vec<String>);
+
+impl<'ast> Visit<'ast> for Literals {
+    fn visit_lit_str(&mut self, literal: &'ast syn::LitStr) {
+        let text = literal.value();
+        let is_statement = ["select ", "insert into ", "update ", "delete from "].iter().any(|start| text.starts_with(start));
+        if is_statement {
+            self.0.push(text);
+        }
+    }
+}
+
+/// Files named `store.rs`, or in a folder `store`, under `folder`.
+fn stores(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("the source is there") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            stores(&path, found);
+        } else if path.file_name().is_some_and(|name| name == "store.rs") || path.parent().is_some_and(|p| p.ends_with("store")) {
+            found.push(path);
+        }
+    }
+}
+
+fn statements() -> Vec<(PathBuf, String)> {
+    let mut files = Vec::new();
+    stores(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+    let mut statements = Vec::new();
+    for file in files {
+        let source = std::fs::read_to_string(&file).expect("a source reads");
+        let mut literals = Literals::default();
+        literals.visit_file(&syn::parse_file(&source).expect("a source parses"));
+        statements.extend(literals.0.into_iter().map(|statement| (file.clone(), statement)));
+    }
+    statements
+}
+
+#[tokio::test]
+async fn every_statement_is_understood_by_both_engines() {
+    let statements = statements();
+    assert!(statements.len() > 60, "only {} statements were found", statements.len());
+    on_both(async |installation| {
+        assert!(!MIGRATIONS.is_empty());
+        for (file, statement) in &statements {
+            let prepared = match installation.url.strip_prefix("sqlite:") {
+                Some(path) => on_sqlite(path, statement),
+                None => on_postgres(&installation.url, statement),
+            };
+            assert_eq!(prepared, Ok(()), "{}: {statement}", file.display());
+        }
+    })
+    .await;
+}
+
+fn on_sqlite(path: &str, statement: &str) -> Result<(), String> {
+    let connection = rusqlite::Connection::open(path).map_err(|error| error.to_string())?;
+    connection.prepare(&statement.replace('$', "?")).map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// In a thread, as the client must not run in an async one.
+fn on_postgres(url: &str, statement: &str) -> Result<(), String> {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let mut client = postgres::Client::connect(url, postgres::NoTls).map_err(|error| error.to_string())?;
+            client.prepare(statement).map(|_| ()).map_err(|error| format!("{error:?}"))
+        });
+        thread.join().expect("the client does not panic")
+    })
+}

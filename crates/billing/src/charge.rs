@@ -148,50 +148,35 @@ impl State {
 
             (Self::Prepared, Fact::Sent) => Ok(Move::To(Self::Sending)),
             (Self::Unknown, Fact::Sent) => Ok(Move::Stay),
-            (
-                Self::Sending | Self::Pending | Self::RequiresCustomer | Self::Authorized,
-                Fact::Sent,
-            ) => refused,
-
-            (Self::Sending, Fact::NotSent) => Ok(Move::To(Self::Prepared)),
-            (Self::Prepared | Self::Unknown, Fact::NotSent) => Ok(Move::Stay),
-            (Self::Pending | Self::RequiresCustomer | Self::Authorized, Fact::NotSent) => {
-                Ok(Move::Stay)
-            }
-
-            (Self::Sending, Fact::Lost) => Ok(Move::To(Self::Unknown)),
-            (Self::Prepared, Fact::Lost) => refused,
-            (
-                Self::Unknown | Self::Pending | Self::RequiresCustomer | Self::Authorized,
-                Fact::Lost,
-            ) => Ok(Move::Stay),
-
-            (Self::Prepared | Self::Sending | Self::Unknown, Fact::NeverExecuted) => {
-                Ok(Move::To(Self::Void))
-            }
-            (Self::Pending | Self::RequiresCustomer | Self::Authorized, Fact::NeverExecuted) => {
+            (Self::Sending | Self::Pending | Self::RequiresCustomer | Self::Authorized, Fact::Sent) => {
                 refused
             }
 
-            (Self::Prepared | Self::Sending | Self::Unknown, Fact::Pending) => {
-                Ok(Move::To(Self::Pending))
+            (Self::Sending, Fact::NotSent) => Ok(Move::To(Self::Prepared)),
+            (Self::Prepared | Self::Unknown, Fact::NotSent) => Ok(Move::Stay),
+            (Self::Pending | Self::RequiresCustomer | Self::Authorized, Fact::NotSent) => Ok(Move::Stay),
+
+            (Self::Sending, Fact::Lost) => Ok(Move::To(Self::Unknown)),
+            (Self::Prepared, Fact::Lost) => refused,
+            (Self::Unknown | Self::Pending | Self::RequiresCustomer | Self::Authorized, Fact::Lost) => {
+                Ok(Move::Stay)
             }
+
+            (Self::Prepared | Self::Sending | Self::Unknown, Fact::NeverExecuted) => Ok(Move::To(Self::Void)),
+            (Self::Pending | Self::RequiresCustomer | Self::Authorized, Fact::NeverExecuted) => refused,
+
+            (Self::Prepared | Self::Sending | Self::Unknown, Fact::Pending) => Ok(Move::To(Self::Pending)),
             (Self::RequiresCustomer, Fact::Pending) => Ok(Move::To(Self::Pending)),
             (Self::Pending | Self::Authorized, Fact::Pending) => Ok(Move::Stay),
 
-            (
-                Self::Prepared | Self::Sending | Self::Unknown | Self::Pending,
-                Fact::RequiresCustomer,
-            ) => Ok(Move::To(Self::RequiresCustomer)),
+            (Self::Prepared | Self::Sending | Self::Unknown | Self::Pending, Fact::RequiresCustomer) => {
+                Ok(Move::To(Self::RequiresCustomer))
+            }
             (Self::RequiresCustomer | Self::Authorized, Fact::RequiresCustomer) => Ok(Move::Stay),
 
             (Self::Authorized, Fact::Authorized) => Ok(Move::Stay),
             (
-                Self::Prepared
-                | Self::Sending
-                | Self::Unknown
-                | Self::Pending
-                | Self::RequiresCustomer,
+                Self::Prepared | Self::Sending | Self::Unknown | Self::Pending | Self::RequiresCustomer,
                 Fact::Authorized,
             ) => Ok(Move::To(Self::Authorized)),
         }

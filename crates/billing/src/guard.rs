@@ -48,8 +48,7 @@ pub enum Tripped {
 
 /// Whether a day may grow to `done`. Exactly 1.2 × the plan is allowed.
 pub fn check_day(planned: DayTotal, done: DayTotal) -> Result<(), Tripped> {
-    let exceeds =
-        |done: i64, planned: i64| i128::from(done) * 100 > i128::from(planned) * TOLERANCE_PERCENT;
+    let exceeds = |done: i64, planned: i64| i128::from(done) * 100 > i128::from(planned) * TOLERANCE_PERCENT;
     if exceeds(done.count, planned.count) {
         return Err(Tripped::Count {
             done: done.count,
@@ -97,17 +96,8 @@ mod tests {
             })
         );
         assert_eq!(
-            check_day(
-                DayTotal::default(),
-                DayTotal {
-                    count: 1,
-                    amount: 0
-                }
-            ),
-            Err(Tripped::Count {
-                done: 1,
-                planned: 0
-            })
+            check_day(DayTotal::default(), DayTotal { count: 1, amount: 0 }),
+            Err(Tripped::Count { done: 1, planned: 0 })
         );
     }
 

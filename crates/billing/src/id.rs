@@ -174,9 +174,7 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Writes prefix, slot, milliseconds and as much of `rest` as fits. Instants before 1970 count as 1970.
 fn assemble(prefix: &str, slot: Slot, at: Timestamp, rest: &[u8; 32]) -> [u8; ID_LENGTH] {
-    let ms = u64::try_from(at.as_millisecond())
-        .unwrap_or(0)
-        .to_be_bytes();
+    let ms = u64::try_from(at.as_millisecond()).unwrap_or(0).to_be_bytes();
     let nibbles = std::iter::once(slot.0)
         .chain(ms[2..].iter().copied())
         .chain(rest.iter().copied());

@@ -123,9 +123,7 @@ mod tests {
 
     #[test]
     fn an_obligation_names_subscription_and_cycle() {
-        let id: SubscriptionId = "sub_a7000000000000e4b18654fde50d"
-            .parse()
-            .expect("a valid id");
+        let id: SubscriptionId = "sub_a7000000000000e4b18654fde50d".parse().expect("a valid id");
         assert_eq!(
             cycle_obligation(id, 12),
             "sub_a7000000000000e4b18654fde50d:cycle:12"

@@ -73,20 +73,14 @@ impl Money {
     /// Sum. Errors: mixed currencies, overflow.
     pub fn plus(self, other: Self) -> Result<Self, MoneyError> {
         self.same_currency(other)?;
-        let minor = self
-            .minor
-            .checked_add(other.minor)
-            .ok_or(MoneyError::Overflow)?;
+        let minor = self.minor.checked_add(other.minor).ok_or(MoneyError::Overflow)?;
         Ok(Self::new(minor, self.currency))
     }
 
     /// Difference. Errors: mixed currencies, overflow.
     pub fn minus(self, other: Self) -> Result<Self, MoneyError> {
         self.same_currency(other)?;
-        let minor = self
-            .minor
-            .checked_sub(other.minor)
-            .ok_or(MoneyError::Overflow)?;
+        let minor = self.minor.checked_sub(other.minor).ok_or(MoneyError::Overflow)?;
         Ok(Self::new(minor, self.currency))
     }
 
@@ -176,9 +170,7 @@ mod tests {
 
     #[test]
     fn parts_with_the_largest_remainder_get_the_odd_yen() {
-        let parts = Money::yen(100)
-            .allocate(&[1, 1, 1])
-            .expect("weights are given");
+        let parts = Money::yen(100).allocate(&[1, 1, 1]).expect("weights are given");
         assert_eq!(parts, [Money::yen(34), Money::yen(33), Money::yen(33)]);
         assert_eq!(Money::yen(100).allocate(&[]), None);
         assert_eq!(Money::yen(100).allocate(&[0, 0]), None);

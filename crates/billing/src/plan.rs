@@ -73,12 +73,7 @@ impl Plan {
             .and_then(|count| range("instalments", 1, INSTALMENTS_MAX.into(), count.into()));
         [
             range("amount", 0, AMOUNT_MAX, self.amount.minor),
-            range(
-                "trial_days",
-                0,
-                TRIAL_DAYS_MAX.into(),
-                self.trial_days.into(),
-            ),
+            range("trial_days", 0, TRIAL_DAYS_MAX.into(), self.trial_days.into()),
             range("setup_fee", 0, AMOUNT_MAX, self.setup_fee.minor),
             instalments,
         ]

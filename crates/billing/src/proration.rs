@@ -24,12 +24,7 @@ pub struct Share {
 
 /// The share of the full period `[start, end)` of `months` months that begins with `from`.
 /// `None` if the dates are not in the order start ≤ from ≤ end, or the period is empty.
-pub fn share_from(
-    from: Date,
-    (start, end): (Date, Date),
-    months: i64,
-    count: DayCount,
-) -> Option<Share> {
+pub fn share_from(from: Date, (start, end): (Date, Date), months: i64, count: DayCount) -> Option<Share> {
     if start > from || from > end || start >= end {
         return None;
     }
@@ -57,9 +52,7 @@ mod tests {
             ("2023-06-23", "2023-06-15", "2023-07-15", (22, 30)),
         ] {
             let date = |text: &str| text.parse::<Date>().expect("a valid date");
-            let of = |count| {
-                share_from(date(from), (date(start), date(end)), 1, count).expect("in order")
-            };
+            let of = |count| share_from(date(from), (date(start), date(end)), 1, count).expect("in order");
             assert_eq!(
                 of(DayCount::Actual),
                 Share {

@@ -197,11 +197,7 @@ pub fn open(
 }
 
 /// The tax of the invoice by the rates of the day on which its period starts.
-fn taxed(
-    terms: &AccountTerms,
-    cycle: &Cycle,
-    scheduled: &Scheduled,
-) -> Result<Vec<TaxedSum>, Refused> {
+fn taxed(terms: &AccountTerms, cycle: &Cycle, scheduled: &Scheduled) -> Result<Vec<TaxedSum>, Refused> {
     let sum = total(&scheduled.lines, Money::new(0, scheduled.amount.currency));
     if sum != Some(scheduled.amount) || scheduled.amount.minor < 0 {
         let lines = sum.map(|sum| sum.minor);
@@ -244,9 +240,8 @@ pub fn sign_up(
     first_charge: FirstCharge,
     at: Timestamp,
 ) -> Result<SignUp, Refused> {
-    let local = at.to_zoned(
-        jiff::tz::TimeZone::get(terms.zone.name()).map_err(|_| CalendarError::OutOfRange)?,
-    );
+    let local =
+        at.to_zoned(jiff::tz::TimeZone::get(terms.zone.name()).map_err(|_| CalendarError::OutOfRange)?);
     let start = local
         .checked_add(Span::new().days(i64::from(plan.trial_days)))
         .map_err(|_| CalendarError::OutOfRange)?;
@@ -281,11 +276,7 @@ pub fn sign_up(
     Ok(SignUp {
         state,
         anchor,
-        first: Next {
-            cycle,
-            amount,
-            lines,
-        },
+        first: Next { cycle, amount, lines },
         remaining: plan.instalments,
     })
 }

@@ -47,9 +47,7 @@ const NEEDS_REVIEW_AFTER_MS: i64 = 3 * 24 * 60 * 60 * 1_000;
 
 /// Waiting times between two tries to find out, by the number of tries made: 5 s, 30 s, 2 min,
 /// 10 min, 1 h, 6 h, then daily. A faster gateway shortens the first ones, see [`pause_after`].
-const PAUSES_MS: [i64; 7] = [
-    5_000, 30_000, 120_000, 600_000, 3_600_000, 21_600_000, 86_400_000,
-];
+const PAUSES_MS: [i64; 7] = [5_000, 30_000, 120_000, 600_000, 3_600_000, 21_600_000, 86_400_000];
 
 impl Capabilities {
     /// The quiet period: only so long after the last possible send can a look-up prove absence.
@@ -115,17 +113,13 @@ pub fn next_step(capabilities: &Capabilities, inquiry: &Inquiry, now: Timestamp)
 pub fn after_absence(capabilities: &Capabilities, inquiry: &Inquiry, asked_at: Timestamp) -> Step {
     let quiet_until = plus_ms(inquiry.last_sent_at, capabilities.quiet_ms());
     if asked_at < quiet_until {
-        return Step::Wait(
-            quiet_until.min(plus_ms(asked_at, pause_after(capabilities, inquiry.tries))),
-        );
+        return Step::Wait(quiet_until.min(plus_ms(asked_at, pause_after(capabilities, inquiry.tries))));
     }
     if inquiry.is_frozen {
         return Step::NeedsReview;
     }
     match inquiry.first_absent_at {
-        Some(first) if asked_at >= plus_ms(first, capabilities.lookup_spacing_ms) => {
-            Step::ProvenAbsent
-        }
+        Some(first) if asked_at >= plus_ms(first, capabilities.lookup_spacing_ms) => Step::ProvenAbsent,
         Some(first) => Step::Wait(plus_ms(first, capabilities.lookup_spacing_ms)),
         None => Step::Wait(plus_ms(asked_at, capabilities.lookup_spacing_ms)),
     }
@@ -210,11 +204,7 @@ mod tests {
             (Idempotency::BestEffort, at(0), Step::FindByReference),
             (strong, at(19), Step::Resend),
             (strong, at(20), Step::FindByReference),
-            (
-                Idempotency::Strong { window_ms: None },
-                at(2_000),
-                Step::Resend,
-            ),
+            (Idempotency::Strong { window_ms: None }, at(2_000), Step::Resend),
         ] {
             assert_eq!(
                 next_step(&capabilities(idempotency), &inquiry(), now),
@@ -226,10 +216,7 @@ mod tests {
             has_gateway_id: true,
             ..inquiry()
         };
-        assert_eq!(
-            next_step(&capabilities(strong), &known, at(0)),
-            Step::FindById
-        );
+        assert_eq!(next_step(&capabilities(strong), &known, at(0)), Step::FindById);
         let frozen = Inquiry {
             is_frozen: true,
             ..inquiry()
@@ -263,22 +250,13 @@ mod tests {
             first_absent_at: Some(at(10_000)),
             ..inquiry()
         };
-        assert_eq!(
-            after_absence(&gateway, &once, at(10_599)),
-            Step::Wait(at(10_600))
-        );
-        assert_eq!(
-            after_absence(&gateway, &once, at(10_600)),
-            Step::ProvenAbsent
-        );
+        assert_eq!(after_absence(&gateway, &once, at(10_599)), Step::Wait(at(10_600)));
+        assert_eq!(after_absence(&gateway, &once, at(10_600)), Step::ProvenAbsent);
         let frozen = Inquiry {
             is_frozen: true,
             ..once
         };
-        assert_eq!(
-            after_absence(&gateway, &frozen, at(10_600)),
-            Step::NeedsReview
-        );
+        assert_eq!(after_absence(&gateway, &frozen, at(10_600)), Step::NeedsReview);
         let resent = Inquiry {
             last_sent_at: at(5_000),
             ..once

@@ -185,10 +185,7 @@ mod tests {
             (None, Some(State::PastDue))
         );
         assert_eq!(settled.dunning, Some(dunning::State::Open));
-        assert_eq!(
-            settled.events,
-            [Kind::ChargeFailed, Kind::SubscriptionUpdated]
-        );
+        assert_eq!(settled.events, [Kind::ChargeFailed, Kind::SubscriptionUpdated]);
         assert_eq!(settled.entries, []);
     }
 
@@ -224,10 +221,7 @@ mod tests {
             check(last(0, State::Active), Fact::Succeeded).subscription,
             completed
         );
-        assert_eq!(
-            check(last(1, State::PastDue), Fact::Succeeded).subscription,
-            None
-        );
+        assert_eq!(check(last(1, State::PastDue), Fact::Succeeded).subscription, None);
         assert_eq!(
             check(last(0, State::PastDue), Fact::Succeeded).subscription,
             completed
@@ -285,10 +279,7 @@ mod tests {
             charge: charge::State::Failed,
             ..standing()
         };
-        assert_eq!(
-            check(failed, Fact::Succeeded).invoice,
-            Some(invoice::State::Paid)
-        );
+        assert_eq!(check(failed, Fact::Succeeded).invoice, Some(invoice::State::Paid));
     }
 
     #[test]

@@ -139,9 +139,7 @@ impl State {
             (Self::PastDue, Event::InvoiceOpened) => Ok(Self::PastDue),
             (Self::Paused | Self::Canceled(_), Event::InvoiceOpened) => refused,
 
-            (Self::Trialing | Self::Active | Self::PastDue, Event::PaymentFailed) => {
-                Ok(Self::PastDue)
-            }
+            (Self::Trialing | Self::Active | Self::PastDue, Event::PaymentFailed) => Ok(Self::PastDue),
             (Self::Active | Self::PastDue, Event::NothingOpen) => Ok(Self::Active),
             (Self::Trialing, Event::NothingOpen) => Ok(Self::Trialing),
             (Self::Trialing | Self::Active | Self::PastDue, Event::LastCollected) => {
@@ -158,9 +156,7 @@ impl State {
                 Ok(Self::Canceled(CancelReason::Requested))
             }
             (Self::Paused | Self::Canceled(_), Event::Paused) => refused,
-            (Self::Trialing | Self::Active | Self::PastDue | Self::Canceled(_), Event::Resumed) => {
-                refused
-            }
+            (Self::Trialing | Self::Active | Self::PastDue | Self::Canceled(_), Event::Resumed) => refused,
             (Self::Canceled(_), Event::Canceled) => refused,
         }
     }

@@ -45,9 +45,9 @@ impl SandboxAt {
             faults: sandbox::Faults::default(),
             seed: 0,
         };
-        let server = sandbox::start(config)
-            .await
-            .map_err(|error| Failure::failed(format!("the sandbox inside this process does not start: {error}")))?;
+        let server = sandbox::start(config).await.map_err(|error| {
+            Failure::failed(format!("the sandbox inside this process does not start: {error}"))
+        })?;
         Ok(Self::Inside(server))
     }
 
@@ -80,5 +80,8 @@ impl SandboxAt {
 /// The sandbox connection of an account's test side, made on first use.
 pub async fn sandbox_connection(app: &App, account: &Account) -> Result<ConnectionId, Failure> {
     let (key, side, now) = (app.key.clone(), (account.id, app.mode), clock::now());
-    Ok(app.db.write(move |tx| accounts::ensure_connection(tx, &key, side, SANDBOX, now)).await?)
+    Ok(app
+        .db
+        .write(move |tx| accounts::ensure_connection(tx, &key, side, SANDBOX, now))
+        .await?)
 }

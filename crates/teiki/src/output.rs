@@ -14,9 +14,14 @@ pub enum Format {
 }
 
 /// Prints `value` as one line of JSON, or what `text` makes of it. Error: standard output is closed.
-pub fn print<T: Serialize>(format: Format, value: &T, text: impl FnOnce(&T) -> String) -> Result<(), Failure> {
+pub fn print<T: Serialize>(
+    format: Format,
+    value: &T,
+    text: impl FnOnce(&T) -> String,
+) -> Result<(), Failure> {
     let line = match format {
-        Format::Json => serde_json::to_string(value).map_err(|error| Failure::failed(format!("the answer is not JSON: {error}")))?,
+        Format::Json => serde_json::to_string(value)
+            .map_err(|error| Failure::failed(format!("the answer is not JSON: {error}")))?,
         Format::Text => text(value),
     };
     write_line(&line)

@@ -36,9 +36,19 @@ pub struct SandboxArgs {
 
 /// Runs `teiki sandbox` until it is asked to stop.
 pub async fn run(setting: &Setting, args: SandboxArgs) -> Result<(), Failure> {
-    let faults = args.faults.parse().map_err(|error: sandbox::FaultsError| Failure::usage(format!("--faults: {error}")))?;
-    let config = sandbox::Config { listen: args.listen, book: args.book, faults, seed: args.seed };
-    let server = sandbox::start(config).await.map_err(|error| Failure::failed(error.to_string()))?;
+    let faults = args
+        .faults
+        .parse()
+        .map_err(|error: sandbox::FaultsError| Failure::usage(format!("--faults: {error}")))?;
+    let config = sandbox::Config {
+        listen: args.listen,
+        book: args.book,
+        faults,
+        seed: args.seed,
+    };
+    let server = sandbox::start(config)
+        .await
+        .map_err(|error| Failure::failed(error.to_string()))?;
     match setting.format {
         Format::Json => output::write_line(&json!({"url": server.url()}).to_string())?,
         Format::Text => output::write_line(&format!("sandbox at {}; stop it with Ctrl-C", server.url()))?,

@@ -15,14 +15,19 @@ pub async fn stop_on_signal(line: Arc<Line>) {
 }
 
 /// Ends the process at once.
-#[expect(clippy::disallowed_methods, reason = "a second signal means now; the charge line is safe at any instruction")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a second signal means now; the charge line is safe at any instruction"
+)]
 pub fn exit_now() {
     std::process::exit(130);
 }
 
 /// Returns at SIGINT or SIGTERM.
 pub async fn wait() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         return std::future::pending().await;
     };
     tokio::select! {

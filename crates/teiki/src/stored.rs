@@ -9,7 +9,11 @@ use jiff::Timestamp;
 
 /// A stored text that does not read.
 pub fn unreadable(column: &str, expected: &'static str, found: &str) -> Error {
-    Error::Decode { column: column.to_owned(), expected, found: format!("{found:?}") }
+    Error::Decode {
+        column: column.to_owned(),
+        expected,
+        found: format!("{found:?}"),
+    }
 }
 
 /// Column `i` as anything that reads from text: an id, a date, a name of a state.
@@ -28,7 +32,8 @@ pub fn instant(row: &Row, i: usize, column: &str) -> Result<Timestamp, Error> {
 pub fn opt_instant(row: &Row, i: usize, column: &str) -> Result<Option<Timestamp>, Error> {
     row.opt_i64(i)?
         .map(|micros| {
-            Timestamp::from_microsecond(micros).map_err(|_| unreadable(column, "an instant", &micros.to_string()))
+            Timestamp::from_microsecond(micros)
+                .map_err(|_| unreadable(column, "an instant", &micros.to_string()))
         })
         .transpose()
 }

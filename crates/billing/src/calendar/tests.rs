@@ -21,19 +21,9 @@ fn zone(name: &str) -> Zone {
 }
 
 #[track_caller]
-fn check_dates(
-    interval: Interval,
-    anchor: &str,
-    cycles: std::ops::RangeInclusive<u32>,
-    expected: &[&str],
-) {
+fn check_dates(interval: Interval, anchor: &str, cycles: std::ops::RangeInclusive<u32>, expected: &[&str]) {
     let dates: Vec<String> = cycles
-        .map(|k| {
-            interval
-                .date_of(date(anchor), k)
-                .expect("in range")
-                .to_string()
-        })
+        .map(|k| interval.date_of(date(anchor), k).expect("in range").to_string())
         .collect();
     assert_eq!(dates, expected);
 }

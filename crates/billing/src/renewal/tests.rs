@@ -113,18 +113,12 @@ fn e27_after_an_outage_each_missed_cycle_keeps_its_own_date() {
                 due = scheduled(opening.next.expect("goes on").cycle.number);
             }
             Err(refused) => {
-                assert!(
-                    matches!(refused, Refused::TooEarly { cycle: 4, .. }),
-                    "{refused}"
-                );
+                assert!(matches!(refused, Refused::TooEarly { cycle: 4, .. }), "{refused}");
                 break;
             }
         }
     }
-    assert_eq!(
-        days,
-        ["2027-03-30", "2027-03-31", "2027-04-01", "2027-04-02"]
-    );
+    assert_eq!(days, ["2027-03-30", "2027-03-31", "2027-04-01", "2027-04-02"]);
 }
 
 #[test]
@@ -199,14 +193,7 @@ fn an_invoice_of_zero_needs_no_charge() {
         lines: vec![free.line()],
         cycle: 2,
     };
-    let opening = open(
-        &terms(),
-        &free,
-        &running(None),
-        &due,
-        at("2027-02-28T00:00:00Z"),
-    )
-    .expect("due");
+    let opening = open(&terms(), &free, &running(None), &due, at("2027-02-28T00:00:00Z")).expect("due");
     assert!(!opening.needs_charge && opening.entries.is_empty());
 }
 
@@ -232,15 +219,9 @@ fn a_sign_up_charges_now_or_on_schedule_or_after_its_trial() {
         (at_once.first.cycle.charge_at, at_once.first.amount),
         (now, Money::yen(5_980))
     );
-    assert_eq!(
-        (at_once.state, at_once.remaining),
-        (State::Active, Some(12))
-    );
+    assert_eq!((at_once.state, at_once.remaining), (State::Active, Some(12)));
     let on_schedule = first(&plan(), FirstCharge::Scheduled);
-    assert_eq!(
-        on_schedule.first.cycle.charge_at,
-        at("2027-01-31T00:00:00Z")
-    );
+    assert_eq!(on_schedule.first.cycle.charge_at, at("2027-01-31T00:00:00Z"));
     assert_eq!(on_schedule.anchor.at, None);
     let trial = first(
         &Plan {

@@ -65,18 +65,29 @@ const NAME_MAX: usize = 200;
 pub async fn create(db: &Db, name: &str, zone: &str, now: Timestamp) -> Result<Created, Failure> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > NAME_MAX {
-        return Err(Failure::usage(format!("the name of an account has 1 to {NAME_MAX} characters")));
+        return Err(Failure::usage(format!(
+            "the name of an account has 1 to {NAME_MAX} characters"
+        )));
     }
     let zone = Zone::try_new(zone).map_err(|error| Failure::usage(error.to_string()))?;
-    let terms = AccountTerms { zone, charge_window: CHARGE_WINDOW, tax_rounding: Rounding::Floor };
+    let terms = AccountTerms {
+        zone,
+        charge_window: CHARGE_WINDOW,
+        tax_rounding: Rounding::Floor,
+    };
     let id = AccountId::random(Slot(0), now, &random()?);
-    let account = Account { id, name: name.to_owned(), terms };
+    let account = Account {
+        id,
+        name: name.to_owned(),
+        terms,
+    };
     let keys = [new_pair(Mode::Test)?, new_pair(Mode::Live)?];
     let rows: Vec<store::KeyRow> = keys
         .iter()
         .zip([Mode::Test, Mode::Live])
         .flat_map(|(pair, mode)| {
-            [(&pair.secret_key, "secret"), (&pair.public_key, "public")].map(|(key, kind)| store::KeyRow::new(key, kind, mode))
+            [(&pair.secret_key, "secret"), (&pair.public_key, "public")]
+                .map(|(key, kind)| store::KeyRow::new(key, kind, mode))
         })
         .collect();
     let stored = account.clone();
@@ -86,12 +97,20 @@ pub async fn create(db: &Db, name: &str, zone: &str, now: Timestamp) -> Result<C
     })
     .await?;
     let [test, live] = keys;
-    Ok(Created { account: id.to_string(), name: account.name, test, live })
+    Ok(Created {
+        account: id.to_string(),
+        name: account.name,
+        test,
+        live,
+    })
 }
 
 fn new_pair(mode: Mode) -> Result<KeyPair, Failure> {
     let key = |kind: &str| Ok::<_, Failure>(format!("{kind}_{mode}_{}", hex::encode(&random()?[..24])));
-    Ok(KeyPair { secret_key: key("sk")?, public_key: key("pk")? })
+    Ok(KeyPair {
+        secret_key: key("sk")?,
+        public_key: key("pk")?,
+    })
 }
 
 /// What is stored of a key: enough to recognise it, not to use it.
@@ -99,19 +118,29 @@ fn key_hash(key: &str) -> [u8; 32] {
     Sha256::digest(key.as_bytes()).into()
 }
 
-#[expect(clippy::disallowed_methods, reason = "account ids and keys must be unguessable; this is the edge where they are made")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "account ids and keys must be unguessable; this is the edge where they are made"
+)]
 fn random() -> Result<[u8; 32], Failure> {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|error| Failure::failed(format!("the system has no random bytes: {error}")))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Failure::failed(format!("the system has no random bytes: {error}")))?;
     Ok(bytes)
 }
 
 /// The account with this id. Error: no id, or no such account.
 pub async fn get(db: &Db, id: &str) -> Result<Account, Failure> {
-    let id: AccountId = id.parse().map_err(|error: billing::id::InvalidId| Failure::usage(format!("--account: {error}")))?;
+    let id: AccountId = id
+        .parse()
+        .map_err(|error: billing::id::InvalidId| Failure::usage(format!("--account: {error}")))?;
     db.read(move |tx| store::find_account(tx, id))
         .await?
-        .ok_or_else(|| Failure::usage(format!("there is no account {id} in this database; `teiki status` lists them")))
+        .ok_or_else(|| {
+            Failure::usage(format!(
+                "there is no account {id} in this database; `teiki status` lists them"
+            ))
+        })
 }
 
 /// All accounts, oldest first.
@@ -122,7 +151,9 @@ pub async fn list(db: &Db) -> Result<Vec<Account>, Failure> {
 /// The key of this installation.
 pub async fn derivation_key(db: &Db) -> Result<DerivationKey, Failure> {
     let bytes = db.read(store::derivation_key).await?;
-    DerivationKey::new(&bytes).ok_or_else(|| Failure::failed("the derivation key of this installation is damaged; restore a backup"))
+    DerivationKey::new(&bytes).ok_or_else(|| {
+        Failure::failed("the derivation key of this installation is damaged; restore a backup")
+    })
 }
 
 /// The connection of an account to the gateway `gateway`, made on first use.
@@ -167,9 +198,17 @@ pub fn set_clock(
     now: Timestamp,
 ) -> Result<Result<TestClock, TestClock>, db::Error> {
     if let Some(found) = store::find_clock(tx, account)? {
-        return Ok(if found.started_at == at { Ok(found) } else { Err(found) });
+        return Ok(if found.started_at == at {
+            Ok(found)
+        } else {
+            Err(found)
+        });
     }
-    let clock = TestClock { id: ClockId::derive(key, account.as_str(), Slot(0), at, 0), started_at: at, frozen_time: at };
+    let clock = TestClock {
+        id: ClockId::derive(key, account.as_str(), Slot(0), at, 0),
+        started_at: at,
+        frozen_time: at,
+    };
     store::insert_clock(tx, account, &clock, now)?;
     Ok(Ok(clock))
 }

@@ -23,12 +23,19 @@ pub(super) struct KeyRow {
 impl KeyRow {
     pub(super) fn new(key: &str, kind: &'static str, mode: Mode) -> Self {
         let hash = super::key_hash(key);
-        Self { id: format!("key_{}", hex::encode(&hash[..14])), last4: key[key.len() - 4..].to_owned(), hash, kind, mode }
+        Self {
+            id: format!("key_{}", hex::encode(&hash[..14])),
+            last4: key[key.len() - 4..].to_owned(),
+            hash,
+            kind,
+            mode,
+        }
     }
 }
 
 pub(super) fn derivation_key(tx: &mut Tx<'_>) -> Result<Vec<u8>, Error> {
-    tx.query_one("select derivation_key from installation where id = 1", &[])?.bytes(0)
+    tx.query_one("select derivation_key from installation where id = 1", &[])?
+        .bytes(0)
 }
 
 pub(super) fn insert_account(tx: &mut Tx<'_>, account: &Account, now: Timestamp) -> Result<(), Error> {
@@ -49,15 +56,38 @@ pub(super) fn insert_account(tx: &mut Tx<'_>, account: &Account, now: Timestamp)
     Ok(())
 }
 
-pub(super) fn insert_keys(tx: &mut Tx<'_>, account: AccountId, keys: &[KeyRow], now: Timestamp) -> Result<(), Error> {
+pub(super) fn insert_keys(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    keys: &[KeyRow],
+    now: Timestamp,
+) -> Result<(), Error> {
     let columns = [
-        ("id", Column::Text(keys.iter().map(|key| key.id.as_str()).collect())),
-        ("account_id", Column::Text(keys.iter().map(|_| account.as_str()).collect())),
-        ("mode", Column::Text(keys.iter().map(|key| key.mode.as_str()).collect())),
+        (
+            "id",
+            Column::Text(keys.iter().map(|key| key.id.as_str()).collect()),
+        ),
+        (
+            "account_id",
+            Column::Text(keys.iter().map(|_| account.as_str()).collect()),
+        ),
+        (
+            "mode",
+            Column::Text(keys.iter().map(|key| key.mode.as_str()).collect()),
+        ),
         ("kind", Column::Text(keys.iter().map(|key| key.kind).collect())),
-        ("hash", Column::Bytes(keys.iter().map(|key| key.hash.as_slice()).collect())),
-        ("last4", Column::Text(keys.iter().map(|key| key.last4.as_str()).collect())),
-        ("created_at", Column::I64(keys.iter().map(|_| now.as_microsecond()).collect())),
+        (
+            "hash",
+            Column::Bytes(keys.iter().map(|key| key.hash.as_slice()).collect()),
+        ),
+        (
+            "last4",
+            Column::Text(keys.iter().map(|key| key.last4.as_str()).collect()),
+        ),
+        (
+            "created_at",
+            Column::I64(keys.iter().map(|_| now.as_microsecond()).collect()),
+        ),
     ];
     tx.insert_many("api_keys", &columns, OnConflict::Fail)?;
     Ok(())
@@ -73,7 +103,10 @@ pub(super) fn find_account(tx: &mut Tx<'_>, id: AccountId) -> Result<Option<Acco
 }
 
 pub(super) fn list_accounts(tx: &mut Tx<'_>) -> Result<Vec<Account>, Error> {
-    let rows = tx.query("select id, name, zone, charge_window, tax_rounding from accounts order by created_at, id", &[])?;
+    let rows = tx.query(
+        "select id, name, zone, charge_window, tax_rounding from accounts order by created_at, id",
+        &[],
+    )?;
     rows.iter().map(account_of).collect()
 }
 
@@ -82,9 +115,14 @@ fn account_of(row: &Row) -> Result<Account, Error> {
     let terms = AccountTerms {
         zone: Zone::try_new(zone).map_err(|_| unreadable("accounts.zone", "a time zone", zone))?,
         charge_window: parsed(row, 3, "accounts.charge_window", "a time")?,
-        tax_rounding: rounding_of(rounding).ok_or_else(|| unreadable("accounts.tax_rounding", "a rounding", rounding))?,
+        tax_rounding: rounding_of(rounding)
+            .ok_or_else(|| unreadable("accounts.tax_rounding", "a rounding", rounding))?,
     };
-    Ok(Account { id: parsed(row, 0, "accounts.id", "an id")?, name: row.text(1)?, terms })
+    Ok(Account {
+        id: parsed(row, 0, "accounts.id", "an id")?,
+        name: row.text(1)?,
+        terms,
+    })
 }
 
 fn rounding_name(rounding: Rounding) -> &'static str {
@@ -96,7 +134,9 @@ fn rounding_name(rounding: Rounding) -> &'static str {
 }
 
 fn rounding_of(name: &str) -> Option<Rounding> {
-    [Rounding::Floor, Rounding::HalfUp, Rounding::Ceil].into_iter().find(|&rounding| rounding_name(rounding) == name)
+    [Rounding::Floor, Rounding::HalfUp, Rounding::Ceil]
+        .into_iter()
+        .find(|&rounding| rounding_name(rounding) == name)
 }
 
 pub(super) fn find_connection(
@@ -107,7 +147,11 @@ pub(super) fn find_connection(
 ) -> Result<Option<ConnectionId>, Error> {
     tx.query_opt(
         "select id from gateway_connections where account_id = $1 and mode = $2 and gateway = $3",
-        &[Value::Text(account.as_str()), Value::Text(mode.as_str()), Value::Text(gateway)],
+        &[
+            Value::Text(account.as_str()),
+            Value::Text(mode.as_str()),
+            Value::Text(gateway),
+        ],
     )?
     .map(|row| parsed(&row, 0, "gateway_connections.id", "an id"))
     .transpose()
@@ -148,7 +192,12 @@ pub(super) fn find_clock(tx: &mut Tx<'_>, account: AccountId) -> Result<Option<T
     .transpose()
 }
 
-pub(super) fn insert_clock(tx: &mut Tx<'_>, account: AccountId, clock: &TestClock, now: Timestamp) -> Result<(), Error> {
+pub(super) fn insert_clock(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    clock: &TestClock,
+    now: Timestamp,
+) -> Result<(), Error> {
     tx.execute(
         "insert into test_clocks (id, account_id, started_at, frozen_time, created_at) values ($1, $2, $3, $4, $5)",
         &[

@@ -25,6 +25,11 @@ pub struct NewAlarm {
 }
 
 /// Raises alarms in the caller's transaction. The same kind about the same subject is raised once.
-pub fn raise(tx: &mut Tx<'_>, key: &DerivationKey, alarms: &[NewAlarm], now: Timestamp) -> Result<(), db::Error> {
+pub fn raise(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    alarms: &[NewAlarm],
+    now: Timestamp,
+) -> Result<(), db::Error> {
     store::raise_alarms(tx, key, alarms, now)
 }

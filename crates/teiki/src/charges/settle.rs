@@ -112,7 +112,9 @@ async fn write(line: &Line, news: Arc<Vec<News>>, times: Times) -> Result<Report
         let written = line.db.write(move |tx| write_batch(tx, &key, &news, times)).await;
         match written {
             // Settling again after a commit whose outcome is not known changes nothing that was written.
-            Err(Error::ConnectionLost { .. } | Error::CommitUnknown { .. } | Error::Busy { .. }) if tries < RETRY_MAX => {
+            Err(Error::ConnectionLost { .. } | Error::CommitUnknown { .. } | Error::Busy { .. })
+                if tries < RETRY_MAX =>
+            {
                 tries += 1;
                 tokio::time::sleep(std::time::Duration::from_millis(RETRY_PAUSE_MS)).await;
             }
@@ -153,15 +155,22 @@ fn write_batch(tx: &mut Tx<'_>, key: &DerivationKey, news: &[News], times: Times
     for (index, charge) in &rows {
         let item = &news[*index];
         let Some(subscription) = current.get_mut(&item.subscription) else {
-            return Err(Error::Assertion(format!("charge {} has no subscription {}", charge.id, item.subscription)));
+            return Err(Error::Assertion(format!(
+                "charge {} has no subscription {}",
+                charge.id, item.subscription
+            )));
         };
         take(item, charge, subscription, times, &mut writes);
     }
-    let after = writes.changed.iter().filter_map(|id| current.get(id)).map(|current| store::SubscriptionAfter {
-        id: current.row.id,
-        state: current.row.state,
-        event_number: current.row.event_number,
-    });
+    let after = writes
+        .changed
+        .iter()
+        .filter_map(|id| current.get(id))
+        .map(|current| store::SubscriptionAfter {
+            id: current.row.id,
+            state: current.row.state,
+            event_number: current.row.event_number,
+        });
     let after: Vec<_> = after.collect();
     write_all(tx, key, &writes, &after, times)?;
     Ok(writes.report)
@@ -174,8 +183,11 @@ fn read_subscriptions(
     news: &[News],
 ) -> Result<BTreeMap<SubscriptionId, Current>, Error> {
     let rows = store::lock_subscriptions(tx, ids)?;
-    let brings_success: BTreeSet<SubscriptionId> =
-        news.iter().filter(|news| news.fact == Fact::Succeeded).map(|news| news.subscription).collect();
+    let brings_success: BTreeSet<SubscriptionId> = news
+        .iter()
+        .filter(|news| news.fact == Fact::Succeeded)
+        .map(|news| news.subscription)
+        .collect();
     let needs_count = |row: &&SubscriptionRow| {
         brings_success.contains(&row.id)
             && (row.state == subscription::State::PastDue || row.remaining == Some(0))
@@ -184,7 +196,11 @@ fn read_subscriptions(
     let counts: BTreeMap<SubscriptionId, i64> = if counted.is_empty() {
         BTreeMap::new()
     } else {
-        counted.iter().copied().zip(store::open_invoices(tx, &counted)?).collect()
+        counted
+            .iter()
+            .copied()
+            .zip(store::open_invoices(tx, &counted)?)
+            .collect()
     };
     Ok(rows
         .into_iter()
@@ -246,7 +262,10 @@ fn finish(news: &News, charge: &ChargeRow, next: State, settled: &Settled, write
         from: charge.state,
         to: next,
         surplus: charge.surplus || settled.is_surplus,
-        gateway_charge_id: news.gateway_charge_id.clone().or_else(|| charge.gateway_charge_id.clone()),
+        gateway_charge_id: news
+            .gateway_charge_id
+            .clone()
+            .or_else(|| charge.gateway_charge_id.clone()),
         decline: news.decline.clone(),
         resolved_by: news.resolved_by,
     });
@@ -262,7 +281,10 @@ fn still_open(news: &News, charge: &ChargeRow, next: State, times: Times, writes
         from: charge.state,
         to: next,
         frozen: charge.frozen || news.freeze,
-        gateway_charge_id: news.gateway_charge_id.clone().or_else(|| charge.gateway_charge_id.clone()),
+        gateway_charge_id: news
+            .gateway_charge_id
+            .clone()
+            .or_else(|| charge.gateway_charge_id.clone()),
         note: news.note.clone(),
         absent_at: news.absent_at.or(charge.absent_at),
         tries: if is_fresh { 0 } else { charge.tries + 1 },
@@ -271,7 +293,13 @@ fn still_open(news: &News, charge: &ChargeRow, next: State, times: Times, writes
 }
 
 /// What the settled charge does to everything around it.
-fn follow(news: &News, charge: &ChargeRow, settled: &Settled, (current, times): (&mut Current, Times), writes: &mut Writes) {
+fn follow(
+    news: &News,
+    charge: &ChargeRow,
+    settled: &Settled,
+    (current, times): (&mut Current, Times),
+    writes: &mut Writes,
+) {
     if settled.invoice == Some(invoice::State::Paid) {
         current.open_invoices -= i64::from(charge.invoice_state == invoice::State::Open);
         writes.paid.push(PaidInvoice {
@@ -283,7 +311,10 @@ fn follow(news: &News, charge: &ChargeRow, settled: &Settled, (current, times): 
         writes.again.push(charge.invoice);
     }
     if settled.is_surplus {
-        let message = format!("charge {} took {} that no open invoice asks for: refund it", charge.id, charge.amount.minor);
+        let message = format!(
+            "charge {} took {} that no open invoice asks for: refund it",
+            charge.id, charge.amount.minor
+        );
         alarm(news, charge, current, ("surplus", message), writes);
     }
     match settled.dunning {
@@ -294,22 +325,28 @@ fn follow(news: &News, charge: &ChargeRow, settled: &Settled, (current, times): 
             invoice: charge.invoice,
             decline,
         })),
-        Some(dunning::State::Recovered) if may_have_case(current.row.state) => writes.recovered.push(charge.invoice),
+        Some(dunning::State::Recovered) if may_have_case(current.row.state) => {
+            writes.recovered.push(charge.invoice)
+        }
         Some(dunning::State::Recovered) => {}
         None => {}
     }
     if let Some(state) = settled.subscription {
         current.row.state = state;
     }
-    let entries = settled.entries.iter().zip(0_u64..).map(|(entry, number)| NewEntry {
-        account: current.row.account,
-        mode: current.row.mode,
-        invoice: charge.invoice,
-        charge: Some(charge.id),
-        number,
-        entry: *entry,
-        at: times.billing,
-    });
+    let entries = settled
+        .entries
+        .iter()
+        .zip(0_u64..)
+        .map(|(entry, number)| NewEntry {
+            account: current.row.account,
+            mode: current.row.mode,
+            invoice: charge.invoice,
+            charge: Some(charge.id),
+            number,
+            entry: *entry,
+            at: times.billing,
+        });
     writes.entries.extend(entries);
     for &kind in &settled.events {
         current.row.event_number += 1;
@@ -345,13 +382,23 @@ fn event(kind: Kind, news: &News, charge: &ChargeRow, current: &Current, times: 
         subscription: current.row.id,
         number: current.row.event_number,
         kind,
-        object: if is_about_charge { charge.id.to_string() } else { current.row.id.to_string() },
+        object: if is_about_charge {
+            charge.id.to_string()
+        } else {
+            current.row.id.to_string()
+        },
         data: data.to_string(),
         billing_at: times.billing,
     }
 }
 
-fn alarm(news: &News, charge: &ChargeRow, current: &Current, (kind, message): (&'static str, String), writes: &mut Writes) {
+fn alarm(
+    news: &News,
+    charge: &ChargeRow,
+    current: &Current,
+    (kind, message): (&'static str, String),
+    writes: &mut Writes,
+) {
     writes.alarms.push(NewAlarm {
         account: current.row.account,
         mode: current.row.mode,
@@ -374,19 +421,41 @@ fn write_all(
         if usize::try_from(changed) == Ok(asked) {
             Ok(())
         } else {
-            Err(Error::Assertion(format!("{changed} of {asked} {what} were as they had been read")))
+            Err(Error::Assertion(format!(
+                "{changed} of {asked} {what} were as they had been read"
+            )))
         }
     };
-    must_all(store::finish_charges(tx, &writes.finals, times.real)?, writes.finals.len(), "charges")?;
-    must_all(store::update_open_charges(tx, &writes.opens)?, writes.opens.len(), "open charges")?;
-    must_all(store::pay_invoices(tx, &writes.paid, times.billing)?, writes.paid.len(), "invoices")?;
-    must_all(store::charge_again(tx, &writes.again, times.billing)?, writes.again.len(), "invoices")?;
+    must_all(
+        store::finish_charges(tx, &writes.finals, times.real)?,
+        writes.finals.len(),
+        "charges",
+    )?;
+    must_all(
+        store::update_open_charges(tx, &writes.opens)?,
+        writes.opens.len(),
+        "open charges",
+    )?;
+    must_all(
+        store::pay_invoices(tx, &writes.paid, times.billing)?,
+        writes.paid.len(),
+        "invoices",
+    )?;
+    must_all(
+        store::charge_again(tx, &writes.again, times.billing)?,
+        writes.again.len(),
+        "invoices",
+    )?;
     ledger::insert(tx, key, &writes.entries)?;
     store::open_cases(tx, key, &writes.cases, times.billing)?;
     store::close_cases(tx, &writes.recovered, times.billing)?;
     alarms::raise(tx, key, &writes.alarms, times.real)?;
     events::append(tx, key, &writes.events, times.real)?;
-    must_all(store::update_subscriptions(tx, after)?, after.len(), "subscriptions")
+    must_all(
+        store::update_subscriptions(tx, after)?,
+        after.len(),
+        "subscriptions",
+    )
 }
 
 impl Report {

@@ -36,10 +36,15 @@ pub struct RunArgs {
 /// Runs `teiki run`.
 pub async fn run(setting: &Setting, args: RunArgs) -> Result<(), Failure> {
     if setting.mode != Mode::Test {
-        return Err(Failure::usage("run moves a test clock, so it works with --mode test only"));
+        return Err(Failure::usage(
+            "run moves a test clock, so it works with --mode test only",
+        ));
     }
     let until: Timestamp = args.until.parse().map_err(|_| {
-        Failure::usage(format!("--until {:?} is not an instant; write it as 2027-12-31T23:59:59+09:00", args.until))
+        Failure::usage(format!(
+            "--until {:?} is not an instant; write it as 2027-12-31T23:59:59+09:00",
+            args.until
+        ))
     })?;
     let app = App::open(setting, Missing::Refuse).await?;
     let _lock = app::charging_lock(setting)?;
@@ -101,7 +106,12 @@ fn print(format: Format, totals: &Totals) -> Result<(), Failure> {
     output::print(format, totals, |totals| {
         format!(
             "billed until {}\n  invoices            {}\n  charges succeeded   {}  (¥{})\n  charges failed      {}\n  unknown             {}",
-            totals.until, totals.invoices, totals.charges_succeeded, totals.amount_succeeded, totals.charges_failed, totals.unknown
+            totals.until,
+            totals.invoices,
+            totals.charges_succeeded,
+            totals.amount_succeeded,
+            totals.charges_failed,
+            totals.unknown
         )
     })
 }

@@ -81,7 +81,11 @@ pub async fn advance(journey: &Journey<'_>, on_instant: impl Fn(Timestamp)) -> R
 
 async fn set(journey: &Journey<'_>, to: Timestamp) -> Result<(), db::Error> {
     let clock = journey.clock.id;
-    journey.line.db.write(move |tx| accounts::move_clock(tx, clock, to)).await
+    journey
+        .line
+        .db
+        .write(move |tx| accounts::move_clock(tx, clock, to))
+        .await
 }
 
 /// How many charges that are not final have been waited for already, and in vain.
@@ -93,7 +97,12 @@ struct Waited {
 impl Waited {
     /// Resolves until every charge is final, save those that were waited for before. `false` when charges
     /// could not even be sent in that time, or charging is held.
-    async fn until_final(&mut self, journey: &Journey<'_>, now: Timestamp, mut which: Which) -> Result<bool, db::Error> {
+    async fn until_final(
+        &mut self,
+        journey: &Journey<'_>,
+        now: Timestamp,
+        mut which: Which,
+    ) -> Result<bool, db::Error> {
         let give_up_at = Instant::now() + UNRESOLVED_MAX;
         loop {
             let (open, unsent) = resolve::count_open(journey.line, &journey.scope).await?;
@@ -108,7 +117,12 @@ impl Waited {
                 self.in_vain = open;
                 return Ok(unsent == 0);
             }
-            let pass = Pass { scope: journey.scope.clone(), lane: Lane::ALL, which, billing: now };
+            let pass = Pass {
+                scope: journey.scope.clone(),
+                lane: Lane::ALL,
+                which,
+                billing: now,
+            };
             if resolve::resolve(journey.line, pass).await? == 0 {
                 tokio::time::sleep(LOOK_PAUSE).await;
             }
@@ -141,7 +155,10 @@ pub async fn totals(line: &Line, scope: &Scope, until: Timestamp) -> Result<Tota
 }
 
 /// Why charges failed, most frequent first.
-pub async fn failures(line: &Line, (account, mode): (AccountId, Mode)) -> Result<Vec<(String, i64)>, db::Error> {
+pub async fn failures(
+    line: &Line,
+    (account, mode): (AccountId, Mode),
+) -> Result<Vec<(String, i64)>, db::Error> {
     line.db.read(move |tx| store::failures(tx, account, mode)).await
 }
 
@@ -150,11 +167,14 @@ pub async fn revenue_by_month(
     line: &Line,
     (account, mode): (AccountId, Mode),
 ) -> Result<BTreeMap<String, i64>, db::Error> {
-    line.db.read(move |tx| store::revenue_by_day(tx, account, mode)).await.map(|days| {
-        let mut months = BTreeMap::new();
-        for (day, amount) in days {
-            *months.entry(day.chars().take(7).collect()).or_default() += amount;
-        }
-        months
-    })
+    line.db
+        .read(move |tx| store::revenue_by_day(tx, account, mode))
+        .await
+        .map(|days| {
+            let mut months = BTreeMap::new();
+            for (day, amount) in days {
+                *months.entry(day.chars().take(7).collect()).or_default() += amount;
+            }
+            months
+        })
 }

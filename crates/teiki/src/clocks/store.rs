@@ -9,7 +9,11 @@ use super::Totals;
 use crate::line::Scope;
 
 pub(super) fn totals(tx: &mut Tx<'_>, scope: &Scope, until: Timestamp) -> Result<Totals, Error> {
-    let side = [Value::Text(scope.account.as_str()), Value::Text(scope.mode.as_str()), Value::Text(&scope.clock)];
+    let side = [
+        Value::Text(scope.account.as_str()),
+        Value::Text(scope.mode.as_str()),
+        Value::Text(&scope.clock),
+    ];
     let invoices = tx
         .query_one(
             "select count(*) from invoices
@@ -45,7 +49,11 @@ pub(super) fn failures(tx: &mut Tx<'_>, account: AccountId, mode: Mode) -> Resul
     rows.iter().map(|row| Ok((row.text(0)?, row.i64(1)?))).collect()
 }
 
-pub(super) fn revenue_by_day(tx: &mut Tx<'_>, account: AccountId, mode: Mode) -> Result<Vec<(String, i64)>, Error> {
+pub(super) fn revenue_by_day(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    mode: Mode,
+) -> Result<Vec<(String, i64)>, Error> {
     let rows = tx.query(
         "select i.due_on, cast(sum(c.amount) as bigint)
          from charges c join invoices i on i.slot = c.slot and i.id = c.invoice_id

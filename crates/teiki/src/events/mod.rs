@@ -33,12 +33,23 @@ pub struct NewEvent {
 }
 
 /// Appends `events` and their outbox rows in the caller's transaction. `now` is real time.
-pub fn append(tx: &mut Tx<'_>, key: &DerivationKey, events: &[NewEvent], now: Timestamp) -> Result<(), db::Error> {
+pub fn append(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    events: &[NewEvent],
+    now: Timestamp,
+) -> Result<(), db::Error> {
     let ids: Vec<EventId> = events
         .iter()
         .map(|event| {
             let number = u64::try_from(event.number).unwrap_or_default();
-            EventId::derive(key, event.subscription.as_str(), event.subscription.slot(), event.billing_at, number)
+            EventId::derive(
+                key,
+                event.subscription.as_str(),
+                event.subscription.slot(),
+                event.billing_at,
+                number,
+            )
         })
         .collect();
     store::insert_events(tx, &ids, events, now)?;

@@ -4,15 +4,20 @@
 use billing::guard::DayTotal;
 use billing::renewal::AccountTerms;
 use db::Tx;
-use jiff::{SignedDuration, Timestamp};
 use jiff::civil::{Date, Time};
+use jiff::{SignedDuration, Timestamp};
 
 use super::Lane;
 use super::store::{self, OverdueRow};
 use crate::line::Scope;
 
 /// The day at `now` in the account's zone, with its plan written down. A day that has a plan keeps it.
-pub fn ensure(tx: &mut Tx<'_>, scope: &Scope, terms: &AccountTerms, now: Timestamp) -> Result<DayTotal, db::Error> {
+pub fn ensure(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    terms: &AccountTerms,
+    now: Timestamp,
+) -> Result<DayTotal, db::Error> {
     let day = terms.zone.day_of(now);
     if let Some((count, amount)) = store::day_plan(tx, scope, day)? {
         return Ok(DayTotal { count, amount });
@@ -23,7 +28,12 @@ pub fn ensure(tx: &mut Tx<'_>, scope: &Scope, terms: &AccountTerms, now: Timesta
 }
 
 /// The plan of `day` as the schedule stands now: what falls on it, and what was missed before.
-pub fn compute(tx: &mut Tx<'_>, scope: &Scope, terms: &AccountTerms, day: Date) -> Result<DayTotal, db::Error> {
+pub fn compute(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    terms: &AccountTerms,
+    day: Date,
+) -> Result<DayTotal, db::Error> {
     let out_of_range = |error: billing::calendar::CalendarError| db::Error::Assertion(error.to_string());
     let start = terms.zone.instant(day, Time::midnight()).map_err(out_of_range)?;
     let end = terms.zone.end_of(day).map_err(out_of_range)?;
@@ -31,7 +41,9 @@ pub fn compute(tx: &mut Tx<'_>, scope: &Scope, terms: &AccountTerms, day: Date) 
     let before = start.checked_sub(SignedDuration::from_micros(1)).unwrap_or(start);
     let due = store::due(tx, scope, Lane::ALL, before, i64::MAX)?;
     let missed = store::overdue(tx, &due)?;
-    Ok(missed.iter().fold(DayTotal { count, amount }, |sum, row| sum.plus(missed_cycles(row, day))))
+    Ok(missed.iter().fold(DayTotal { count, amount }, |sum, row| {
+        sum.plus(missed_cycles(row, day))
+    }))
 }
 
 /// The cycles of an overdue invoice and those after it that have come due up to `day`: each becomes its
@@ -40,7 +52,12 @@ fn missed_cycles(row: &OverdueRow, day: Date) -> DayTotal {
     let last = row.interval.elapsed_cycles(row.anchor.on, day);
     let cycles = i64::from(last.saturating_sub(row.cycle)) + 1;
     let count = row.remaining.map_or(cycles, |left| cycles.min(left));
-    DayTotal { count, amount: row.amount.saturating_add(row.plan_amount.saturating_mul(count - 1)) }
+    DayTotal {
+        count,
+        amount: row
+            .amount
+            .saturating_add(row.plan_amount.saturating_mul(count - 1)),
+    }
 }
 
 /// What has been opened on `day` so far.

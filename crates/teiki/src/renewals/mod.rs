@@ -34,13 +34,21 @@ const SLOTS: i64 = 256;
 
 impl Lane {
     /// The whole key space.
-    pub const ALL: Self = Self { number: 0, first: 0, last: SLOTS - 1 };
+    pub const ALL: Self = Self {
+        number: 0,
+        first: 0,
+        last: SLOTS - 1,
+    };
 
     /// All slots, cut into `count` lanes of neighbours (1 to 256).
     pub fn cut(count: i64) -> Vec<Self> {
         let count = count.clamp(1, SLOTS);
         (0..count)
-            .map(|number| Self { number, first: SLOTS * number / count, last: SLOTS * (number + 1) / count - 1 })
+            .map(|number| Self {
+                number,
+                first: SLOTS * number / count,
+                last: SLOTS * (number + 1) / count - 1,
+            })
             .collect()
     }
 }
@@ -55,7 +63,13 @@ pub struct Due {
 }
 
 /// Invoices of `scope` in `lane` whose next action is not after `at`, oldest first. No locks.
-pub async fn due(db: &Db, scope: &Scope, lane: Lane, at: Timestamp, limit: i64) -> Result<Vec<Due>, db::Error> {
+pub async fn due(
+    db: &Db,
+    scope: &Scope,
+    lane: Lane,
+    at: Timestamp,
+    limit: i64,
+) -> Result<Vec<Due>, db::Error> {
     let scope = scope.clone();
     db.read(move |tx| store::due(tx, &scope, lane, at, limit)).await
 }

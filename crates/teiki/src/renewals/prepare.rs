@@ -71,9 +71,18 @@ pub async fn prepare(line: &Line, task: &Task, due: Vec<Due>) -> Result<Prepared
         match write(line, task, batch.clone(), None).await {
             Ok(Prepared::Ready(outgoing)) => ready.extend(outgoing),
             Ok(stopped @ (Prepared::Held(_) | Prepared::Fenced)) => {
-                return Ok(if ready.is_empty() { stopped } else { Prepared::Ready(ready) });
+                return Ok(if ready.is_empty() {
+                    stopped
+                } else {
+                    Prepared::Ready(ready)
+                });
             }
-            Err(refused @ (Error::UniqueViolation { .. } | Error::Check { .. } | Error::Decode { .. } | Error::Assertion(_))) => {
+            Err(
+                refused @ (Error::UniqueViolation { .. }
+                | Error::Check { .. }
+                | Error::Decode { .. }
+                | Error::Assertion(_)),
+            ) => {
                 if batch.len() > 1 {
                     let (first, rest) = batch.split_at(batch.len() / 2);
                     batches.extend([first.to_vec(), rest.to_vec()]);
@@ -112,7 +121,11 @@ struct Known {
 impl Known {
     fn of(line: &Line) -> Arc<Self> {
         let each = line.connections.iter();
-        Arc::new(Self { capabilities: each.map(|(id, connection)| (*id, *connection.gateway.capabilities())).collect() })
+        Arc::new(Self {
+            capabilities: each
+                .map(|(id, connection)| (*id, *connection.gateway.capabilities()))
+                .collect(),
+        })
     }
 }
 
@@ -130,10 +143,12 @@ pub(crate) async fn rehearse(line: &Line, task: &Task, due: Vec<Due>) -> Result<
         }
     }
     let (task, key, known) = (task.clone(), line.key.clone(), Known::of(line));
-    let undone = line.db.write(move |tx| match write_batch(tx, &key, &task, &known, &due)?.0 {
-        Prepared::Ready(outgoing) => Err::<(), _>(Undone::Rehearsed(outgoing)),
-        Prepared::Held(_) | Prepared::Fenced => Ok(()),
-    });
+    let undone = line
+        .db
+        .write(move |tx| match write_batch(tx, &key, &task, &known, &due)?.0 {
+            Prepared::Ready(outgoing) => Err::<(), _>(Undone::Rehearsed(outgoing)),
+            Prepared::Held(_) | Prepared::Fenced => Ok(()),
+        });
     match undone.await {
         Ok(()) => Ok(Vec::new()),
         Err(Undone::Rehearsed(outgoing)) => Ok(outgoing),
@@ -178,7 +193,8 @@ fn write_batch(
     let ids: BTreeSet<SubscriptionId> = due.iter().map(|due| due.subscription).collect();
     let ids: Vec<SubscriptionId> = ids.into_iter().collect();
     let rows = store::lock_subscriptions(tx, &ids)?;
-    let mut subscriptions: BTreeMap<SubscriptionId, SubscriptionRow> = rows.into_iter().map(|row| (row.id, row)).collect();
+    let mut subscriptions: BTreeMap<SubscriptionId, SubscriptionRow> =
+        rows.into_iter().map(|row| (row.id, row)).collect();
     let mut writes = Writes::default();
     let invoices = store::invoices(tx, due)?;
     for row in &invoices {
@@ -188,7 +204,13 @@ fn write_batch(
     }
     let read: BTreeSet<InvoiceId> = invoices.iter().map(|row| row.id).collect();
     let unread = due.iter().filter(|due| !read.contains(&due.invoice));
-    writes.parked.extend(unread.map(|due| (due.subscription, due.invoice, "its plan or payment method is missing".into())));
+    writes.parked.extend(unread.map(|due| {
+        (
+            due.subscription,
+            due.invoice,
+            "its plan or payment method is missing".into(),
+        )
+    }));
     let before = day_plan::opened(tx, scope, today)?;
     if let Err(tripped) = guard::check_day(planned, before.plus(writes.day)) {
         let reason = format!("guard: {tripped}");
@@ -199,7 +221,12 @@ fn write_batch(
         .changed
         .iter()
         .filter_map(|id| subscriptions.get(id))
-        .map(|row| SubscriptionAfter { id: row.id, state: row.state, remaining: row.remaining, event_number: row.event_number })
+        .map(|row| SubscriptionAfter {
+            id: row.id,
+            state: row.state,
+            remaining: row.remaining,
+            event_number: row.event_number,
+        })
         .collect();
     write_all(tx, key, task, &writes, &after)?;
     if writes.day != DayTotal::default() {
@@ -245,18 +272,38 @@ fn open(
     (row, subscription): (&InvoiceRow, &mut SubscriptionRow),
     writes: &mut Writes,
 ) -> Result<(), String> {
-    let lines = serde_json::from_str(&row.lines).map_err(|error| format!("its lines do not read: {error}"))?;
-    let running = Running { state: subscription.state, anchor: subscription.anchor, remaining: subscription.remaining };
-    let scheduled = Scheduled { cycle: row.cycle, amount: row.amount, lines };
+    let lines =
+        serde_json::from_str(&row.lines).map_err(|error| format!("its lines do not read: {error}"))?;
+    let running = Running {
+        state: subscription.state,
+        anchor: subscription.anchor,
+        remaining: subscription.remaining,
+    };
+    let scheduled = Scheduled {
+        cycle: row.cycle,
+        amount: row.amount,
+        lines,
+    };
     let opening = renewal::open(&task.terms, &row.offer, &running, &scheduled, task.billing)
         .map_err(|refused| refused.to_string())?;
-    let charge = if opening.needs_charge { Some(new_charge(key, known, row, 1, row.amount, task)?) } else { None };
+    let charge = if opening.needs_charge {
+        Some(new_charge(key, known, row, 1, row.amount, task)?)
+    } else {
+        None
+    };
     subscription.remaining = opening.remaining;
     subscription.state = opening.state;
-    writes.day = writes.day.plus(DayTotal { count: 1, amount: row.amount.minor });
+    writes.day = writes.day.plus(DayTotal {
+        count: 1,
+        amount: row.amount.minor,
+    });
     writes.opened.push(OpenedInvoice {
         id: row.id,
-        state: if opening.needs_charge { invoice::State::Open } else { invoice::State::Paid },
+        state: if opening.needs_charge {
+            invoice::State::Open
+        } else {
+            invoice::State::Paid
+        },
         tax: tax_json(&opening.tax),
         charge_count: i64::from(opening.needs_charge),
         paid_at: (!opening.needs_charge).then(|| task.billing.as_microsecond()),
@@ -266,15 +313,19 @@ fn open(
         append(task, row, subscription, Kind::InvoicePaid, writes);
         complete_without_charge(task, row, subscription, writes);
     }
-    let entries = opening.entries.iter().zip(0_u64..).map(|(entry, number)| NewEntry {
-        account: task.scope.account,
-        mode: task.scope.mode,
-        invoice: row.id,
-        charge: None,
-        number,
-        entry: *entry,
-        at: task.billing,
-    });
+    let entries = opening
+        .entries
+        .iter()
+        .zip(0_u64..)
+        .map(|(entry, number)| NewEntry {
+            account: task.scope.account,
+            mode: task.scope.mode,
+            invoice: row.id,
+            charge: None,
+            number,
+            entry: *entry,
+            at: task.billing,
+        });
     writes.entries.extend(entries);
     writes.next.extend(next_invoice(task, row, opening));
     push_charge(row, charge, task, writes);
@@ -282,7 +333,12 @@ fn open(
 }
 
 /// A last instalment of zero ends its subscription here, for no charge will.
-fn complete_without_charge(task: &Task, row: &InvoiceRow, subscription: &mut SubscriptionRow, writes: &mut Writes) {
+fn complete_without_charge(
+    task: &Task,
+    row: &InvoiceRow,
+    subscription: &mut SubscriptionRow,
+    writes: &mut Writes,
+) {
     if subscription.remaining == Some(0)
         && subscription.state == State::Active
         && let Ok(next) = subscription.state.after(subscription::Event::LastCollected)
@@ -318,7 +374,10 @@ fn charge_again(
         return Err(format!("invoice {} has been charged {CHARGES_MAX} times", row.id));
     }
     if !subscription.state.is_live() {
-        return Err(format!("a {} subscription is not charged by the schedule", subscription.state.as_str()));
+        return Err(format!(
+            "a {} subscription is not charged by the schedule",
+            subscription.state.as_str()
+        ));
     }
     let owed = Money::new(row.amount.minor - row.amount_settled, row.amount.currency);
     let charge = new_charge(key, known, row, number, owed, task)?;
@@ -339,10 +398,16 @@ fn new_charge(
 ) -> Result<NewCharge, String> {
     let owed = Money::new(row.amount.minor - row.amount_settled, row.amount.currency);
     if !guard::charge_fits_invoice(amount, owed) {
-        return Err(format!("a charge of {} does not fit the {} owed", amount.minor, owed.minor));
+        return Err(format!(
+            "a charge of {} does not fit the {} owed",
+            amount.minor, owed.minor
+        ));
     }
     let Some(capabilities) = known.capabilities.get(&row.connection) else {
-        return Err(format!("gateway connection {} is not set up in this process", row.connection));
+        return Err(format!(
+            "gateway connection {} is not set up in this process",
+            row.connection
+        ));
     };
     let id = ChargeId::derive(key, row.id.as_str(), row.id.slot(), row.due_at, u64::from(number));
     Ok(NewCharge {
@@ -379,7 +444,13 @@ fn push_charge(row: &InvoiceRow, charge: Option<NewCharge>, task: &Task, writes:
     writes.charges.push(charge);
 }
 
-fn append(task: &Task, row: &InvoiceRow, subscription: &mut SubscriptionRow, kind: Kind, writes: &mut Writes) {
+fn append(
+    task: &Task,
+    row: &InvoiceRow,
+    subscription: &mut SubscriptionRow,
+    kind: Kind,
+    writes: &mut Writes,
+) {
     subscription.event_number += 1;
     writes.changed.insert(subscription.id);
     let is_about_invoice = kind != Kind::SubscriptionCanceled;
@@ -395,18 +466,36 @@ fn append(task: &Task, row: &InvoiceRow, subscription: &mut SubscriptionRow, kin
         subscription: subscription.id,
         number: subscription.event_number,
         kind,
-        object: if is_about_invoice { row.id.to_string() } else { subscription.id.to_string() },
-        data: if is_about_invoice { data } else { "{\"status\":\"canceled\"}".to_owned() },
+        object: if is_about_invoice {
+            row.id.to_string()
+        } else {
+            subscription.id.to_string()
+        },
+        data: if is_about_invoice {
+            data
+        } else {
+            "{\"status\":\"canceled\"}".to_owned()
+        },
         billing_at: task.billing,
     });
 }
 
 /// Tax per rate as stored: `[{"percent":10,"gross":980,"tax":89}]`; percent is null for exempt.
 fn tax_json(sums: &[TaxedSum]) -> String {
-    let percent = |sum: &TaxedSum| sum.percent.map_or("null".to_owned(), |percent| percent.to_string());
+    let percent = |sum: &TaxedSum| {
+        sum.percent
+            .map_or("null".to_owned(), |percent| percent.to_string())
+    };
     let rows: Vec<String> = sums
         .iter()
-        .map(|sum| format!("{{\"percent\":{},\"gross\":{},\"tax\":{}}}", percent(sum), sum.gross.minor, sum.tax.minor))
+        .map(|sum| {
+            format!(
+                "{{\"percent\":{},\"gross\":{},\"tax\":{}}}",
+                percent(sum),
+                sum.gross.minor,
+                sum.tax.minor
+            )
+        })
         .collect();
     format!("[{}]", rows.join(","))
 }
@@ -422,18 +511,35 @@ fn write_all(
         if usize::try_from(changed) == Ok(asked) {
             Ok(())
         } else {
-            Err(Error::Assertion(format!("{changed} of {asked} {what} were as they had been read")))
+            Err(Error::Assertion(format!(
+                "{changed} of {asked} {what} were as they had been read"
+            )))
         }
     };
-    let times = Times { billing: task.billing, real: task.real };
-    must_all(store::open_invoices(tx, &writes.opened, task.billing)?, writes.opened.len(), "scheduled invoices")?;
-    must_all(store::count_charges(tx, &writes.again)?, writes.again.len(), "open invoices")?;
+    let times = Times {
+        billing: task.billing,
+        real: task.real,
+    };
+    must_all(
+        store::open_invoices(tx, &writes.opened, task.billing)?,
+        writes.opened.len(),
+        "scheduled invoices",
+    )?;
+    must_all(
+        store::count_charges(tx, &writes.again)?,
+        writes.again.len(),
+        "open invoices",
+    )?;
     store::take_off_list(tx, &writes.off)?;
     invoices::insert_scheduled(tx, key, &writes.next, task.real)?;
     store::insert_charges(tx, &task.scope, &writes.charges, times)?;
     ledger::insert(tx, key, &writes.entries)?;
     events::append(tx, key, &writes.events, task.real)?;
-    must_all(store::update_subscriptions(tx, after)?, after.len(), "subscriptions")?;
+    must_all(
+        store::update_subscriptions(tx, after)?,
+        after.len(),
+        "subscriptions",
+    )?;
     park(tx, key, task, &writes.parked)
 }
 
@@ -473,7 +579,10 @@ fn park_unread(
     due: &[Due],
     reason: &str,
 ) -> Result<(Prepared, usize), Error> {
-    let parked: Vec<_> = due.iter().map(|due| (due.subscription, due.invoice, reason.to_owned())).collect();
+    let parked: Vec<_> = due
+        .iter()
+        .map(|due| (due.subscription, due.invoice, reason.to_owned()))
+        .collect();
     park(tx, key, task, &parked)?;
     Ok((Prepared::Ready(Vec::new()), parked.len()))
 }

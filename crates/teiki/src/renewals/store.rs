@@ -13,7 +13,13 @@ use super::{Due, Lane};
 use crate::line::Scope;
 use crate::stored::{count, instant, opt_instant, parsed, slots, unreadable};
 
-pub(super) fn due(tx: &mut Tx<'_>, scope: &Scope, lane: Lane, at: Timestamp, limit: i64) -> Result<Vec<Due>, Error> {
+pub(super) fn due(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    lane: Lane,
+    at: Timestamp,
+    limit: i64,
+) -> Result<Vec<Due>, Error> {
     let rows = tx.query(
         "select id, subscription_id from invoices
          where account_id = $1 and mode = $2 and clock_id = $3 and next_action_at <= $4 and slot >= $5 and slot <= $6
@@ -42,14 +48,20 @@ pub(super) fn next_action_at(tx: &mut Tx<'_>, scope: &Scope) -> Result<Option<Ti
     let row = tx.query_one(
         "select min(next_action_at) from invoices where account_id = $1 and mode = $2 and clock_id = $3
          and next_action_at is not null",
-        &[Value::Text(scope.account.as_str()), Value::Text(scope.mode.as_str()), Value::Text(&scope.clock)],
+        &[
+            Value::Text(scope.account.as_str()),
+            Value::Text(scope.mode.as_str()),
+            Value::Text(&scope.clock),
+        ],
     )?;
     opt_instant(&row, 0, "invoices.next_action_at")
 }
 
 /// The number of a lease; `None` if nobody ever held it.
 pub(super) fn fence(tx: &mut Tx<'_>, name: &str) -> Result<Option<i64>, Error> {
-    tx.query_opt("select fence from leases where name = $1", &[Value::Text(name)])?.map(|row| row.i64(0)).transpose()
+    tx.query_opt("select fence from leases where name = $1", &[Value::Text(name)])?
+        .map(|row| row.i64(0))
+        .transpose()
 }
 
 /// A locked subscription.
@@ -62,11 +74,17 @@ pub(super) struct SubscriptionRow {
     pub(super) is_parked: bool,
 }
 
-pub(super) fn lock_subscriptions(tx: &mut Tx<'_>, ids: &[SubscriptionId]) -> Result<Vec<SubscriptionRow>, Error> {
+pub(super) fn lock_subscriptions(
+    tx: &mut Tx<'_>,
+    ids: &[SubscriptionId],
+) -> Result<Vec<SubscriptionRow>, Error> {
     let rows = tx.lock_many(
         "select id, status, cancel_reason, anchor_on, anchor_time, remaining, event_number, parked_reason
          from subscriptions where slot = $1 and id = $2",
-        &[slots(ids.iter().map(SubscriptionId::slot)), Column::Text(ids.iter().map(SubscriptionId::as_str).collect())],
+        &[
+            slots(ids.iter().map(SubscriptionId::slot)),
+            Column::Text(ids.iter().map(SubscriptionId::as_str).collect()),
+        ],
     )?;
     rows.iter().map(|(_, row)| subscription_of(row)).collect()
 }
@@ -74,17 +92,26 @@ pub(super) fn lock_subscriptions(tx: &mut Tx<'_>, ids: &[SubscriptionId]) -> Res
 fn subscription_of(row: &Row) -> Result<SubscriptionRow, Error> {
     let time = row
         .opt_str(4)?
-        .map(|time| time.parse().map_err(|_| unreadable("subscriptions.anchor_time", "a time", time)))
+        .map(|time| {
+            time.parse()
+                .map_err(|_| unreadable("subscriptions.anchor_time", "a time", time))
+        })
         .transpose()?;
     let remaining = row
         .opt_i64(5)?
-        .map(|left| u32::try_from(left).map_err(|_| unreadable("subscriptions.remaining", "a count", &left.to_string())))
+        .map(|left| {
+            u32::try_from(left)
+                .map_err(|_| unreadable("subscriptions.remaining", "a count", &left.to_string()))
+        })
         .transpose()?;
     Ok(SubscriptionRow {
         id: parsed(row, 0, "subscriptions.id", "an id")?,
         state: subscription::State::from_stored(row.str(1)?, row.opt_str(2)?)
             .ok_or_else(|| unreadable("subscriptions.status", "a status", row.str(1).unwrap_or_default()))?,
-        anchor: Anchor { on: parsed(row, 3, "subscriptions.anchor_on", "a date")?, at: time },
+        anchor: Anchor {
+            on: parsed(row, 3, "subscriptions.anchor_on", "a date")?,
+            at: time,
+        },
         remaining,
         event_number: row.i64(6)?,
         is_parked: row.opt_str(7)?.is_some(),
@@ -134,13 +161,19 @@ fn invoice_of(row: &Row) -> Result<InvoiceRow, Error> {
     let currency: Currency = parsed(row, 6, "invoices.currency", "a currency")?;
     let plan_currency: Currency = parsed(row, 14, "plans.currency", "a currency")?;
     let unit: Unit = parsed(row, 16, "plans.interval_unit", "a unit")?;
-    let interval = Interval::try_new(unit, row.i64(17)?)
-        .map_err(|_| unreadable("plans.interval_count", "a count", &row.i64(17).unwrap_or_default().to_string()))?;
+    let interval = Interval::try_new(unit, row.i64(17)?).map_err(|_| {
+        unreadable(
+            "plans.interval_count",
+            "a count",
+            &row.i64(17).unwrap_or_default().to_string(),
+        )
+    })?;
     Ok(InvoiceRow {
         id: parsed(row, 0, "invoices.id", "an id")?,
         subscription: parsed(row, 1, "invoices.subscription_id", "an id")?,
         customer: row.text(2)?,
-        state: invoice::State::from_stored(status).ok_or_else(|| unreadable("invoices.status", "a status", status))?,
+        state: invoice::State::from_stored(status)
+            .ok_or_else(|| unreadable("invoices.status", "a status", status))?,
         cycle: count(row, 4, "invoices.cycle")?,
         amount: Money::new(row.i64(5)?, currency),
         amount_settled: row.i64(7)?,
@@ -171,12 +204,30 @@ pub(super) struct OpenedInvoice {
 
 pub(super) fn open_invoices(tx: &mut Tx<'_>, opened: &[OpenedInvoice], at: Timestamp) -> Result<u64, Error> {
     let set = [
-        ("status", Column::Text(opened.iter().map(|invoice| invoice.state.as_str()).collect())),
-        ("tax", Column::Text(opened.iter().map(|invoice| invoice.tax.as_str()).collect())),
-        ("charge_count", Column::I64(opened.iter().map(|invoice| invoice.charge_count).collect())),
-        ("opened_at", Column::I64(opened.iter().map(|_| at.as_microsecond()).collect())),
-        ("paid_at", Column::OptI64(opened.iter().map(|invoice| invoice.paid_at).collect())),
-        ("next_action_at", Column::OptI64(opened.iter().map(|_| None).collect())),
+        (
+            "status",
+            Column::Text(opened.iter().map(|invoice| invoice.state.as_str()).collect()),
+        ),
+        (
+            "tax",
+            Column::Text(opened.iter().map(|invoice| invoice.tax.as_str()).collect()),
+        ),
+        (
+            "charge_count",
+            Column::I64(opened.iter().map(|invoice| invoice.charge_count).collect()),
+        ),
+        (
+            "opened_at",
+            Column::I64(opened.iter().map(|_| at.as_microsecond()).collect()),
+        ),
+        (
+            "paid_at",
+            Column::OptI64(opened.iter().map(|invoice| invoice.paid_at).collect()),
+        ),
+        (
+            "next_action_at",
+            Column::OptI64(opened.iter().map(|_| None).collect()),
+        ),
     ];
     let ids: Vec<InvoiceId> = opened.iter().map(|invoice| invoice.id).collect();
     tx.update_many("invoices", &invoice_keys(&ids), &set, "status = 'scheduled'")
@@ -184,22 +235,34 @@ pub(super) fn open_invoices(tx: &mut Tx<'_>, opened: &[OpenedInvoice], at: Times
 
 /// Takes invoices off the work list.
 pub(super) fn take_off_list(tx: &mut Tx<'_>, invoices: &[InvoiceId]) -> Result<u64, Error> {
-    let set = [("next_action_at", Column::OptI64(invoices.iter().map(|_| None).collect()))];
+    let set = [(
+        "next_action_at",
+        Column::OptI64(invoices.iter().map(|_| None).collect()),
+    )];
     tx.update_many("invoices", &invoice_keys(invoices), &set, "")
 }
 
 /// Takes open invoices off the work list and sets how often they have been charged.
 pub(super) fn count_charges(tx: &mut Tx<'_>, invoices: &[(InvoiceId, i64)]) -> Result<u64, Error> {
     let set = [
-        ("charge_count", Column::I64(invoices.iter().map(|invoice| invoice.1).collect())),
-        ("next_action_at", Column::OptI64(invoices.iter().map(|_| None).collect())),
+        (
+            "charge_count",
+            Column::I64(invoices.iter().map(|invoice| invoice.1).collect()),
+        ),
+        (
+            "next_action_at",
+            Column::OptI64(invoices.iter().map(|_| None).collect()),
+        ),
     ];
     let ids: Vec<InvoiceId> = invoices.iter().map(|invoice| invoice.0).collect();
     tx.update_many("invoices", &invoice_keys(&ids), &set, "status = 'open'")
 }
 
 fn invoice_keys(ids: &[InvoiceId]) -> [(&'static str, Column<'_>); 2] {
-    [("slot", slots(ids.iter().map(InvoiceId::slot))), ("id", Column::Text(ids.iter().map(InvoiceId::as_str).collect()))]
+    [
+        ("slot", slots(ids.iter().map(InvoiceId::slot))),
+        ("id", Column::Text(ids.iter().map(InvoiceId::as_str).collect())),
+    ]
 }
 
 /// A charge that is about to be sent.
@@ -224,26 +287,95 @@ pub(super) struct Times {
     pub(super) real: Timestamp,
 }
 
-pub(super) fn insert_charges(tx: &mut Tx<'_>, scope: &Scope, charges: &[NewCharge], times: Times) -> Result<(), Error> {
+pub(super) fn insert_charges(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    charges: &[NewCharge],
+    times: Times,
+) -> Result<(), Error> {
     let each = |value: fn(&NewCharge) -> i64| Column::I64(charges.iter().map(value).collect());
     let same = |value: i64| Column::I64(charges.iter().map(|_| value).collect());
     let columns = [
         ("slot", slots(charges.iter().map(|charge| charge.id.slot()))),
-        ("id", Column::Text(charges.iter().map(|charge| charge.id.as_str()).collect())),
-        ("account_id", Column::Text(charges.iter().map(|_| scope.account.as_str()).collect())),
-        ("mode", Column::Text(charges.iter().map(|_| scope.mode.as_str()).collect())),
-        ("clock_id", Column::Text(charges.iter().map(|_| scope.clock.as_str()).collect())),
-        ("customer_id", Column::Text(charges.iter().map(|charge| charge.customer.as_str()).collect())),
-        ("subscription_id", Column::Text(charges.iter().map(|charge| charge.subscription.as_str()).collect())),
-        ("invoice_id", Column::Text(charges.iter().map(|charge| charge.invoice.as_str()).collect())),
-        ("payment_method_id", Column::Text(charges.iter().map(|charge| charge.payment_method.as_str()).collect())),
-        ("connection_id", Column::Text(charges.iter().map(|charge| charge.connection.as_str()).collect())),
+        (
+            "id",
+            Column::Text(charges.iter().map(|charge| charge.id.as_str()).collect()),
+        ),
+        (
+            "account_id",
+            Column::Text(charges.iter().map(|_| scope.account.as_str()).collect()),
+        ),
+        (
+            "mode",
+            Column::Text(charges.iter().map(|_| scope.mode.as_str()).collect()),
+        ),
+        (
+            "clock_id",
+            Column::Text(charges.iter().map(|_| scope.clock.as_str()).collect()),
+        ),
+        (
+            "customer_id",
+            Column::Text(charges.iter().map(|charge| charge.customer.as_str()).collect()),
+        ),
+        (
+            "subscription_id",
+            Column::Text(
+                charges
+                    .iter()
+                    .map(|charge| charge.subscription.as_str())
+                    .collect(),
+            ),
+        ),
+        (
+            "invoice_id",
+            Column::Text(charges.iter().map(|charge| charge.invoice.as_str()).collect()),
+        ),
+        (
+            "payment_method_id",
+            Column::Text(
+                charges
+                    .iter()
+                    .map(|charge| charge.payment_method.as_str())
+                    .collect(),
+            ),
+        ),
+        (
+            "connection_id",
+            Column::Text(charges.iter().map(|charge| charge.connection.as_str()).collect()),
+        ),
         ("number", each(|charge| charge.number)),
-        ("status", Column::Text(charges.iter().map(|_| billing::charge::State::Sending.as_str()).collect())),
+        (
+            "status",
+            Column::Text(
+                charges
+                    .iter()
+                    .map(|_| billing::charge::State::Sending.as_str())
+                    .collect(),
+            ),
+        ),
         ("amount", each(|charge| charge.amount.minor)),
-        ("currency", Column::Text(charges.iter().map(|charge| charge.amount.currency.code()).collect())),
-        ("idempotency_key", Column::Text(charges.iter().map(|charge| charge.idempotency_key.as_str()).collect())),
-        ("actor", Column::Text(charges.iter().map(|charge| charge.actor).collect())),
+        (
+            "currency",
+            Column::Text(
+                charges
+                    .iter()
+                    .map(|charge| charge.amount.currency.code())
+                    .collect(),
+            ),
+        ),
+        (
+            "idempotency_key",
+            Column::Text(
+                charges
+                    .iter()
+                    .map(|charge| charge.idempotency_key.as_str())
+                    .collect(),
+            ),
+        ),
+        (
+            "actor",
+            Column::Text(charges.iter().map(|charge| charge.actor).collect()),
+        ),
         ("surplus", Column::Bool(charges.iter().map(|_| false).collect())),
         ("frozen", Column::Bool(charges.iter().map(|_| false).collect())),
         ("billing_at", same(times.billing.as_microsecond())),
@@ -267,9 +399,33 @@ pub(super) struct SubscriptionAfter {
 
 pub(super) fn update_subscriptions(tx: &mut Tx<'_>, after: &[SubscriptionAfter]) -> Result<u64, Error> {
     let set = [
-        ("status", Column::Text(after.iter().map(|subscription| subscription.state.as_str()).collect())),
-        ("remaining", Column::OptI64(after.iter().map(|subscription| subscription.remaining.map(i64::from)).collect())),
-        ("event_number", Column::I64(after.iter().map(|subscription| subscription.event_number).collect())),
+        (
+            "status",
+            Column::Text(
+                after
+                    .iter()
+                    .map(|subscription| subscription.state.as_str())
+                    .collect(),
+            ),
+        ),
+        (
+            "remaining",
+            Column::OptI64(
+                after
+                    .iter()
+                    .map(|subscription| subscription.remaining.map(i64::from))
+                    .collect(),
+            ),
+        ),
+        (
+            "event_number",
+            Column::I64(
+                after
+                    .iter()
+                    .map(|subscription| subscription.event_number)
+                    .collect(),
+            ),
+        ),
     ];
     let ids: Vec<SubscriptionId> = after.iter().map(|subscription| subscription.id).collect();
     tx.update_many("subscriptions", &subscription_keys(&ids), &set, "")
@@ -277,7 +433,10 @@ pub(super) fn update_subscriptions(tx: &mut Tx<'_>, after: &[SubscriptionAfter])
 
 /// Parks subscriptions with the reasons why.
 pub(super) fn park(tx: &mut Tx<'_>, parked: &[(SubscriptionId, String)]) -> Result<u64, Error> {
-    let set = [("parked_reason", Column::Text(parked.iter().map(|parked| parked.1.as_str()).collect()))];
+    let set = [(
+        "parked_reason",
+        Column::Text(parked.iter().map(|parked| parked.1.as_str()).collect()),
+    )];
     let ids: Vec<SubscriptionId> = parked.iter().map(|parked| parked.0).collect();
     tx.update_many("subscriptions", &subscription_keys(&ids), &set, "")
 }
@@ -285,7 +444,10 @@ pub(super) fn park(tx: &mut Tx<'_>, parked: &[(SubscriptionId, String)]) -> Resu
 fn subscription_keys(ids: &[SubscriptionId]) -> [(&'static str, Column<'_>); 2] {
     [
         ("slot", slots(ids.iter().map(SubscriptionId::slot))),
-        ("id", Column::Text(ids.iter().map(SubscriptionId::as_str).collect())),
+        (
+            "id",
+            Column::Text(ids.iter().map(SubscriptionId::as_str).collect()),
+        ),
     ]
 }
 
@@ -300,7 +462,12 @@ pub(super) fn day_plan(tx: &mut Tx<'_>, scope: &Scope, day: Date) -> Result<Opti
     .transpose()
 }
 
-pub(super) fn insert_day_plan(tx: &mut Tx<'_>, scope: &Scope, day: Date, (count, amount): (i64, i64)) -> Result<(), Error> {
+pub(super) fn insert_day_plan(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    day: Date,
+    (count, amount): (i64, i64),
+) -> Result<(), Error> {
     let day = day.to_string();
     let columns = [
         ("account_id", Column::Text(vec![scope.account.as_str()])),
@@ -340,7 +507,15 @@ pub(super) fn add_to_day_run(
          on conflict (account_id, mode, clock_id, day, lane) do update set
              opened_count = day_runs.opened_count + excluded.opened_count,
              opened_amount = day_runs.opened_amount + excluded.opened_amount",
-        &[account, mode, clock, day, Value::I64(lane), Value::I64(count), Value::I64(amount)],
+        &[
+            account,
+            mode,
+            clock,
+            day,
+            Value::I64(lane),
+            Value::I64(count),
+            Value::I64(amount),
+        ],
     )?;
     Ok(())
 }
@@ -355,7 +530,12 @@ fn day_key<'a>(scope: &'a Scope, day: &'a str) -> [Value<'a>; 4] {
 }
 
 /// Count and sum of what is on the work list in `[from, until)`.
-pub(super) fn planned(tx: &mut Tx<'_>, scope: &Scope, from: Timestamp, until: Timestamp) -> Result<(i64, i64), Error> {
+pub(super) fn planned(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    from: Timestamp,
+    until: Timestamp,
+) -> Result<(i64, i64), Error> {
     let row = tx.query_one(
         "select count(*), cast(coalesce(sum(amount), 0) as bigint) from invoices
          where account_id = $1 and mode = $2 and clock_id = $3 and next_action_at >= $4 and next_action_at < $5",
@@ -397,11 +577,17 @@ pub(super) fn overdue(tx: &mut Tx<'_>, due: &[Due]) -> Result<Vec<OverdueRow>, E
         .map(|(_, row)| {
             let time = row
                 .opt_str(1)?
-                .map(|time| time.parse().map_err(|_| unreadable("subscriptions.anchor_time", "a time", time)))
+                .map(|time| {
+                    time.parse()
+                        .map_err(|_| unreadable("subscriptions.anchor_time", "a time", time))
+                })
                 .transpose()?;
             let unit: Unit = parsed(row, 2, "plans.interval_unit", "a unit")?;
             Ok(OverdueRow {
-                anchor: Anchor { on: parsed(row, 0, "subscriptions.anchor_on", "a date")?, at: time },
+                anchor: Anchor {
+                    on: parsed(row, 0, "subscriptions.anchor_on", "a date")?,
+                    at: time,
+                },
                 interval: Interval::try_new(unit, row.i64(3)?)
                     .map_err(|_| unreadable("plans.interval_count", "a count", "another number"))?,
                 cycle: count(row, 4, "invoices.cycle")?,

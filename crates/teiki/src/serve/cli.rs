@@ -24,9 +24,18 @@ pub struct ServeArgs {
 /// Runs `teiki serve`.
 pub async fn run(setting: &Setting, args: ServeArgs) -> Result<(), Failure> {
     if cfg!(feature = "broken") {
-        return Err(Failure::usage("this program has protocols in it that charge twice, for `teiki proof kill --break`; serve with another build"));
+        return Err(Failure::usage(
+            "this program has protocols in it that charge twice, for `teiki proof kill --break`; serve with another build",
+        ));
     }
     let app = App::open(setting, Missing::Create).await?;
     let _lock = app::charging_lock(setting)?;
-    serve(app, Config { listen: args.listen, data_dir: setting.data_dir.clone() }).await
+    serve(
+        app,
+        Config {
+            listen: args.listen,
+            data_dir: setting.data_dir.clone(),
+        },
+    )
+    .await
 }

@@ -25,7 +25,11 @@ pub(super) struct Held {
 
 impl Held {
     fn new(lane: Lane, lease: Option<Lease>) -> Self {
-        Self { lane, lease, reconciled: BTreeSet::new() }
+        Self {
+            lane,
+            lease,
+            reconciled: BTreeSet::new(),
+        }
     }
 
     /// Name and number of its lease.
@@ -36,7 +40,11 @@ impl Held {
     /// Which charges the next pass over an account takes: the first pass takes all, for whoever was sending
     /// them is gone.
     pub(super) fn reconcile(&mut self, account: AccountId) -> Which {
-        if self.reconciled.insert(account) { Which::All } else { Which::Due }
+        if self.reconciled.insert(account) {
+            Which::All
+        } else {
+            Which::Due
+        }
     }
 }
 
@@ -52,7 +60,9 @@ pub(super) async fn take_free(db: &Db, held: &mut Vec<Held>) -> Result<(), db::E
         if held.iter().any(|held| held.lane == lane) {
             continue;
         }
-        if let Some(lease) = leases::try_take(db, &format!("slots:{:02x}-{:02x}", lane.first, lane.last)).await? {
+        if let Some(lease) =
+            leases::try_take(db, &format!("slots:{:02x}-{:02x}", lane.first, lane.last)).await?
+        {
             held.push(Held::new(lane, Some(lease)));
         }
     }

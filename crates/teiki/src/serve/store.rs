@@ -8,7 +8,12 @@ use jiff::Timestamp;
 use crate::accounts::REAL_CLOCK;
 
 /// Whether anything of an account in real time is due, or must be found out.
-pub(super) fn has_work(tx: &mut Tx<'_>, account: AccountId, mode: Mode, now: Timestamp) -> Result<bool, Error> {
+pub(super) fn has_work(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    mode: Mode,
+    now: Timestamp,
+) -> Result<bool, Error> {
     let row = tx.query_one(
         "select exists (select 1 from invoices
                         where account_id = $1 and mode = $2 and clock_id = $3 and next_action_at <= $4),
@@ -26,10 +31,15 @@ pub(super) fn has_work(tx: &mut Tx<'_>, account: AccountId, mode: Mode, now: Tim
 
 /// Whether anything waits in the outbox.
 pub(super) fn has_outbox(tx: &mut Tx<'_>, now: Timestamp) -> Result<bool, Error> {
-    tx.query_one("select exists (select 1 from outbox where deliver_at <= $1)", &[Value::I64(now.as_microsecond())])?.bool(0)
+    tx.query_one(
+        "select exists (select 1 from outbox where deliver_at <= $1)",
+        &[Value::I64(now.as_microsecond())],
+    )?
+    .bool(0)
 }
 
 /// A statement that only a living database answers.
 pub(super) fn ping(tx: &mut Tx<'_>) -> Result<(), Error> {
-    tx.query_one("select id from installation where id = 1", &[]).map(|_| ())
+    tx.query_one("select id from installation where id = 1", &[])
+        .map(|_| ())
 }

@@ -68,7 +68,11 @@ pub(crate) fn quick(idempotency: Idempotency) -> Capabilities {
 
 impl Scripted {
     pub(crate) fn new(capabilities: Capabilities, script: Script) -> Arc<Self> {
-        Arc::new(Self { capabilities, script, state: Mutex::default() })
+        Arc::new(Self {
+            capabilities,
+            script,
+            state: Mutex::default(),
+        })
     }
 
     /// Successful charges by token.
@@ -85,7 +89,11 @@ impl Scripted {
 
     /// Every key that was sent, in order.
     pub(crate) fn keys(&self) -> Vec<String> {
-        self.state.lock().expect("no test panics while it holds this").keys.clone()
+        self.state
+            .lock()
+            .expect("no test panics while it holds this")
+            .keys
+            .clone()
     }
 }
 
@@ -104,16 +112,29 @@ impl Gateway for Scripted {
         *count += 1;
         let does = (self.script)(&request.token, *count);
         if matches!(self.capabilities.idempotency, Idempotency::Strong { .. })
-            && let Some((_, truth)) = state.book.iter().find(|(known, _)| known.idempotency_key == request.idempotency_key)
+            && let Some((_, truth)) = state
+                .book
+                .iter()
+                .find(|(known, _)| known.idempotency_key == request.idempotency_key)
         {
             return ChargeReply::Known(truth.clone());
         }
-        let lost = |alarm| ChargeReply::Unknown { reason: "lost".into(), alarm };
+        let lost = |alarm| ChargeReply::Unknown {
+            reason: "lost".into(),
+            alarm,
+        };
         let outcome = match does {
             Does::Succeed | Does::SucceedSilently => Outcome::Succeeded,
-            Does::Decline => Outcome::Declined { code: "insufficient_funds".into(), class: DeclineClass::Funds },
+            Does::Decline => Outcome::Declined {
+                code: "insufficient_funds".into(),
+                class: DeclineClass::Funds,
+            },
             Does::Vanish => return lost(None),
-            Does::Refuse => return ChargeReply::NotSent { reason: "refused".into() },
+            Does::Refuse => {
+                return ChargeReply::NotSent {
+                    reason: "refused".into(),
+                };
+            }
             Does::Mismatch => return lost(Some(Alarm::KeyMismatch)),
         };
         let truth = Truth {
@@ -123,7 +144,11 @@ impl Gateway for Scripted {
             outcome,
         };
         state.book.push((request.clone(), truth.clone()));
-        if does == Does::SucceedSilently { lost(None) } else { ChargeReply::Known(truth) }
+        if does == Does::SucceedSilently {
+            lost(None)
+        } else {
+            ChargeReply::Known(truth)
+        }
     }
 
     async fn find_by_id(&self, id: &str) -> Lookup {
@@ -134,8 +159,12 @@ impl Gateway for Scripted {
 
     async fn find_by_reference(&self, reference: &str) -> Lookup {
         let state = self.state.lock().expect("no test panics while it holds this");
-        let mut found: Vec<Truth> =
-            state.book.iter().filter(|(_, truth)| truth.reference == reference).map(|(_, truth)| truth.clone()).collect();
+        let mut found: Vec<Truth> = state
+            .book
+            .iter()
+            .filter(|(_, truth)| truth.reference == reference)
+            .map(|(_, truth)| truth.clone())
+            .collect();
         match found.len() {
             0 => Lookup::Absent,
             1 => Lookup::Found(found.remove(0)),
@@ -151,7 +180,8 @@ pub(crate) struct World<'a> {
     pub(crate) scope: Scope,
 }
 
-const PLANS: &str = "id,name,amount,currency,tax_category,interval,interval_count,trial_days,setup_fee,instalments
+const PLANS: &str =
+    "id,name,amount,currency,tax_category,interval,interval_count,trial_days,setup_fee,instalments
 monthly,月額,980,jpy,standard,month,1,0,0,
 daily,毎日,150,jpy,reduced,day,1,0,0,
 twice,2回払い,5000,jpy,standard,month,1,0,0,2
@@ -173,40 +203,89 @@ impl<'a> World<'a> {
         );
         for (name, plan) in subscribers {
             let remaining = if *plan == "twice" { "2" } else { "" };
-            let row = format!("{name},顧客,{name}@example.com,{plan},2026-12-31,2027-01-31,{remaining},,sandbox,tok.{name},Visa,4242,2032-07\n");
+            let row = format!(
+                "{name},顧客,{name}@example.com,{plan},2026-12-31,2027-01-31,{remaining},,sandbox,tok.{name},Visa,4242,2032-07\n"
+            );
             rows.push_str(&row);
         }
-        let (plans, people) = (installation.file("plans.csv"), installation.file("subscribers.csv"));
+        let (plans, people) = (
+            installation.file("plans.csv"),
+            installation.file("subscribers.csv"),
+        );
         std::fs::write(&plans, PLANS).expect("the folder can be written");
         std::fs::write(&people, rows).expect("the folder can be written");
         let [plans, people] = [plans, people].map(|path| path.display().to_string());
         let clock = "2027-01-01T00:00:00+09:00";
         let account = side.account.as_str();
         installation
-            .run(&["import", "--account", account, "--plans", &plans, "--subscribers", &people, "--clock", clock])
+            .run(&[
+                "import",
+                "--account",
+                account,
+                "--plans",
+                &plans,
+                "--subscribers",
+                &people,
+                "--clock",
+                clock,
+            ])
             .text();
-        let account = accounts::get(&installation.db, account).await.expect("the account is there");
+        let account = accounts::get(&installation.db, account)
+            .await
+            .expect("the account is there");
         let id = account.id;
-        let clock = installation.db.read(move |tx| accounts::find_clock(tx, id)).await.expect("reads").expect("has a clock");
-        let scope = Scope { account: id, mode: Mode::Test, clock: clock.id.to_string(), lease: None };
-        Self { installation, account, scope }
+        let clock = installation
+            .db
+            .read(move |tx| accounts::find_clock(tx, id))
+            .await
+            .expect("reads")
+            .expect("has a clock");
+        let scope = Scope {
+            account: id,
+            mode: Mode::Test,
+            clock: clock.id.to_string(),
+            lease: None,
+        };
+        Self {
+            installation,
+            account,
+            scope,
+        }
     }
 
     /// A charging process of its own on the same database.
     pub(crate) async fn line(&self, gateway: &Arc<Scripted>) -> Arc<Line> {
         let db = self.installation.db.clone();
         let key = accounts::derivation_key(&db).await.expect("there is a key");
-        let app = App { db, key, mode: Mode::Test, format: Format::Json };
-        let connection = gateways::sandbox_connection(&app, &self.account).await.expect("there is a connection");
-        Arc::new(Line::new(app.db, app.key, vec![(connection, Arc::clone(gateway) as Arc<dyn Gateway>)]))
+        let app = App {
+            db,
+            key,
+            mode: Mode::Test,
+            format: Format::Json,
+        };
+        let connection = gateways::sandbox_connection(&app, &self.account)
+            .await
+            .expect("there is a connection");
+        Arc::new(Line::new(
+            app.db,
+            app.key,
+            vec![(connection, Arc::clone(gateway) as Arc<dyn Gateway>)],
+        ))
     }
 
     pub(crate) async fn bill(&self, line: &Arc<Line>, now: &str) -> Ended {
-        until_done(line, &self.scope, &self.account.terms, at(now), &[Lane::ALL]).await.expect("the line works")
+        until_done(line, &self.scope, &self.account.terms, at(now), &[Lane::ALL])
+            .await
+            .expect("the line works")
     }
 
     pub(crate) async fn resolve(&self, line: &Arc<Line>, now: &str) -> usize {
-        let pass = Pass { scope: self.scope.clone(), lane: Lane::ALL, which: Which::All, billing: at(now) };
+        let pass = Pass {
+            scope: self.scope.clone(),
+            lane: Lane::ALL,
+            which: Which::All,
+            billing: at(now),
+        };
         resolve(line, pass).await.expect("the line works")
     }
 
@@ -217,8 +296,13 @@ impl<'a> World<'a> {
     /// Rows of an export, oldest first.
     pub(crate) fn export(&self, what: &str) -> Vec<Value> {
         let account = self.account.id.to_string();
-        let ran = self.installation.run(&["export", what, "--account", &account, "--format", "jsonl"]);
-        ran.text().lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
+        let ran = self
+            .installation
+            .run(&["export", what, "--account", &account, "--format", "jsonl"]);
+        ran.text()
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("a line is JSON"))
+            .collect()
     }
 
     /// One column of an export as sorted texts.

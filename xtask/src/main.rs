@@ -32,8 +32,5 @@ fn main() -> ExitCode {
 /// The folder of the workspace, which this crate is a folder of.
 fn repository_root() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package
-        .parent()
-        .expect("this crate is a folder of the workspace")
-        .to_path_buf()
+    package.parent().expect("this crate is a folder of the workspace").to_path_buf()
 }

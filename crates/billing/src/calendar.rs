@@ -107,8 +107,7 @@ impl Interval {
             Unit::Month => Span::new().try_months(units),
             Unit::Year => Span::new().try_years(units),
         };
-        span.and_then(|span| anchor.checked_add(span))
-            .map_err(|_| CalendarError::OutOfRange)
+        span.and_then(|span| anchor.checked_add(span)).map_err(|_| CalendarError::OutOfRange)
     }
 
     /// The cycle whose date is `on`, or the neighbours when no cycle is.
@@ -117,10 +116,7 @@ impl Interval {
         let at = |cycle: u32| self.date_of(anchor, cycle).ok();
         match at(first_not_before) {
             Some(date) if date == on => Ok(first_not_before),
-            after => Err(NearestDates {
-                before: first_not_before.checked_sub(1).and_then(at),
-                after,
-            }),
+            after => Err(NearestDates { before: first_not_before.checked_sub(1).and_then(at), after }),
         }
     }
 
@@ -155,11 +151,7 @@ impl Interval {
                 .ok()
                 .and_then(|cycle| self.date_of(anchor, cycle).ok())
                 .is_some_and(|date| date < on);
-            if is_before {
-                low = middle + 1
-            } else {
-                high = middle
-            }
+            if is_before { low = middle + 1 } else { high = middle }
         }
         u32::try_from(low).unwrap_or(u32::MAX)
     }
@@ -185,10 +177,7 @@ impl Zone {
     /// From a name of the time zone database that is built in. Error: unknown.
     pub fn try_new(name: &str) -> Result<Self, CalendarError> {
         let zone = TimeZone::get(name).map_err(|_| CalendarError::UnknownZone(name.to_owned()))?;
-        Ok(Self {
-            name: name.to_owned(),
-            zone,
-        })
+        Ok(Self { name: name.to_owned(), zone })
     }
 
     /// The IANA name.
@@ -211,10 +200,7 @@ impl Zone {
 
     /// The first instant of the day after `on`.
     pub fn end_of(&self, on: Date) -> Result<Timestamp, CalendarError> {
-        self.instant(
-            on.tomorrow().map_err(|_| CalendarError::OutOfRange)?,
-            Time::midnight(),
-        )
+        self.instant(on.tomorrow().map_err(|_| CalendarError::OutOfRange)?, Time::midnight())
     }
 }
 
@@ -266,25 +252,15 @@ impl Schedule<'_> {
     /// Cycle number `number`. Error: beyond the year 9999.
     pub fn cycle(&self, number: u32) -> Result<Cycle, CalendarError> {
         let on = self.interval.date_of(self.anchor.on, number)?;
-        let next = self.interval.date_of(
-            self.anchor.on,
-            number.checked_add(1).ok_or(CalendarError::OutOfRange)?,
-        )?;
+        let next =
+            self.interval.date_of(self.anchor.on, number.checked_add(1).ok_or(CalendarError::OutOfRange)?)?;
         let time = self.anchor.at.unwrap_or(Time::midnight());
-        let period = Period {
-            start: self.zone.instant(on, time)?,
-            end: self.zone.instant(next, time)?,
-        };
+        let period = Period { start: self.zone.instant(on, time)?, end: self.zone.instant(next, time)? };
         let charge_at = match self.anchor.at {
             Some(_) => period.start,
             None => self.zone.instant(on, self.charge_window)?.max(period.start),
         };
-        Ok(Cycle {
-            number,
-            on,
-            period,
-            charge_at,
-        })
+        Ok(Cycle { number, on, period, charge_at })
     }
 }
 

@@ -46,10 +46,7 @@ const TABLE: [Row; 10] = [
 impl DeclineClass {
     /// The class of a code; [`Self::Generic`] for one that is not in the table.
     pub fn of(code: &str) -> Self {
-        TABLE
-            .iter()
-            .find(|row| row.0 == code)
-            .map_or(Self::Generic, |row| row.1)
+        TABLE.iter().find(|row| row.0 == code).map_or(Self::Generic, |row| row.1)
     }
 
     /// The stored name.

@@ -50,16 +50,10 @@ pub enum Tripped {
 pub fn check_day(planned: DayTotal, done: DayTotal) -> Result<(), Tripped> {
     let exceeds = |done: i64, planned: i64| i128::from(done) * 100 > i128::from(planned) * TOLERANCE_PERCENT;
     if exceeds(done.count, planned.count) {
-        return Err(Tripped::Count {
-            done: done.count,
-            planned: planned.count,
-        });
+        return Err(Tripped::Count { done: done.count, planned: planned.count });
     }
     if exceeds(done.amount, planned.amount) {
-        return Err(Tripped::Amount {
-            done: done.amount,
-            planned: planned.amount,
-        });
+        return Err(Tripped::Amount { done: done.amount, planned: planned.amount });
     }
     Ok(())
 }
@@ -75,26 +69,11 @@ mod tests {
 
     #[test]
     fn a_day_may_exceed_its_plan_by_a_fifth_and_no_more() {
-        let planned = DayTotal {
-            count: 10,
-            amount: 1_000,
-        };
+        let planned = DayTotal { count: 10, amount: 1_000 };
         let day = |count, amount| check_day(planned, DayTotal { count, amount });
         assert_eq!(day(12, 1_200), Ok(()));
-        assert_eq!(
-            day(13, 1_200),
-            Err(Tripped::Count {
-                done: 13,
-                planned: 10
-            })
-        );
-        assert_eq!(
-            day(12, 1_201),
-            Err(Tripped::Amount {
-                done: 1_201,
-                planned: 1_000
-            })
-        );
+        assert_eq!(day(13, 1_200), Err(Tripped::Count { done: 13, planned: 10 }));
+        assert_eq!(day(12, 1_201), Err(Tripped::Amount { done: 1_201, planned: 1_000 }));
         assert_eq!(
             check_day(DayTotal::default(), DayTotal { count: 1, amount: 0 }),
             Err(Tripped::Count { done: 1, planned: 0 })

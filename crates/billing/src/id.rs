@@ -175,9 +175,7 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 /// Writes prefix, slot, milliseconds and as much of `rest` as fits. Instants before 1970 count as 1970.
 fn assemble(prefix: &str, slot: Slot, at: Timestamp, rest: &[u8; 32]) -> [u8; ID_LENGTH] {
     let ms = u64::try_from(at.as_millisecond()).unwrap_or(0).to_be_bytes();
-    let nibbles = std::iter::once(slot.0)
-        .chain(ms[2..].iter().copied())
-        .chain(rest.iter().copied());
+    let nibbles = std::iter::once(slot.0).chain(ms[2..].iter().copied()).chain(rest.iter().copied());
     let hex = nibbles.flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
     let mut id = [b'0'; ID_LENGTH];
     for (place, byte) in id.iter_mut().zip(prefix.bytes().chain(hex)) {
@@ -200,10 +198,7 @@ mod tests {
         let id = InvoiceId::derive(&key(), "sub_x:cycle:12", Slot(0xa7), at, 0);
         assert_eq!(id.as_str().len(), ID_LENGTH);
         assert_eq!(&id.as_str()[..5], "in_a7");
-        assert_eq!(
-            i64::from_str_radix(&id.as_str()[5..17], 16),
-            Ok(at.as_millisecond())
-        );
+        assert_eq!(i64::from_str_radix(&id.as_str()[5..17], 16), Ok(at.as_millisecond()));
         assert_eq!(id.slot(), Slot(0xa7));
         assert_eq!(id.as_str().parse::<InvoiceId>(), Ok(id));
         assert!("in_short".parse::<InvoiceId>().is_err());

@@ -26,13 +26,7 @@ pub enum State {
 
 impl State {
     /// Every state.
-    pub const ALL: [Self; 5] = [
-        Self::Scheduled,
-        Self::Open,
-        Self::Paid,
-        Self::Void,
-        Self::Uncollectible,
-    ];
+    pub const ALL: [Self; 5] = [Self::Scheduled, Self::Open, Self::Paid, Self::Void, Self::Uncollectible];
 
     /// The stored name.
     pub const fn as_str(self) -> &'static str {
@@ -86,9 +80,7 @@ pub struct Line {
 
 /// The sum of the lines, in the invoice's currency. `None` if it does not fit.
 pub fn total(lines: &[Line], zero: Money) -> Option<Money> {
-    lines.iter().try_fold(zero, |sum, line| {
-        sum.plus(Money::new(line.amount, sum.currency)).ok()
-    })
+    lines.iter().try_fold(zero, |sum, line| sum.plus(Money::new(line.amount, sum.currency)).ok())
 }
 
 /// The obligation of cycle `cycle` of a subscription: `sub_…:cycle:12`. Persisted; keep stable.
@@ -104,11 +96,8 @@ mod tests {
     fn all_states_with_all_states() {
         let mut table = String::new();
         for state in State::ALL {
-            let next: Vec<_> = State::ALL
-                .into_iter()
-                .filter(|&next| state.may_become(next))
-                .map(State::as_str)
-                .collect();
+            let next: Vec<_> =
+                State::ALL.into_iter().filter(|&next| state.may_become(next)).map(State::as_str).collect();
             table.push_str(&format!("{} -> {}\n", state.as_str(), next.join(", ")));
             assert_eq!(State::from_stored(state.as_str()), Some(state));
         }
@@ -124,9 +113,6 @@ mod tests {
     #[test]
     fn an_obligation_names_subscription_and_cycle() {
         let id: SubscriptionId = "sub_a7000000000000e4b18654fde50d".parse().expect("a valid id");
-        assert_eq!(
-            cycle_obligation(id, 12),
-            "sub_a7000000000000e4b18654fde50d:cycle:12"
-        );
+        assert_eq!(cycle_obligation(id, 12), "sub_a7000000000000e4b18654fde50d:cycle:12");
     }
 }

@@ -115,11 +115,7 @@ impl Money {
         }
         shares
             .into_iter()
-            .map(|share| {
-                i64::try_from(share.0)
-                    .ok()
-                    .map(|minor| Self::new(minor, self.currency))
-            })
+            .map(|share| i64::try_from(share.0).ok().map(|minor| Self::new(minor, self.currency)))
             .collect()
     }
 
@@ -178,11 +174,9 @@ mod tests {
 
     #[test]
     fn rounding_follows_its_mode_on_the_absolute_value() {
-        for (mode, plus, minus) in [
-            (Rounding::Floor, 2, -2),
-            (Rounding::HalfUp, 3, -3),
-            (Rounding::Ceil, 3, -3),
-        ] {
+        for (mode, plus, minus) in
+            [(Rounding::Floor, 2, -2), (Rounding::HalfUp, 3, -3), (Rounding::Ceil, 3, -3)]
+        {
             assert_eq!(mode.ratio(5, 1, 2), Some(plus));
             assert_eq!(mode.ratio(-5, 1, 2), Some(minus));
         }
@@ -197,14 +191,8 @@ mod tests {
             Money::yen(1).plus(dollars),
             Err(MoneyError::MixedCurrencies(Currency::Jpy, Currency::Usd))
         );
-        assert_eq!(
-            Money::yen(i64::MAX).plus(Money::yen(1)),
-            Err(MoneyError::Overflow)
-        );
-        assert_eq!(
-            Money::yen(i64::MIN).minus(Money::yen(1)),
-            Err(MoneyError::Overflow)
-        );
+        assert_eq!(Money::yen(i64::MAX).plus(Money::yen(1)), Err(MoneyError::Overflow));
+        assert_eq!(Money::yen(i64::MIN).minus(Money::yen(1)), Err(MoneyError::Overflow));
         assert_eq!(Money::yen(i64::MAX).times(2), Err(MoneyError::Overflow));
     }
 

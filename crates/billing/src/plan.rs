@@ -68,9 +68,8 @@ impl Plan {
                 found,
             })
         };
-        let instalments = self
-            .instalments
-            .and_then(|count| range("instalments", 1, INSTALMENTS_MAX.into(), count.into()));
+        let instalments =
+            self.instalments.and_then(|count| range("instalments", 1, INSTALMENTS_MAX.into(), count.into()));
         [
             range("amount", 0, AMOUNT_MAX, self.amount.minor),
             range("trial_days", 0, TRIAL_DAYS_MAX.into(), self.trial_days.into()),
@@ -108,11 +107,7 @@ mod tests {
             instalments: Some(0),
             ..plan
         };
-        let fields: Vec<_> = wrong
-            .refusals()
-            .into_iter()
-            .map(|refused| refused.field)
-            .collect();
+        let fields: Vec<_> = wrong.refusals().into_iter().map(|refused| refused.field).collect();
         assert_eq!(fields, ["amount", "trial_days", "setup_fee", "instalments"]);
     }
 }

@@ -33,10 +33,7 @@ pub fn share_from(from: Date, (start, end): (Date, Date), months: i64, count: Da
         DayCount::Actual => days(start, end),
         DayCount::ThirtyDayMonth => 30 * months,
     };
-    Some(Share {
-        days: days(from, end).min(of_days),
-        of_days,
-    })
+    Some(Share { days: days(from, end).min(of_days), of_days })
 }
 
 #[cfg(test)]
@@ -53,29 +50,12 @@ mod tests {
         ] {
             let date = |text: &str| text.parse::<Date>().expect("a valid date");
             let of = |count| share_from(date(from), (date(start), date(end)), 1, count).expect("in order");
-            assert_eq!(
-                of(DayCount::Actual),
-                Share {
-                    days: share.0,
-                    of_days: share.1
-                },
-                "{from}"
-            );
-            assert_eq!(
-                of(DayCount::ThirtyDayMonth),
-                Share {
-                    days: share.0,
-                    of_days: 30
-                },
-                "{from}"
-            );
+            assert_eq!(of(DayCount::Actual), Share { days: share.0, of_days: share.1 }, "{from}");
+            assert_eq!(of(DayCount::ThirtyDayMonth), Share { days: share.0, of_days: 30 }, "{from}");
         }
         let share = share_from(
             "2023-02-23".parse().expect("a valid date"),
-            (
-                "2023-02-15".parse().expect("a valid date"),
-                "2023-03-15".parse().expect("a valid date"),
-            ),
+            ("2023-02-15".parse().expect("a valid date"), "2023-03-15".parse().expect("a valid date")),
             1,
             DayCount::Actual,
         )

@@ -30,12 +30,7 @@ pub struct AccountTerms {
 impl AccountTerms {
     /// The dates that follow from `anchor` and `interval` under these terms.
     pub const fn schedule(&self, anchor: Anchor, interval: Interval) -> Schedule<'_> {
-        Schedule {
-            zone: &self.zone,
-            charge_window: self.charge_window,
-            anchor,
-            interval,
-        }
+        Schedule { zone: &self.zone, charge_window: self.charge_window, anchor, interval }
     }
 }
 
@@ -162,11 +157,7 @@ pub fn open(
     let schedule = terms.schedule(running.anchor, offer.interval);
     let cycle = schedule.cycle(scheduled.cycle)?;
     if cycle.period.start > now {
-        return Err(Refused::TooEarly {
-            cycle: cycle.number,
-            start: cycle.period.start,
-            now,
-        });
+        return Err(Refused::TooEarly { cycle: cycle.number, start: cycle.period.start, now });
     }
     let remaining = match running.remaining {
         Some(0) => return Err(Refused::NothingLeft),
@@ -178,22 +169,10 @@ pub fn open(
         None
     } else {
         let cycle = schedule.cycle(cycle.number + 1)?;
-        Some(Next {
-            cycle,
-            amount: offer.amount,
-            lines: vec![offer.line()],
-        })
+        Some(Next { cycle, amount: offer.amount, lines: vec![offer.line()] })
     };
     let entries = ledger::invoice_issued::entries(&tax);
-    Ok(Opening {
-        cycle,
-        tax,
-        needs_charge: scheduled.amount.minor > 0,
-        next,
-        remaining,
-        state,
-        entries,
-    })
+    Ok(Opening { cycle, tax, needs_charge: scheduled.amount.minor > 0, next, remaining, state, entries })
 }
 
 /// The tax of the invoice by the rates of the day on which its period starts.
@@ -201,21 +180,13 @@ fn taxed(terms: &AccountTerms, cycle: &Cycle, scheduled: &Scheduled) -> Result<V
     let sum = total(&scheduled.lines, Money::new(0, scheduled.amount.currency));
     if sum != Some(scheduled.amount) || scheduled.amount.minor < 0 {
         let lines = sum.map(|sum| sum.minor);
-        return Err(Refused::AmountMismatch {
-            amount: scheduled.amount.minor,
-            lines,
-        });
+        return Err(Refused::AmountMismatch { amount: scheduled.amount.minor, lines });
     }
     let day = terms.zone.day_of(cycle.period.start);
     let lines: Vec<_> = scheduled
         .lines
         .iter()
-        .map(|line| {
-            (
-                percent_on(line.tax_category, day),
-                Money::new(line.amount, scheduled.amount.currency),
-            )
-        })
+        .map(|line| (percent_on(line.tax_category, day), Money::new(line.amount, scheduled.amount.currency)))
         .collect();
     Ok(tax_of(&lines, terms.tax_rounding)?)
 }
@@ -249,10 +220,7 @@ pub fn sign_up(
         FirstCharge::Now => Some(start.time()),
         FirstCharge::Scheduled => None,
     };
-    let anchor = Anchor {
-        on: start.date(),
-        at: time,
-    };
+    let anchor = Anchor { on: start.date(), at: time };
     let cycle = terms.schedule(anchor, plan.interval).cycle(0)?;
     let mut lines = vec![Line {
         kind: LineKind::Plan,
@@ -261,24 +229,11 @@ pub fn sign_up(
         tax_category: plan.tax_category,
     }];
     if plan.setup_fee.minor > 0 {
-        lines.push(Line {
-            kind: LineKind::SetupFee,
-            amount: plan.setup_fee.minor,
-            ..lines[0].clone()
-        });
+        lines.push(Line { kind: LineKind::SetupFee, amount: plan.setup_fee.minor, ..lines[0].clone() });
     }
     let amount = plan.amount.plus(plan.setup_fee).map_err(TaxError::from)?;
-    let state = if plan.trial_days > 0 {
-        State::Trialing
-    } else {
-        State::Active
-    };
-    Ok(SignUp {
-        state,
-        anchor,
-        first: Next { cycle, amount, lines },
-        remaining: plan.instalments,
-    })
+    let state = if plan.trial_days > 0 { State::Trialing } else { State::Active };
+    Ok(SignUp { state, anchor, first: Next { cycle, amount, lines }, remaining: plan.instalments })
 }
 
 #[cfg(test)]

@@ -138,9 +138,7 @@ pub fn needs_review(inquiry: &Inquiry, now: Timestamp) -> bool {
 /// Milliseconds to wait after try number `tries` (0 is the first) that told nothing: the usual ladder,
 /// but no longer than the quiet period of a gateway that is faster than it.
 pub fn pause_after(capabilities: &Capabilities, tries: u32) -> i64 {
-    let rung = usize::try_from(tries)
-        .unwrap_or(usize::MAX)
-        .min(PAUSES_MS.len() - 1);
+    let rung = usize::try_from(tries).unwrap_or(usize::MAX).min(PAUSES_MS.len() - 1);
     let fast = (capabilities.quiet_ms() / 8).max(MIN_PAUSE_MS);
     let growth = 1_i64.checked_shl(tries.min(20)).unwrap_or(1);
     PAUSES_MS[rung].min(fast.saturating_mul(growth))
@@ -153,16 +151,15 @@ fn key_is_surely_known(capabilities: &Capabilities, inquiry: &Inquiry, now: Time
     match capabilities.idempotency {
         Idempotency::None | Idempotency::BestEffort => false,
         Idempotency::Strong { window_ms: None } => true,
-        Idempotency::Strong {
-            window_ms: Some(window),
-        } => now < plus_ms(inquiry.first_sent_at, window / 100 * SAFE_WINDOW_PERCENT),
+        Idempotency::Strong { window_ms: Some(window) } => {
+            now < plus_ms(inquiry.first_sent_at, window / 100 * SAFE_WINDOW_PERCENT)
+        }
     }
 }
 
 /// `at` plus milliseconds; the far end of time if it does not fit.
 pub fn plus_ms(at: Timestamp, ms: i64) -> Timestamp {
-    at.checked_add(SignedDuration::from_millis(ms))
-        .unwrap_or(Timestamp::MAX)
+    at.checked_add(SignedDuration::from_millis(ms)).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]
@@ -212,23 +209,11 @@ mod tests {
                 "{idempotency:?} {now}"
             );
         }
-        let known = Inquiry {
-            has_gateway_id: true,
-            ..inquiry()
-        };
+        let known = Inquiry { has_gateway_id: true, ..inquiry() };
         assert_eq!(next_step(&capabilities(strong), &known, at(0)), Step::FindById);
-        let frozen = Inquiry {
-            is_frozen: true,
-            ..inquiry()
-        };
-        assert_eq!(
-            next_step(&capabilities(strong), &frozen, at(0)),
-            Step::FindByReference
-        );
-        let blind = Capabilities {
-            lookup_by_reference: false,
-            ..capabilities(Idempotency::None)
-        };
+        let frozen = Inquiry { is_frozen: true, ..inquiry() };
+        assert_eq!(next_step(&capabilities(strong), &frozen, at(0)), Step::FindByReference);
+        let blind = Capabilities { lookup_by_reference: false, ..capabilities(Idempotency::None) };
         assert_eq!(next_step(&blind, &inquiry(), at(0)), Step::NeedsReview);
     }
 
@@ -236,35 +221,17 @@ mod tests {
     fn absence_is_proven_only_by_two_look_ups_after_the_quiet_period() {
         let gateway = capabilities(Idempotency::None);
         let at = |ms: i64| plus_ms(SENT, ms);
-        assert!(matches!(
-            after_absence(&gateway, &inquiry(), at(9_999)),
-            Step::Wait(_)
-        ));
+        assert!(matches!(after_absence(&gateway, &inquiry(), at(9_999)), Step::Wait(_)));
         assert!(!absence_counts(&gateway, &inquiry(), at(9_999)));
         assert!(absence_counts(&gateway, &inquiry(), at(10_000)));
-        assert_eq!(
-            after_absence(&gateway, &inquiry(), at(10_000)),
-            Step::Wait(at(10_600))
-        );
-        let once = Inquiry {
-            first_absent_at: Some(at(10_000)),
-            ..inquiry()
-        };
+        assert_eq!(after_absence(&gateway, &inquiry(), at(10_000)), Step::Wait(at(10_600)));
+        let once = Inquiry { first_absent_at: Some(at(10_000)), ..inquiry() };
         assert_eq!(after_absence(&gateway, &once, at(10_599)), Step::Wait(at(10_600)));
         assert_eq!(after_absence(&gateway, &once, at(10_600)), Step::ProvenAbsent);
-        let frozen = Inquiry {
-            is_frozen: true,
-            ..once
-        };
+        let frozen = Inquiry { is_frozen: true, ..once };
         assert_eq!(after_absence(&gateway, &frozen, at(10_600)), Step::NeedsReview);
-        let resent = Inquiry {
-            last_sent_at: at(5_000),
-            ..once
-        };
-        assert!(matches!(
-            after_absence(&gateway, &resent, at(14_999)),
-            Step::Wait(_)
-        ));
+        let resent = Inquiry { last_sent_at: at(5_000), ..once };
+        assert!(matches!(after_absence(&gateway, &resent, at(14_999)), Step::Wait(_)));
     }
 
     #[test]

@@ -60,10 +60,7 @@ pub fn settle(standing: &Standing, fact: Fact) -> Result<Settled, charge::Refuse
     let Move::To(next) = standing.charge.take(fact)? else {
         return Ok(Settled::default());
     };
-    let moved = Settled {
-        charge: Some(next),
-        ..Settled::default()
-    };
+    let moved = Settled { charge: Some(next), ..Settled::default() };
     Ok(match next {
         charge::State::Succeeded if is_collectible(standing.invoice) => collected(standing, moved),
         charge::State::Succeeded => Settled {
@@ -110,10 +107,7 @@ fn collected(standing: &Standing, moved: Settled) -> Settled {
 }
 
 fn declined(standing: &Standing, moved: Settled) -> Settled {
-    let mut settled = Settled {
-        events: vec![Kind::ChargeFailed],
-        ..moved
-    };
+    let mut settled = Settled { events: vec![Kind::ChargeFailed], ..moved };
     if standing.invoice == invoice::State::Open {
         settled.dunning = Some(dunning::State::Open);
         change_subscription(
@@ -155,11 +149,7 @@ mod tests {
             charge: charge::State::Sending,
             amount: Money::yen(980),
             invoice: invoice::State::Open,
-            subscription: OfSubscription {
-                state: State::Active,
-                other_open_invoices: 0,
-                has_next: true,
-            },
+            subscription: OfSubscription { state: State::Active, other_open_invoices: 0, has_next: true },
         }
     }
 
@@ -180,10 +170,7 @@ mod tests {
     #[test]
     fn a_decline_leaves_the_invoice_open_and_the_subscription_past_due() {
         let settled = check(standing(), Fact::Declined);
-        assert_eq!(
-            (settled.invoice, settled.subscription),
-            (None, Some(State::PastDue))
-        );
+        assert_eq!((settled.invoice, settled.subscription), (None, Some(State::PastDue)));
         assert_eq!(settled.dunning, Some(dunning::State::Open));
         assert_eq!(settled.events, [Kind::ChargeFailed, Kind::SubscriptionUpdated]);
         assert_eq!(settled.entries, []);
@@ -192,107 +179,53 @@ mod tests {
     #[test]
     fn past_due_ends_only_when_no_invoice_is_open() {
         let past_due = |other_open_invoices| Standing {
-            subscription: OfSubscription {
-                state: State::PastDue,
-                other_open_invoices,
-                has_next: true,
-            },
+            subscription: OfSubscription { state: State::PastDue, other_open_invoices, has_next: true },
             ..standing()
         };
         assert_eq!(check(past_due(1), Fact::Succeeded).subscription, None);
-        assert_eq!(
-            check(past_due(0), Fact::Succeeded).subscription,
-            Some(State::Active)
-        );
+        assert_eq!(check(past_due(0), Fact::Succeeded).subscription, Some(State::Active));
     }
 
     #[test]
     fn the_last_instalment_completes_only_when_all_is_collected() {
         let last = |other_open_invoices, state| Standing {
-            subscription: OfSubscription {
-                state,
-                other_open_invoices,
-                has_next: false,
-            },
+            subscription: OfSubscription { state, other_open_invoices, has_next: false },
             ..standing()
         };
         let completed = Some(State::Canceled(CancelReason::Completed));
-        assert_eq!(
-            check(last(0, State::Active), Fact::Succeeded).subscription,
-            completed
-        );
+        assert_eq!(check(last(0, State::Active), Fact::Succeeded).subscription, completed);
         assert_eq!(check(last(1, State::PastDue), Fact::Succeeded).subscription, None);
-        assert_eq!(
-            check(last(0, State::PastDue), Fact::Succeeded).subscription,
-            completed
-        );
-        assert_eq!(
-            check(last(0, State::Active), Fact::Declined).subscription,
-            Some(State::PastDue)
-        );
+        assert_eq!(check(last(0, State::PastDue), Fact::Succeeded).subscription, completed);
+        assert_eq!(check(last(0, State::Active), Fact::Declined).subscription, Some(State::PastDue));
     }
 
     #[test]
     fn a_second_success_is_surplus_and_is_written() {
-        for state in [
-            invoice::State::Paid,
-            invoice::State::Void,
-            invoice::State::Scheduled,
-        ] {
-            let settled = check(
-                Standing {
-                    invoice: state,
-                    ..standing()
-                },
-                Fact::Succeeded,
-            );
+        for state in [invoice::State::Paid, invoice::State::Void, invoice::State::Scheduled] {
+            let settled = check(Standing { invoice: state, ..standing() }, Fact::Succeeded);
             assert!(settled.is_surplus && settled.invoice.is_none(), "{state:?}");
             assert_eq!(settled.entries[0].credit, ledger::Account::Surplus);
         }
-        let written_off = check(
-            Standing {
-                invoice: invoice::State::Uncollectible,
-                ..standing()
-            },
-            Fact::Succeeded,
-        );
+        let written_off =
+            check(Standing { invoice: invoice::State::Uncollectible, ..standing() }, Fact::Succeeded);
         assert_eq!(written_off.invoice, Some(invoice::State::Paid));
     }
 
     #[test]
     fn e16_late_and_doubled_news_changes_nothing() {
-        let paid = Standing {
-            charge: charge::State::Succeeded,
-            invoice: invoice::State::Paid,
-            ..standing()
-        };
-        for fact in [
-            Fact::Declined,
-            Fact::Succeeded,
-            Fact::Lost,
-            Fact::NeverExecuted,
-            Fact::Pending,
-        ] {
+        let paid = Standing { charge: charge::State::Succeeded, invoice: invoice::State::Paid, ..standing() };
+        for fact in [Fact::Declined, Fact::Succeeded, Fact::Lost, Fact::NeverExecuted, Fact::Pending] {
             assert_eq!(check(paid, fact), Settled::default(), "{fact:?}");
         }
-        let failed = Standing {
-            charge: charge::State::Failed,
-            ..standing()
-        };
+        let failed = Standing { charge: charge::State::Failed, ..standing() };
         assert_eq!(check(failed, Fact::Succeeded).invoice, Some(invoice::State::Paid));
     }
 
     #[test]
     fn a_charge_that_never_happened_is_made_again_while_the_invoice_is_open() {
-        let unknown = Standing {
-            charge: charge::State::Unknown,
-            ..standing()
-        };
+        let unknown = Standing { charge: charge::State::Unknown, ..standing() };
         assert!(check(unknown, Fact::NeverExecuted).charge_again);
-        let paid = Standing {
-            invoice: invoice::State::Paid,
-            ..unknown
-        };
+        let paid = Standing { invoice: invoice::State::Paid, ..unknown };
         assert!(!check(paid, Fact::NeverExecuted).charge_again);
     }
 }

@@ -68,11 +68,7 @@ struct DatedRate {
 }
 
 const fn rate(category: TaxCategory, from: Date, percent: i64) -> DatedRate {
-    DatedRate {
-        category,
-        from,
-        percent,
-    }
+    DatedRate { category, from, percent }
 }
 
 /// Rates of Japanese consumption tax (national and local together), the newest of a category last.
@@ -88,10 +84,7 @@ const RATES: [DatedRate; 6] = [
 
 /// The rate of a category on a day; `None` for exempt supplies and for days before the tax.
 pub fn percent_on(category: TaxCategory, on: Date) -> Percent {
-    RATES
-        .iter()
-        .rfind(|rate| rate.category == category && rate.from <= on)
-        .map(|rate| rate.percent)
+    RATES.iter().rfind(|rate| rate.category == category && rate.from <= on).map(|rate| rate.percent)
 }
 
 /// The part of an invoice that has one rate.
@@ -119,14 +112,8 @@ pub fn tax_of(lines: &[(Percent, Money)], rounding: Rounding) -> Result<Vec<Taxe
     sums.into_iter()
         .map(|(percent, gross)| {
             let rate = percent.unwrap_or(0);
-            let tax = rounding
-                .ratio(gross.minor, rate, 100 + rate)
-                .ok_or(MoneyError::Overflow)?;
-            Ok(TaxedSum {
-                percent,
-                gross,
-                tax: Money::new(tax, gross.currency),
-            })
+            let tax = rounding.ratio(gross.minor, rate, 100 + rate).ok_or(MoneyError::Overflow)?;
+            Ok(TaxedSum { percent, gross, tax: Money::new(tax, gross.currency) })
         })
         .collect()
 }
@@ -152,17 +139,12 @@ mod tests {
     #[test]
     fn inclusive_tax_is_taken_out_by_each_mode() {
         // Vectors of specs/japan-law.md 1.2, in the order floor, half-up, ceil.
-        for (gross, percent, expected) in [
-            (980, 10, [89, 89, 90]),
-            (1_080, 8, [80, 80, 80]),
-            (999, 8, [74, 74, 74]),
-        ] {
+        for (gross, percent, expected) in
+            [(980, 10, [89, 89, 90]), (1_080, 8, [80, 80, 80]), (999, 8, [74, 74, 74])]
+        {
             let modes = [Rounding::Floor, Rounding::HalfUp, Rounding::Ceil];
-            let taxes = modes.map(|mode| {
-                tax_of(&[(Some(percent), Money::yen(gross))], mode).expect("fits")[0]
-                    .tax
-                    .minor
-            });
+            let taxes = modes
+                .map(|mode| tax_of(&[(Some(percent), Money::yen(gross))], mode).expect("fits")[0].tax.minor);
             assert_eq!(taxes, expected, "{gross} at {percent} %");
         }
     }
@@ -170,28 +152,12 @@ mod tests {
     #[test]
     fn each_rate_is_rounded_once_and_exempt_is_not_zero_percent() {
         let line = |percent, yen| (percent, Money::yen(yen));
-        let lines = [
-            line(Some(10), 55),
-            line(None, 300),
-            line(Some(8), 108),
-            line(Some(10), 60),
-            line(Some(0), 40),
-        ];
+        let lines =
+            [line(Some(10), 55), line(None, 300), line(Some(8), 108), line(Some(10), 60), line(Some(0), 40)];
         let sums = tax_of(&lines, Rounding::Floor).expect("fits");
-        let seen: Vec<_> = sums
-            .iter()
-            .map(|sum| (sum.percent, sum.gross.minor, sum.tax.minor))
-            .collect();
+        let seen: Vec<_> = sums.iter().map(|sum| (sum.percent, sum.gross.minor, sum.tax.minor)).collect();
         // 115 at 10 % contain 10.45; line by line the floor would have given 5 + 5.
-        assert_eq!(
-            seen,
-            [
-                (Some(10), 115, 10),
-                (Some(8), 108, 8),
-                (Some(0), 40, 0),
-                (None, 300, 0)
-            ]
-        );
+        assert_eq!(seen, [(Some(10), 115, 10), (Some(8), 108, 8), (Some(0), 40, 0), (None, 300, 0)]);
     }
 
     proptest! {

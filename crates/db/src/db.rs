@@ -27,12 +27,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options {
-            readers: 2,
-            writers: 4,
-            create: false,
-            lock_wait: Duration::from_secs(10),
-        }
+        Options { readers: 2, writers: 4, create: false, lock_wait: Duration::from_secs(10) }
     }
 }
 
@@ -72,17 +67,8 @@ impl Db {
         let writers = Pool::start("db-write", opens(url, options, Mode::Write), &totals).await?;
         let readers = Pool::start("db-read", opens(url, options, Mode::Read), &totals).await?;
         let (url, lock_wait) = (url.clone(), options.lock_wait);
-        let shared = Shared {
-            url,
-            lock_wait,
-            readers,
-            writers,
-            totals,
-            locks: Arc::default(),
-        };
-        Ok(Db {
-            shared: Arc::new(shared),
-        })
+        let shared = Shared { url, lock_wait, readers, writers, totals, locks: Arc::default() };
+        Ok(Db { shared: Arc::new(shared) })
     }
 
     pub fn engine(&self) -> Engine {
@@ -150,9 +136,7 @@ fn opens(url: &DatabaseUrl, options: &Options, mode: Mode) -> Vec<Open> {
         (Mode::Write, Engine::Sqlite) => 1,
         (Mode::Write, Engine::Postgres) => options.writers.max(1),
     };
-    (0..count)
-        .map(|_| open_session(url.clone(), options.clone(), mode))
-        .collect()
+    (0..count).map(|_| open_session(url.clone(), options.clone(), mode)).collect()
 }
 
 fn open_session(url: DatabaseUrl, options: Options, mode: Mode) -> Open {
@@ -161,10 +145,9 @@ fn open_session(url: DatabaseUrl, options: Options, mode: Mode) -> Open {
             let session = sqlite::open_writer(&path, options.create, options.lock_wait)?;
             Ok(Session::Sqlite(Box::new(session)))
         }
-        (Place::Sqlite(path), Mode::Read) => Ok(Session::Sqlite(Box::new(sqlite::open_reader(
-            &path,
-            options.lock_wait,
-        )?))),
+        (Place::Sqlite(path), Mode::Read) => {
+            Ok(Session::Sqlite(Box::new(sqlite::open_reader(&path, options.lock_wait)?)))
+        }
         (Place::Postgres(server), _) => {
             let session = postgres::Session::open(*server, mode, options.lock_wait)?;
             Ok(Session::Postgres(Box::new(session)))

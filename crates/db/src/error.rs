@@ -44,18 +44,10 @@ pub enum Error {
     Panicked { message: String },
     /// A column does not hold what was asked for.
     #[error("column {column} is not {expected} but {found}")]
-    Decode {
-        column: String,
-        expected: &'static str,
-        found: String,
-    },
+    Decode { column: String, expected: &'static str, found: String },
     /// Not as many rows as the caller said there must be.
     #[error("expected {expected} row but found {found}, in `{statement}`")]
-    Rows {
-        expected: &'static str,
-        found: usize,
-        statement: String,
-    },
+    Rows { expected: &'static str, found: usize, statement: String },
     /// The caller broke a rule of this crate, such as columns of unequal length.
     #[error("wrong use of the database: {0}")]
     Assertion(String),

@@ -44,25 +44,15 @@ impl ChargingLock {
         let mut name = path.into_os_string();
         name.push(".charging");
         let path = PathBuf::from(name);
-        let unusable = |cause| LockError::Unusable {
-            path: path.display().to_string(),
-            cause,
-        };
-        let opened = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path);
+        let unusable = |cause| LockError::Unusable { path: path.display().to_string(), cause };
+        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = opened.map_err(unusable)?;
         match file.try_lock() {
             Ok(()) => {
                 write_pid(&mut file).map_err(unusable)?;
                 Ok(ChargingLock { _file: Some(file) })
             }
-            Err(TryLockError::WouldBlock) => Err(LockError::InUse {
-                pid: read_pid(&mut file),
-            }),
+            Err(TryLockError::WouldBlock) => Err(LockError::InUse { pid: read_pid(&mut file) }),
             Err(TryLockError::Error(cause)) => Err(unusable(cause)),
         }
     }
@@ -108,9 +98,7 @@ impl Db {
             Place::Sqlite(_) => {
                 let keys = Arc::clone(self.locks());
                 let is_new = keys.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
-                Ok(is_new.then_some(SessionLock {
-                    holder: Holder::Process { key, keys },
-                }))
+                Ok(is_new.then_some(SessionLock { holder: Holder::Process { key, keys } }))
             }
             Place::Postgres(server) => advisory_lock(server.as_ref().clone(), key, self.lock_wait()).await,
         }
@@ -126,9 +114,7 @@ async fn advisory_lock(server: Server, key: i64, lock_wait: Duration) -> Result<
         .spawn(move || hold(&server, key, lock_wait, taken, &questions))
         .map_err(|cause| lost(cause.to_string()))?;
     let is_taken = is_taken.await.map_err(|_| lost("its thread ended".to_owned()))?;
-    Ok(is_taken?.then_some(SessionLock {
-        holder: Holder::Connection(asker),
-    }))
+    Ok(is_taken?.then_some(SessionLock { holder: Holder::Connection(asker) }))
 }
 
 /// The life of a lock's thread: connect, lock, answer, disconnect.
@@ -143,9 +129,8 @@ fn hold(
     let opened = postgres::connect(server, None, lock_wait).map_err(|cause| lost(cause.to_string()));
     let locked = opened.and_then(|mut client| {
         let row = client.query_one("select pg_try_advisory_lock($1)", &[&key]);
-        let is_taken = row
-            .and_then(|row| row.try_get::<_, bool>(0))
-            .map_err(|cause| lost(cause.to_string()))?;
+        let is_taken =
+            row.and_then(|row| row.try_get::<_, bool>(0)).map_err(|cause| lost(cause.to_string()))?;
         Ok((client, is_taken))
     });
     let (mut client, is_taken) = match locked {

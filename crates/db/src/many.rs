@@ -24,14 +24,8 @@ type Named<'c> = (&'static str, Column<'c>);
 pub(crate) fn insert(engine: Engine, table: &str, columns: &[Named<'_>], on_conflict: OnConflict) -> String {
     let names = list(columns.iter().map(|(name, _)| (*name).to_owned()), ", ");
     let rows = match engine {
-        Engine::Sqlite => format!(
-            "values ({})",
-            list((1..=columns.len()).map(|n| format!("${n}")), ", ")
-        ),
-        Engine::Postgres => format!(
-            "select * from {}",
-            unnest(columns.iter().map(|(_, column)| column))
-        ),
+        Engine::Sqlite => format!("values ({})", list((1..=columns.len()).map(|n| format!("${n}")), ", ")),
+        Engine::Postgres => format!("select * from {}", unnest(columns.iter().map(|(_, column)| column))),
     };
     let conflict = match on_conflict {
         OnConflict::Fail => "",
@@ -52,22 +46,13 @@ pub(crate) fn update(
     let k = keys.len();
     Ok(match engine {
         Engine::Sqlite => {
-            let set = list(
-                set.iter()
-                    .enumerate()
-                    .map(|(i, (name, _))| format!("{name} = ${}", k + i + 1)),
-                ", ",
-            );
-            format!(
-                "update {table} set {set} where {}{guard}",
-                keys_are_parameters(keys)
-            )
+            let set =
+                list(set.iter().enumerate().map(|(i, (name, _))| format!("{name} = ${}", k + i + 1)), ", ");
+            format!("update {table} set {set} where {}{guard}", keys_are_parameters(keys))
         }
         Engine::Postgres => {
             let values = list(
-                set.iter()
-                    .enumerate()
-                    .map(|(i, (name, _))| format!("{name} = u.db_{}", k + i + 1)),
+                set.iter().enumerate().map(|(i, (name, _))| format!("{name} = u.db_{}", k + i + 1)),
                 ", ",
             );
             let rows = unnest(keys.iter().chain(set).map(|(_, column)| column));
@@ -86,10 +71,7 @@ pub(crate) fn delete(engine: Engine, table: &str, keys: &[Named<'_>]) -> String 
         Engine::Postgres => {
             let rows = unnest(keys.iter().map(|(_, column)| column));
             let names = rows_names(keys.len());
-            format!(
-                "delete from {table} as t using {rows} as u({names}) where {}",
-                keys_are_rows(keys)
-            )
+            format!("delete from {table} as t using {rows} as u({names}) where {}", keys_are_rows(keys))
         }
     }
 }
@@ -133,43 +115,23 @@ fn one_key(sql: &str, keys: &[&Column<'_>]) -> Result<String, Error> {
 
 fn guarded(guard: &str) -> Result<String, Error> {
     if rewrite::parameter_max(guard) != 0 {
-        return Err(Error::Assertion(
-            "a guard has literals only, no parameters".to_owned(),
-        ));
+        return Err(Error::Assertion("a guard has literals only, no parameters".to_owned()));
     }
-    Ok(if guard.is_empty() {
-        String::new()
-    } else {
-        format!(" and ({guard})")
-    })
+    Ok(if guard.is_empty() { String::new() } else { format!(" and ({guard})") })
 }
 
 fn keys_are_parameters(keys: &[Named<'_>]) -> String {
-    list(
-        keys.iter()
-            .enumerate()
-            .map(|(i, (name, _))| format!("{name} = ${}", i + 1)),
-        " and ",
-    )
+    list(keys.iter().enumerate().map(|(i, (name, _))| format!("{name} = ${}", i + 1)), " and ")
 }
 
 fn keys_are_rows(keys: &[Named<'_>]) -> String {
-    list(
-        keys.iter()
-            .enumerate()
-            .map(|(i, (name, _))| format!("t.{name} = u.db_{}", i + 1)),
-        " and ",
-    )
+    list(keys.iter().enumerate().map(|(i, (name, _))| format!("t.{name} = u.db_{}", i + 1)), " and ")
 }
 
 /// `unnest($1::bigint[], $2::text[])`
 fn unnest<'c>(columns: impl Iterator<Item = &'c Column<'c>>) -> String {
-    let arrays = list(
-        columns
-            .enumerate()
-            .map(|(i, column)| format!("${}::{}", i + 1, array_type(column))),
-        ", ",
-    );
+    let arrays =
+        list(columns.enumerate().map(|(i, column)| format!("${}::{}", i + 1, array_type(column))), ", ");
     format!("unnest({arrays})")
 }
 
@@ -222,10 +184,7 @@ mod tests {
             "update t as t set n = u.db_3 from unnest($1::bigint[], $2::text[], $3::bigint[]) as u(db_1, db_2, db_3) \
              where t.slot = u.db_1 and t.id = u.db_2"
         );
-        assert_eq!(
-            delete(sqlite, "t", &keys),
-            "delete from t where slot = $1 and id = $2"
-        );
+        assert_eq!(delete(sqlite, "t", &keys), "delete from t where slot = $1 and id = $2");
         update(sqlite, "t", &keys, &set, "a = $1").expect_err("a guard takes no parameter");
         select("select 1 where $1 = $1", &[&keys[0].1, &keys[1].1]).expect_err("one parameter, two keys");
     }

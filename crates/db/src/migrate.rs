@@ -67,15 +67,8 @@ impl Db {
     /// What `migrate` would find. Writes nothing.
     pub async fn schema_state(&self, migrations: &[Migration]) -> Result<SchemaState, Error> {
         let wanted = wanted(self.engine(), migrations);
-        let applied = self
-            .read(|tx| {
-                if has_history(tx)? {
-                    applied(tx)
-                } else {
-                    Ok(BTreeMap::new())
-                }
-            })
-            .await?;
+        let applied =
+            self.read(|tx| if has_history(tx)? { applied(tx) } else { Ok(BTreeMap::new()) }).await?;
         Ok(compare(&wanted, &applied))
     }
 
@@ -106,11 +99,7 @@ impl Db {
 }
 
 fn wanted(engine: Engine, migrations: &[Migration]) -> Vec<Migration> {
-    migrations
-        .iter()
-        .filter(|migration| migration.only.is_none_or(|only| only == engine))
-        .copied()
-        .collect()
+    migrations.iter().filter(|migration| migration.only.is_none_or(|only| only == engine)).copied().collect()
 }
 
 /// `applied`: name → hash.
@@ -123,19 +112,14 @@ fn compare(wanted: &[Migration], applied: &BTreeMap<String, String>) -> SchemaSt
     if !unknown.is_empty() {
         return SchemaState::Newer { unknown };
     }
-    let changed = wanted.iter().find(|migration| {
-        applied
-            .get(migration.name)
-            .is_some_and(|applied| *applied != hash(migration.sql))
-    });
+    let changed = wanted
+        .iter()
+        .find(|migration| applied.get(migration.name).is_some_and(|applied| *applied != hash(migration.sql)));
     if let Some(migration) = changed {
         return SchemaState::Changed { name: migration.name };
     }
-    let missing: Vec<&'static str> = wanted
-        .iter()
-        .map(|migration| migration.name)
-        .filter(|name| !applied.contains_key(*name))
-        .collect();
+    let missing: Vec<&'static str> =
+        wanted.iter().map(|migration| migration.name).filter(|name| !applied.contains_key(*name)).collect();
     match (missing.is_empty(), applied.is_empty()) {
         (true, _) => SchemaState::Current,
         (false, true) => SchemaState::Empty,
@@ -167,13 +151,7 @@ fn create_history(tx: &mut Tx<'_>) -> Result<(), Error> {
 /// False: another starter has applied it.
 fn apply(tx: &mut Tx<'_>, migration: &Migration) -> Result<bool, Error> {
     lock(tx)?;
-    if tx
-        .query_opt(
-            "select name from _migrations where name = $1",
-            &[migration.name.into()],
-        )?
-        .is_some()
-    {
+    if tx.query_opt("select name from _migrations where name = $1", &[migration.name.into()])?.is_some() {
         return Ok(false);
     }
     tx.batch(migration.sql)?;

@@ -24,11 +24,7 @@ pub enum OpenError {
     #[error("the disk of {path} is full: free some space, then try again")]
     Full { path: String },
     #[error("SQLite did not accept {setting} for {path} (it stays {found}): put the file on a local disk")]
-    Setting {
-        path: String,
-        setting: &'static str,
-        found: String,
-    },
+    Setting { path: String, setting: &'static str, found: String },
     #[error("{url} cannot be reached ({cause}): check host, port and that the server runs")]
     Unreachable { url: String, cause: String },
     #[error(

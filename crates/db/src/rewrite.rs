@@ -190,9 +190,7 @@ mod tests {
     fn piece() -> impl Strategy<Value = (String, String)> {
         let inside = "[$0-9a-z\"`\\- *注]{0,10}";
         prop_oneof![
-            inside
-                .prop_map(|text| format!("'{text}' "))
-                .prop_map(|text| (text.clone(), text)),
+            inside.prop_map(|text| format!("'{text}' ")).prop_map(|text| (text.clone(), text)),
             "[$0-9a-z'`\\-注]{0,10}"
                 .prop_map(|text| format!("\"{text}\" "))
                 .prop_map(|text| (text.clone(), text)),

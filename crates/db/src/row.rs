@@ -154,16 +154,12 @@ impl Row {
 
     fn wrong(&self, i: usize, expected: &'static str) -> Error {
         let (name, found) = match &self.0 {
-            Source::Sqlite(row) => (
-                row.names.get(i).cloned(),
-                row.cells.get(i).map(|cell| cell.kind().to_owned()),
-            ),
+            Source::Sqlite(row) => {
+                (row.names.get(i).cloned(), row.cells.get(i).map(|cell| cell.kind().to_owned()))
+            }
             Source::Postgres { row, skip } => {
                 let column = row.columns().get(i + skip);
-                (
-                    column.map(|c| c.name().to_owned()),
-                    column.map(|c| postgres_kind(row, i + skip, c.type_())),
-                )
+                (column.map(|c| c.name().to_owned()), column.map(|c| postgres_kind(row, i + skip, c.type_())))
             }
         };
         Error::Decode {

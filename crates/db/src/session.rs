@@ -25,10 +25,7 @@ impl Counts {
     /// `insert … returning` and its like write as many rows as they answer.
     pub(crate) fn answered(&mut self, sql: &str, rows: usize) {
         let word = sql.split_whitespace().next().unwrap_or_default();
-        if ["insert", "update", "delete"]
-            .iter()
-            .any(|write| word.eq_ignore_ascii_case(write))
-        {
+        if ["insert", "update", "delete"].iter().any(|write| word.eq_ignore_ascii_case(write)) {
             self.rows_written += u64::try_from(rows).expect("a count of rows fits 64 bits");
         }
     }

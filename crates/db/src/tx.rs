@@ -41,10 +41,7 @@ impl Failure {
 
 impl<'c> Tx<'c> {
     pub(crate) fn new(session: &'c mut Session) -> Tx<'c> {
-        Tx {
-            session,
-            failure: None,
-        }
+        Tx { session, failure: None }
     }
 
     pub(crate) fn failure(&self) -> Option<Failure> {
@@ -64,22 +61,14 @@ impl<'c> Tx<'c> {
         let mut rows = self.query(sql, params)?;
         match rows.len() {
             0 | 1 => Ok(rows.pop()),
-            found => Err(Error::Rows {
-                expected: "at most one",
-                found,
-                statement: shown(sql),
-            }),
+            found => Err(Error::Rows { expected: "at most one", found, statement: shown(sql) }),
         }
     }
 
     /// Exactly one row.
     pub fn query_one(&mut self, sql: &str, params: &[Value<'_>]) -> Result<Row, Error> {
         let row = self.query_opt(sql, params)?;
-        row.ok_or_else(|| Error::Rows {
-            expected: "exactly one",
-            found: 0,
-            statement: shown(sql),
-        })
+        row.ok_or_else(|| Error::Rows { expected: "exactly one", found: 0, statement: shown(sql) })
     }
 
     /// Answers with the number of rows written.
@@ -94,9 +83,7 @@ impl<'c> Tx<'c> {
         columns: &[(&'static str, Column<'_>)],
         on_conflict: OnConflict,
     ) -> Result<u64, Error> {
-        self.write_many(&[columns], |engine| {
-            Ok(many::insert(engine, table, columns, on_conflict))
-        })
+        self.write_many(&[columns], |engine| Ok(many::insert(engine, table, columns, on_conflict)))
     }
 
     /// Sets values on the rows with these keys, and answers with the number of rows changed. No key may come twice.
@@ -109,9 +96,7 @@ impl<'c> Tx<'c> {
         set: &[(&'static str, Column<'_>)],
         guard: &'static str,
     ) -> Result<u64, Error> {
-        self.write_many(&[keys, set], |engine| {
-            many::update(engine, table, keys, set, guard)
-        })
+        self.write_many(&[keys, set], |engine| many::update(engine, table, keys, set, guard))
     }
 
     /// Deletes the rows with these keys, and answers with their number.
@@ -144,10 +129,7 @@ impl<'c> Tx<'c> {
         match self.engine() {
             Engine::Sqlite => sqlite::now(),
             Engine::Postgres => self
-                .query_one(
-                    "select cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)",
-                    &[],
-                )?
+                .query_one("select cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)", &[])?
                 .i64(0),
         }
     }
@@ -162,12 +144,7 @@ impl<'c> Tx<'c> {
         columns: &[&[(&'static str, Column<'_>)]],
         text: impl FnOnce(Engine) -> Result<String, Error>,
     ) -> Result<u64, Error> {
-        let columns: Vec<&Column<'_>> = columns
-            .iter()
-            .copied()
-            .flatten()
-            .map(|(_, column)| column)
-            .collect();
+        let columns: Vec<&Column<'_>> = columns.iter().copied().flatten().map(|(_, column)| column).collect();
         let rows = row_count(&columns)?;
         if rows == 0 {
             return Ok(0);

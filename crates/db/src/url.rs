@@ -81,9 +81,8 @@ impl FromStr for DatabaseUrl {
     fn from_str(text: &str) -> Result<DatabaseUrl, UrlError> {
         let place = if let Some(path) = text.strip_prefix("sqlite:") {
             Place::Sqlite(sqlite_path(path)?)
-        } else if let Some(rest) = text
-            .strip_prefix("postgres://")
-            .or_else(|| text.strip_prefix("postgresql://"))
+        } else if let Some(rest) =
+            text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://"))
         {
             Place::Postgres(Box::new(server(rest)?))
         } else {
@@ -94,11 +93,8 @@ impl FromStr for DatabaseUrl {
 }
 
 fn sqlite_path(text: &str) -> Result<PathBuf, UrlError> {
-    let refuse = |why: &str| {
-        Err(UrlError(format!(
-            "{why}: write `sqlite:PATH`, for example `sqlite:teiki.db`"
-        )))
-    };
+    let refuse =
+        |why: &str| Err(UrlError(format!("{why}: write `sqlite:PATH`, for example `sqlite:teiki.db`")));
     let path = match text.strip_prefix("//") {
         Some(rest) if rest.starts_with('/') => rest,
         Some(_) => return refuse("an SQLite URL has no host, so `//` must be followed by an absolute path"),
@@ -228,9 +224,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<String, String> {
-        text.parse::<DatabaseUrl>()
-            .map(|url| url.to_string())
-            .map_err(|error| error.to_string())
+        text.parse::<DatabaseUrl>().map(|url| url.to_string()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -238,22 +232,10 @@ mod tests {
         let table = [
             ("sqlite:teiki.db", "sqlite:teiki.db"),
             ("sqlite:///srv/t.db", "sqlite:/srv/t.db"),
-            (
-                "postgres://me:hunter2@db.example:5433/shop",
-                "postgres://me@db.example:5433/shop",
-            ),
-            (
-                "postgresql://me:hunter2@db/shop?sslmode=verify-full",
-                "postgres://me@db:5432/shop",
-            ),
-            (
-                "postgres://me@%2Frun%2Fpg/shop",
-                "postgres://me@/run/pg:5432/shop",
-            ),
-            (
-                "postgres:///shop?host=/run/pg&user=me&port=5439",
-                "postgres://me@/run/pg:5439/shop",
-            ),
+            ("postgres://me:hunter2@db.example:5433/shop", "postgres://me@db.example:5433/shop"),
+            ("postgresql://me:hunter2@db/shop?sslmode=verify-full", "postgres://me@db:5432/shop"),
+            ("postgres://me@%2Frun%2Fpg/shop", "postgres://me@/run/pg:5432/shop"),
+            ("postgres:///shop?host=/run/pg&user=me&port=5439", "postgres://me@/run/pg:5439/shop"),
         ];
         for (text, shown) in table {
             assert_eq!(parse(text).as_deref(), Ok(shown));
@@ -291,9 +273,7 @@ mod tests {
         assert_eq!(tls("postgres://db/x?sslmode=disable"), Tls::Disable);
         assert_eq!(
             tls("postgres://db/x?sslmode=verify-full&sslrootcert=/etc/my%20ca.pem"),
-            Tls::VerifyFull {
-                roots: Some(PathBuf::from("/etc/my ca.pem"))
-            }
+            Tls::VerifyFull { roots: Some(PathBuf::from("/etc/my ca.pem")) }
         );
     }
 }

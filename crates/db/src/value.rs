@@ -52,9 +52,7 @@ impl Column<'_> {
 /// The number of rows of these columns, which must be the same for all.
 pub(crate) fn row_count(columns: &[&Column<'_>]) -> Result<usize, Error> {
     let Some(first) = columns.first() else {
-        return Err(Error::Assertion(
-            "a many-row statement needs at least one column".to_owned(),
-        ));
+        return Err(Error::Assertion("a many-row statement needs at least one column".to_owned()));
     };
     match columns.iter().position(|column| column.len() != first.len()) {
         None => Ok(first.len()),

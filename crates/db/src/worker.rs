@@ -72,24 +72,15 @@ impl Pool {
             let (opened, is_open) = oneshot::channel();
             let (end, has_ended) = oneshot::channel();
             let (jobs, totals) = (jobs.clone(), Arc::clone(totals));
-            let other = |cause: String| OpenError::Other {
-                url: format!("thread {name}-{number}"),
-                cause,
-            };
+            let other = |cause: String| OpenError::Other { url: format!("thread {name}-{number}"), cause };
             thread::Builder::new()
                 .name(format!("{name}-{number}"))
                 .spawn(move || own(open, opened, &jobs, number, totals, end))
                 .map_err(|cause| other(cause.to_string()))?;
-            is_open
-                .await
-                .unwrap_or_else(|_| Err(other("it ended at once".to_owned())))?;
+            is_open.await.unwrap_or_else(|_| Err(other("it ended at once".to_owned())))?;
             ended.push(has_ended);
         }
-        Ok(Pool {
-            queue,
-            places: Arc::new(Semaphore::new(QUEUE_MAX)),
-            ended: Mutex::new(ended),
-        })
+        Ok(Pool { queue, places: Arc::new(Semaphore::new(QUEUE_MAX)), ended: Mutex::new(ended) })
     }
 
     pub(crate) async fn run<T, E, F>(&self, mode: Mode, f: F) -> Result<T, E>
@@ -142,11 +133,7 @@ fn own(
     end: oneshot::Sender<()>,
 ) {
     let mut worker = match open() {
-        Ok(session) => Worker {
-            session,
-            number,
-            totals,
-        },
+        Ok(session) => Worker { session, number, totals },
         Err(error) => {
             // Whoever opens the database waits for this; if not, there is no one to tell.
             drop(opened.send(Err(error)));
@@ -180,18 +167,12 @@ impl Worker {
         loop {
             let outcome = self.attempt(mode, f);
             let counts = self.session.take_counts();
-            self.totals
-                .round_trips
-                .fetch_add(counts.round_trips, Ordering::Relaxed);
+            self.totals.round_trips.fetch_add(counts.round_trips, Ordering::Relaxed);
             match outcome {
                 Outcome::Done(Ok(value)) => {
                     self.totals.transactions.fetch_add(1, Ordering::Relaxed);
-                    self.totals
-                        .rows_written
-                        .fetch_add(counts.rows_written, Ordering::Relaxed);
-                    self.totals
-                        .syncs
-                        .fetch_add(u64::from(counts.rows_written > 0), Ordering::Relaxed);
+                    self.totals.rows_written.fetch_add(counts.rows_written, Ordering::Relaxed);
+                    self.totals.syncs.fetch_add(u64::from(counts.rows_written > 0), Ordering::Relaxed);
                     return Ok(value);
                 }
                 Outcome::Done(Err(error)) => return Err(error),
@@ -216,9 +197,7 @@ impl Worker {
         match (result, failure) {
             (Err(payload), _) => {
                 self.session.discard();
-                Outcome::Done(Err(E::from(Error::Panicked {
-                    message: panic_message(payload.as_ref()),
-                })))
+                Outcome::Done(Err(E::from(Error::Panicked { message: panic_message(payload.as_ref()) })))
             }
             (Ok(result), Some(failure)) => {
                 self.session.rollback();

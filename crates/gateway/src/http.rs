@@ -69,28 +69,18 @@ pub(crate) async fn send(request: RequestBuilder) -> Result<Answer, NoAnswer> {
     let is_json = header(&response, CONTENT_TYPE.as_str()).is_some_and(is_json);
     let retry_after_ms = header(&response, RETRY_AFTER.as_str()).and_then(milliseconds);
     let body = read(response).await?;
-    Ok(Answer {
-        status,
-        is_json,
-        retry_after_ms,
-        body,
-    })
+    Ok(Answer { status, is_json, retry_after_ms, body })
 }
 
 async fn read(mut response: Response) -> Result<Vec<u8>, NoAnswer> {
     let too_long = || NoAnswer::TooLong(format!("the answer is longer than {ANSWER_MAX} bytes"));
-    let announced = response
-        .content_length()
-        .map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX));
+    let announced =
+        response.content_length().map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX));
     if announced > ANSWER_MAX {
         return Err(too_long());
     }
     let mut body = Vec::with_capacity(announced);
-    while let Some(part) = response
-        .chunk()
-        .await
-        .map_err(|error| NoAnswer::Lost(describe(&error)))?
-    {
+    while let Some(part) = response.chunk().await.map_err(|error| NoAnswer::Lost(describe(&error)))? {
         if body.len() + part.len() > ANSWER_MAX {
             return Err(too_long());
         }
@@ -117,11 +107,7 @@ fn milliseconds(seconds: &str) -> Option<i64> {
 /// The innermost cause, which says what happened; without the URL.
 fn describe(error: &reqwest::Error) -> String {
     if error.is_timeout() {
-        let what = if error.is_connect() {
-            "connecting took too long"
-        } else {
-            "no answer in time"
-        };
+        let what = if error.is_connect() { "connecting took too long" } else { "no answer in time" };
         return what.to_owned();
     }
     let mut cause: &dyn std::error::Error = error;

@@ -182,9 +182,6 @@ mod tests {
             billing_time: Timestamp::UNIX_EPOCH,
         };
         let printed = format!("{request:?} {request:#?}");
-        assert!(
-            printed.contains("ch_0000") && !printed.contains("tok_secret"),
-            "{printed}"
-        );
+        assert!(printed.contains("ch_0000") && !printed.contains("tok_secret"), "{printed}");
     }
 }

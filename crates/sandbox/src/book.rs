@@ -105,18 +105,12 @@ pub fn read_book(path: impl AsRef<Path>) -> Result<Vec<BookLine>, BookError> {
 /// Opens a file for appending, makes it if need be, and locks it until it is closed.
 pub(crate) fn open_locked(path: &Path) -> Result<File, BookError> {
     let is_new = !path.exists();
-    let file = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .open(path)
-        .map_err(io_error("open", path))?;
+    let file =
+        OpenOptions::new().read(true).append(true).create(true).open(path).map_err(io_error("open", path))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            return Err(BookError::InUse {
-                path: path.to_owned(),
-            });
+            return Err(BookError::InUse { path: path.to_owned() });
         }
         Err(TryLockError::Error(source)) => return Err(io_error("lock", path)(source)),
     }
@@ -137,9 +131,7 @@ pub(crate) fn for_each_line(
     let (mut number, mut bytes) = (0, 0);
     loop {
         text.clear();
-        let read = reader
-            .read_until(b'\n', &mut text)
-            .map_err(io_error("read", path))?;
+        let read = reader.read_until(b'\n', &mut text).map_err(io_error("read", path))?;
         if text.pop() != Some(b'\n') {
             return Ok(bytes);
         }
@@ -174,10 +166,7 @@ pub(crate) fn parse_line(text: &[u8], number: u64) -> Result<BookLine, String> {
     if line.id == expected {
         Ok(line)
     } else {
-        Err(format!(
-            "its id is {}, but its place makes it {expected}",
-            line.id
-        ))
+        Err(format!("its id is {}, but its place makes it {expected}", line.id))
     }
 }
 
@@ -207,11 +196,7 @@ pub(crate) fn as_u64(count: usize) -> u64 {
 }
 
 pub(crate) fn damaged(path: &Path, line: u64, reason: String) -> BookError {
-    BookError::Line {
-        path: path.to_owned(),
-        line,
-        reason,
-    }
+    BookError::Line { path: path.to_owned(), line, reason }
 }
 
 pub(crate) fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BookError {
@@ -221,11 +206,6 @@ pub(crate) fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Erro
 
 /// A new file survives a crash only when its folder was synced too.
 fn sync_folder_of(path: &Path) -> Result<(), BookError> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(io_error("sync the folder of", path))
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error("sync the folder of", path))
 }

@@ -78,10 +78,7 @@ pub(crate) struct Doorway {
 
 impl Doorway {
     pub(crate) fn new(listener: TcpListener) -> Self {
-        Self {
-            listener,
-            permits: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
-        }
+        Self { listener, permits: Arc::new(Semaphore::new(CONNECTIONS_MAX)) }
     }
 }
 
@@ -90,10 +87,7 @@ impl Listener for Doorway {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let permit = Arc::clone(&self.permits)
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed");
+        let permit = Arc::clone(&self.permits).acquire_owned().await.expect("the semaphore is never closed");
         let (stream, address) = Listener::accept(&mut self.listener).await;
         // Without it answers are slower, not wrong.
         let _ = stream.set_nodelay(true);
@@ -157,9 +151,7 @@ impl Connection {
         loop {
             ready!(self.tick.as_mut().poll(context));
             let now = Instant::now();
-            let waited = self
-                .request_began_at
-                .map_or(Duration::ZERO, |began_at| now - began_at);
+            let waited = self.request_began_at.map_or(Duration::ZERO, |began_at| now - began_at);
             if self.has_unfinished_request() && waited >= REQUEST_READ_TIMEOUT {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }

@@ -91,14 +91,7 @@ impl Desk {
             let line =
                 book::parse_line(text, number).map_err(|reason| book::damaged(path, number, reason))?;
             let first_seen_ms = line.recorded_at.as_millisecond();
-            index.add(
-                &line,
-                Added {
-                    bytes: book::as_u64(text.len()) + 1,
-                    first_seen_ms,
-                    is_key_kept: true,
-                },
-            );
+            index.add(&line, Added { bytes: book::as_u64(text.len()) + 1, first_seen_ms, is_key_kept: true });
             Ok(())
         })?;
         book::cut_torn_tail(&file, path, bytes)?;
@@ -107,17 +100,8 @@ impl Desk {
         let lines = book::as_u64(index.lines());
         let writer = Writer::start(Arc::clone(&file), sidecar, lines)
             .map_err(book::io_error("start the thread that writes", path))?;
-        let state = Mutex::new(State {
-            index,
-            in_progress: HashMap::new(),
-            hung,
-        });
-        Ok(Self {
-            file,
-            writer,
-            idempotency,
-            state,
-        })
+        let state = Mutex::new(State { index, in_progress: HashMap::new(), hung });
+        Ok(Self { file, writer, idempotency, state })
     }
 
     /// How many lines the book has, on disk or on their way there.
@@ -140,31 +124,15 @@ impl Desk {
         now: Timestamp,
     ) -> std::io::Result<Admission> {
         let first_seen_ms = now.as_millisecond();
-        let Some(key) = order
-            .key
-            .clone()
-            .filter(|_| self.idempotency != Idempotency::None)
-        else {
-            return Ok(Admission::Execute(Execution {
-                order,
-                first_seen_ms,
-                key: KeyState::None,
-            }));
+        let Some(key) = order.key.clone().filter(|_| self.idempotency != Idempotency::None) else {
+            return Ok(Admission::Execute(Execution { order, first_seen_ms, key: KeyState::None }));
         };
         if is_unprotected {
-            return Ok(Admission::Execute(Execution {
-                order,
-                first_seen_ms,
-                key: KeyState::Error,
-            }));
+            return Ok(Admission::Execute(Execution { order, first_seen_ms, key: KeyState::Error }));
         }
         let mut state = self.state();
         if let Some(other) = state.in_progress.get(&key) {
-            return Ok(if other.is_same(&order) {
-                Admission::InProgress
-            } else {
-                Admission::Conflict
-            });
+            return Ok(if other.is_same(&order) { Admission::InProgress } else { Admission::Conflict });
         }
         if let Some(line) = self.find_by_key(&state.index, &key, first_seen_ms)? {
             return Ok(if order.is_same_as_line(&line) {
@@ -174,11 +142,7 @@ impl Desk {
             });
         }
         state.in_progress.insert(key, order.clone());
-        Ok(Admission::Execute(Execution {
-            order,
-            first_seen_ms,
-            key: KeyState::Stored,
-        }))
+        Ok(Admission::Execute(Execution { order, first_seen_ms, key: KeyState::Stored }))
     }
 
     fn find_by_key(&self, index: &Index, key: &str, now_ms: i64) -> std::io::Result<Option<BookLine>> {
@@ -187,10 +151,7 @@ impl Desk {
                 continue;
             };
             let age_ms = u64::try_from(now_ms - seen_ms).unwrap_or(0);
-            let is_forgotten = self
-                .idempotency
-                .window_ms()
-                .is_some_and(|window_ms| age_ms >= window_ms);
+            let is_forgotten = self.idempotency.window_ms().is_some_and(|window_ms| age_ms >= window_ms);
             if is_forgotten || !self.is_synced(position) {
                 continue;
             }
@@ -204,11 +165,7 @@ impl Desk {
 
     /// Executes an admitted order: takes the outcome, writes the line, waits until it is on disk, releases the key.
     pub(crate) async fn execute(&self, execution: Execution, now: Timestamp) -> Result<BookLine, Refusal> {
-        let key = execution
-            .order
-            .key
-            .clone()
-            .filter(|_| execution.key == KeyState::Stored);
+        let key = execution.order.key.clone().filter(|_| execution.key == KeyState::Stored);
         let result = match self.record(&execution, now) {
             Ok((line, durable)) => durable.wait().await.map(|()| line).map_err(Refusal::from),
             Err(refusal) => Err(refusal),
@@ -248,10 +205,7 @@ impl Desk {
                 return Ok(false);
             }
             *hung += 1;
-            let line = HungLine {
-                token: token.to_owned(),
-                hung: *hung,
-            };
+            let line = HungLine { token: token.to_owned(), hung: *hung };
             let mut text = serde_json::to_vec(&line).expect("a counter is plain text and a number");
             text.push(b'\n');
             self.writer.append(Target::Sidecar, text)
@@ -268,14 +222,11 @@ impl Desk {
     pub(crate) fn find_charge(&self, position: Position) -> std::io::Result<Option<(BookLine, i64)>> {
         let found = {
             let index = &self.state().index;
-            let place = index
-                .place(position)
-                .filter(|_| index.is_charge(position) && self.is_synced(position));
+            let place =
+                index.place(position).filter(|_| index.is_charge(position) && self.is_synced(position));
             place.map(|place| (place, index.refunded(position)))
         };
-        found
-            .map(|(place, refunded)| self.read(place).map(|line| (line, refunded)))
-            .transpose()
+        found.map(|(place, refunded)| self.read(place).map(|line| (line, refunded))).transpose()
     }
 
     /// The synced charges with this reference, recorded at or before `visible_until`, in book order.
@@ -299,19 +250,14 @@ impl Desk {
         after: Option<Position>,
         limit: usize,
     ) -> std::io::Result<Vec<(BookLine, i64)>> {
-        let start = after
-            .and_then(|after| usize::try_from(after).ok())
-            .map_or(0, |after| after + 1);
+        let start = after.and_then(|after| usize::try_from(after).ok()).map_or(0, |after| after + 1);
         let end = usize::try_from(self.writer.synced_lines()).unwrap_or(usize::MAX);
         let positions = self.state().index.charges_from(start, end, limit);
         self.read_charges(&positions)
     }
 
     fn read_charges(&self, positions: &[Position]) -> std::io::Result<Vec<(BookLine, i64)>> {
-        positions
-            .iter()
-            .filter_map(|position| self.find_charge(*position).transpose())
-            .collect()
+        positions.iter().filter_map(|position| self.find_charge(*position).transpose()).collect()
     }
 
     fn is_synced(&self, position: Position) -> bool {
@@ -340,11 +286,7 @@ fn charge_line(index: &Index, order: &Order, charge: &Charge, now: Timestamp) ->
             is_declined.then_some(code)
         }
     };
-    let outcome = if code.is_some() {
-        Outcome::Declined
-    } else {
-        Outcome::Succeeded
-    };
+    let outcome = if code.is_some() { Outcome::Declined } else { Outcome::Succeeded };
     BookLine {
         at,
         recorded_at: now,

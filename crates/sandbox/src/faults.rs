@@ -190,16 +190,8 @@ impl Faults {
 
     /// The longest time from taking a request to its execution, as the capabilities state it.
     pub(crate) fn max_processing_ms(&self) -> u64 {
-        let late_ms = if self.late == Chance::default() {
-            0
-        } else {
-            self.late_ms.max_ms
-        };
-        let slow_ms = if self.slow == Chance::default() {
-            0
-        } else {
-            self.slow_ms.max_ms
-        };
+        let late_ms = if self.late == Chance::default() { 0 } else { self.late_ms.max_ms };
+        let slow_ms = if self.slow == Chance::default() { 0 } else { self.slow_ms.max_ms };
         let longest_ms = self.latency.max_ms + late_ms.max(slow_ms) + PROCESSING_MARGIN_MS;
         self.max_processing_ms.unwrap_or(longest_ms)
     }
@@ -263,10 +255,7 @@ impl Faults {
 }
 
 fn first_hit<T: Copy>(candidates: &[(bool, T)]) -> Option<T> {
-    candidates
-        .iter()
-        .find(|(is_hit, _)| *is_hit)
-        .map(|(_, fault)| *fault)
+    candidates.iter().find(|(is_hit, _)| *is_hit).map(|(_, fault)| *fault)
 }
 
 /// A number that depends on nothing but its three arguments. Keep stable: a published seed must repeat its run.
@@ -330,29 +319,20 @@ impl FromStr for Faults {
         let mut faults = Self::default();
         let mut seen = Vec::new();
         for item in spec.split(',').map(str::trim).filter(|item| !item.is_empty()) {
-            let refuse = |reason| FaultsError {
-                item: item.to_owned(),
-                reason,
-            };
+            let refuse = |reason| FaultsError { item: item.to_owned(), reason };
             let (name, value) = item.split_once('=').ok_or(refuse("it must be name=value"))?;
             if seen.contains(&name) {
                 return Err(refuse("it is named twice"));
             }
-            faults
-                .set(name, value)
-                .map_err(|BadValue(reason)| refuse(reason))?;
+            faults.set(name, value).map_err(|BadValue(reason)| refuse(reason))?;
             seen.push(name);
         }
-        for (chance, span, item) in [
-            (faults.late, faults.late_ms, "late"),
-            (faults.slow, faults.slow_ms, "slow"),
-        ] {
+        for (chance, span, item) in
+            [(faults.late, faults.late_ms, "late"), (faults.slow, faults.slow_ms, "slow")]
+        {
             if chance != Chance::default() && span.max_ms == 0 {
                 let reason = "it needs its delay too (late-ms or slow-ms)";
-                return Err(FaultsError {
-                    item: item.to_owned(),
-                    reason,
-                });
+                return Err(FaultsError { item: item.to_owned(), reason });
             }
         }
         Ok(faults)
@@ -361,10 +341,8 @@ impl FromStr for Faults {
 
 impl fmt::Display for Faults {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let items: Vec<String> = NAMES
-            .iter()
-            .filter_map(|name| self.get(name).map(|value| format!("{name}={value}")))
-            .collect();
+        let items: Vec<String> =
+            NAMES.iter().filter_map(|name| self.get(name).map(|value| format!("{name}={value}"))).collect();
         formatter.write_str(&items.join(","))
     }
 }
@@ -424,11 +402,7 @@ impl FromStr for Chance {
         }
         let scaled = format!("{whole}{decimals:0<width$}", width = Self::DIGITS);
         let parts: u64 = scaled.parse().map_err(|_| REASON)?;
-        if parts > Self::ALWAYS {
-            Err(REASON)
-        } else {
-            Ok(Self(parts))
-        }
+        if parts > Self::ALWAYS { Err(REASON) } else { Ok(Self(parts)) }
     }
 }
 
@@ -447,10 +421,7 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (min, max) = text.split_once('-').unwrap_or((text, text));
-        let span = Self {
-            min_ms: milliseconds(min)?,
-            max_ms: milliseconds(max)?,
-        };
+        let span = Self { min_ms: milliseconds(min)?, max_ms: milliseconds(max)? };
         if span.min_ms > span.max_ms {
             return Err(BadValue("the shortest time must come first"));
         }

@@ -66,8 +66,7 @@ impl Index {
         assert!(position < NONE, "a book has fewer than 2^32 - 1 lines");
         let is_charge = line.outcome != Outcome::Refunded;
         let link = |map: &mut HashMap<u64, Position>, text: Option<&String>| {
-            text.and_then(|text| map.insert(hash_of(text), position))
-                .unwrap_or(NONE)
+            text.and_then(|text| map.insert(hash_of(text), position)).unwrap_or(NONE)
         };
         let reference = line.reference.as_ref().filter(|_| is_charge);
         let key = line.idempotency_key.as_ref().filter(|_| added.is_key_kept);
@@ -86,10 +85,7 @@ impl Index {
     fn count(&mut self, line: &BookLine) {
         if let Some(charge) = line.charge.as_deref().and_then(position_of_charge) {
             *self.refunded.entry(charge).or_default() += line.amount;
-        } else if let Ok(Token::Decline {
-            when: When::Times(_), ..
-        }) = line.token.parse()
-        {
+        } else if let Ok(Token::Decline { when: When::Times(_), .. }) = line.token.parse() {
             *self.executions.entry(line.token.clone()).or_default() += 1;
         }
     }
@@ -117,10 +113,7 @@ impl Index {
         let next = position.checked_add(1).and_then(|next| self.entry(next));
         let end = next.map_or(self.bytes, |next| next.offset);
         let bytes = usize::try_from(end - entry.offset - 1).expect("a line is short");
-        Some(Place {
-            offset: entry.offset,
-            bytes,
-        })
+        Some(Place { offset: entry.offset, bytes })
     }
 
     /// Charges that may have this reference, newest first.
@@ -131,9 +124,7 @@ impl Index {
 
     /// Lines that may have this key, newest first.
     pub(crate) fn by_key(&self, key: &str) -> Vec<Position> {
-        self.chain(self.newest_by_key.get(&hash_of(key)).copied(), |entry| {
-            entry.older_key
-        })
+        self.chain(self.newest_by_key.get(&hash_of(key)).copied(), |entry| entry.older_key)
     }
 
     /// Up to `limit` charges from position `start` on, before position `end`.

@@ -85,11 +85,7 @@ impl Order {
         let body: ChargeBody = from_json(body)?;
         let token = text("token", required("token", body.token)?)?;
         let rule = token.parse().map_err(|_| {
-            bad(
-                "unknown_token",
-                Some("token"),
-                format!("there is no token of the form {token}"),
-            )
+            bad("unknown_token", Some("token"), format!("there is no token of the form {token}"))
         })?;
         let amount = amount_in_range(required("amount", body.amount)?)?;
         let currency = required("currency", body.currency)?;
@@ -104,23 +100,13 @@ impl Order {
         Ok(Self {
             key: optional_text("idempotency_key", body.idempotency_key)?,
             billing_time: optional_instant(body.billing_time)?,
-            work: Work::Charge(Charge {
-                token,
-                rule,
-                amount,
-                currency,
-                reference,
-            }),
+            work: Work::Charge(Charge { token, rule, amount, currency, reference }),
         })
     }
 
     /// Reads the body of a refund of `charge`; an empty body asks for all that is left.
     pub(crate) fn refund(position: Position, charge: BookLine, body: &[u8]) -> Result<Self, BadOrder> {
-        let body: RefundBody = if body.is_empty() {
-            RefundBody::default()
-        } else {
-            from_json(body)?
-        };
+        let body: RefundBody = if body.is_empty() { RefundBody::default() } else { from_json(body)? };
         let work = Work::Refund(Refund {
             position,
             charge: Box::new(charge),
@@ -200,11 +186,7 @@ fn amount_in_range(amount: i64) -> Result<i64, BadOrder> {
     if (1..=AMOUNT_MAX).contains(&amount) {
         return Ok(amount);
     }
-    Err(bad(
-        "invalid_amount",
-        Some("amount"),
-        format!("the amount must be from 1 to {AMOUNT_MAX}"),
-    ))
+    Err(bad("invalid_amount", Some("amount"), format!("the amount must be from 1 to {AMOUNT_MAX}")))
 }
 
 fn optional_instant(value: Option<String>) -> Result<Option<Timestamp>, BadOrder> {

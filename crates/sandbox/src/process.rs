@@ -51,11 +51,7 @@ pub(crate) async fn process(sandbox: Arc<Sandbox>, order: Order, reply_to: onesh
         Token::HangAfter(limit) => sandbox.desk.take_hang(&token, limit).await.unwrap_or(true),
         Token::Ok | Token::Decline { .. } | Token::HangBefore(_) => false,
     };
-    reply_to.send(if is_hanging {
-        Reply::Hang
-    } else {
-        spoiled(&sandbox, line, idempotency, plan.after)
-    });
+    reply_to.send(if is_hanging { Reply::Hang } else { spoiled(&sandbox, line, idempotency, plan.after) });
 }
 
 /// Carries the reply to the handler, if its client is still there.
@@ -89,15 +85,9 @@ async fn stopped_before(sandbox: &Sandbox, order: &Order, plan: Plan) -> Option<
 /// Waits as planned and executes; a refusal comes back as its answer.
 async fn execute(sandbox: &Sandbox, execution: Execution, plan: Plan) -> Result<BookLine, Response> {
     if plan.delay_ms > 0 {
-        sandbox
-            .sleep_unless_stopping(Duration::from_millis(plan.delay_ms))
-            .await;
+        sandbox.sleep_unless_stopping(Duration::from_millis(plan.delay_ms)).await;
     }
-    sandbox
-        .desk
-        .execute(execution, sandbox.now())
-        .await
-        .map_err(reply::refused)
+    sandbox.desk.execute(execution, sandbox.now()).await.map_err(reply::refused)
 }
 
 fn spoiled(sandbox: &Sandbox, mut line: BookLine, idempotency: &'static str, after: Option<After>) -> Reply {

@@ -83,12 +83,7 @@ pub(crate) fn executed(line: &BookLine, refunded: i64, idempotency: &'static str
         Outcome::Declined => {
             let code = line.code.as_deref().unwrap_or("card_declined");
             let message = "the charge was declined";
-            let error = ErrorBody {
-                r#type: "card_error",
-                code,
-                message,
-                param: None,
-            };
+            let error = ErrorBody { r#type: "card_error", code, message, param: None };
             let charge = charge(line, refunded, Some(idempotency));
             json(StatusCode::PAYMENT_REQUIRED, &Declined { error, charge })
         }
@@ -103,10 +98,7 @@ pub(crate) fn found(line: &BookLine, refunded: i64) -> Response {
 
 /// The answer to a look-up by reference and to a listing.
 pub(crate) fn listed(lines: &[(BookLine, i64)], has_more: bool) -> Response {
-    let data = lines
-        .iter()
-        .map(|(line, refunded)| charge(line, *refunded, None))
-        .collect();
+    let data = lines.iter().map(|(line, refunded)| charge(line, *refunded, None)).collect();
     json(StatusCode::OK, &List { data, has_more })
 }
 
@@ -114,11 +106,7 @@ fn charge<'a>(line: &'a BookLine, amount_refunded: i64, idempotency: Option<&'st
     Charge {
         object: "charge",
         id: &line.id,
-        status: if line.outcome == Outcome::Declined {
-            "declined"
-        } else {
-            "succeeded"
-        },
+        status: if line.outcome == Outcome::Declined { "declined" } else { "succeeded" },
         amount: line.amount,
         amount_refunded,
         currency: &line.currency,
@@ -147,56 +135,26 @@ fn refund<'a>(line: &'a BookLine, idempotency: &'static str) -> Refund<'a> {
 }
 
 pub(crate) fn bad_order(bad: &BadOrder) -> Response {
-    error(
-        StatusCode::BAD_REQUEST,
-        "invalid_request_error",
-        bad.code,
-        &bad.message,
-        bad.param,
-    )
+    error(StatusCode::BAD_REQUEST, "invalid_request_error", bad.code, &bad.message, bad.param)
 }
 
 pub(crate) fn bad_query(message: &str, param: Option<&'static str>) -> Response {
-    error(
-        StatusCode::BAD_REQUEST,
-        "invalid_request_error",
-        "invalid_query",
-        message,
-        param,
-    )
+    error(StatusCode::BAD_REQUEST, "invalid_request_error", "invalid_query", message, param)
 }
 
 pub(crate) fn unauthorized() -> Response {
     let message = "the credentials are not accepted";
-    error(
-        StatusCode::UNAUTHORIZED,
-        "invalid_request_error",
-        "unauthorized",
-        message,
-        None,
-    )
+    error(StatusCode::UNAUTHORIZED, "invalid_request_error", "unauthorized", message, None)
 }
 
 pub(crate) fn not_found() -> Response {
     let message = "there is nothing at this address";
-    error(
-        StatusCode::NOT_FOUND,
-        "invalid_request_error",
-        "not_found",
-        message,
-        None,
-    )
+    error(StatusCode::NOT_FOUND, "invalid_request_error", "not_found", message, None)
 }
 
 pub(crate) fn method_not_allowed() -> Response {
     let message = "this address does not take this method";
-    error(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "invalid_request_error",
-        "method_not_allowed",
-        message,
-        None,
-    )
+    error(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", "method_not_allowed", message, None)
 }
 
 pub(crate) fn body_unreadable(status: StatusCode) -> Response {
@@ -210,13 +168,7 @@ pub(crate) fn body_unreadable(status: StatusCode) -> Response {
 
 pub(crate) fn conflict() -> Response {
     let message = "this idempotency key was used with other parameters";
-    error(
-        StatusCode::CONFLICT,
-        "idempotency_error",
-        "idempotency_conflict",
-        message,
-        Some("idempotency_key"),
-    )
+    error(StatusCode::CONFLICT, "idempotency_error", "idempotency_conflict", message, Some("idempotency_key"))
 }
 
 pub(crate) fn in_progress() -> Response {
@@ -232,28 +184,15 @@ pub(crate) fn in_progress() -> Response {
 
 pub(crate) fn too_many() -> Response {
     let message = "too many requests; this one was not executed";
-    let mut response = error(
-        StatusCode::TOO_MANY_REQUESTS,
-        "rate_limit_error",
-        "too_many_requests",
-        message,
-        None,
-    );
-    response
-        .headers_mut()
-        .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    let mut response =
+        error(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "too_many_requests", message, None);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
 
 pub(crate) fn internal() -> Response {
     let message = "something went wrong; the request may have been executed";
-    error(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "api_error",
-        "internal_error",
-        message,
-        None,
-    )
+    error(StatusCode::INTERNAL_SERVER_ERROR, "api_error", "internal_error", message, None)
 }
 
 pub(crate) fn refused(refusal: Refusal) -> Response {
@@ -263,13 +202,7 @@ pub(crate) fn refused(refusal: Refusal) -> Response {
         Refusal::ExceedsRest { .. } => ("refund_exceeds_charge", Some("amount")),
         Refusal::NotWritten(_) => return internal(),
     };
-    error(
-        StatusCode::BAD_REQUEST,
-        "invalid_request_error",
-        code,
-        &refusal.to_string(),
-        param,
-    )
+    error(StatusCode::BAD_REQUEST, "invalid_request_error", code, &refusal.to_string(), param)
 }
 
 fn error(
@@ -279,17 +212,7 @@ fn error(
     message: &str,
     param: Option<&'static str>,
 ) -> Response {
-    json(
-        status,
-        &Failed {
-            error: ErrorBody {
-                r#type,
-                code,
-                message,
-                param,
-            },
-        },
-    )
+    json(status, &Failed { error: ErrorBody { r#type, code, message, param } })
 }
 
 /// A success that cannot be parsed: the object breaks off.
@@ -301,12 +224,7 @@ pub(crate) fn malformed() -> Response {
 /// The page of a proxy or firewall in front of the gateway, which says nothing about the request.
 pub(crate) fn html() -> Response {
     let body = "<!DOCTYPE html><html><title>403 Forbidden</title><h1>403 Forbidden</h1></html>\n";
-    (
-        StatusCode::FORBIDDEN,
-        [(header::CONTENT_TYPE, "text/html; charset=utf-8")],
-        body,
-    )
-        .into_response()
+    (StatusCode::FORBIDDEN, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], body).into_response()
 }
 
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {

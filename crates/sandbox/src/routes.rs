@@ -167,9 +167,7 @@ async fn list_charges(
 fn list_by_reference(sandbox: &Sandbox, reference: &str) -> io::Result<Vec<(crate::BookLine, i64)>> {
     let lag = Duration::from_millis(sandbox.faults.lookup_lag_ms());
     let now = sandbox.now();
-    sandbox
-        .desk
-        .list_by_reference(reference, now.checked_sub(lag).unwrap_or(Timestamp::MIN))
+    sandbox.desk.list_by_reference(reference, now.checked_sub(lag).unwrap_or(Timestamp::MIN))
 }
 
 #[derive(Serialize)]

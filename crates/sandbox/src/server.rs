@@ -69,12 +69,7 @@ pub struct Server {
 /// # Errors
 /// [`StartError::Book`] when the book is damaged, unreadable or in use; [`StartError::Listen`] when the address is taken.
 pub async fn start(config: Config) -> Result<Server, StartError> {
-    let Config {
-        listen,
-        book,
-        faults,
-        seed,
-    } = config;
+    let Config { listen, book, faults, seed } = config;
     let listen_error = |source| StartError::Listen { listen, source };
     let listener = TcpListener::bind(listen).await.map_err(listen_error)?;
     let address = listener.local_addr().map_err(listen_error)?;
@@ -89,9 +84,7 @@ pub async fn start(config: Config) -> Result<Server, StartError> {
         rate: faults.rate_per_second().map(Rate::new),
         faults,
         seed,
-        orders: Arc::new(Semaphore::new(
-            usize::try_from(ORDERS_MAX).expect("usize has 32 bits or more"),
-        )),
+        orders: Arc::new(Semaphore::new(usize::try_from(ORDERS_MAX).expect("usize has 32 bits or more"))),
         stopping,
     });
     let app = router(Arc::clone(&sandbox)).into_make_service_with_connect_info::<Control>();
@@ -102,12 +95,7 @@ pub async fn start(config: Config) -> Result<Server, StartError> {
         // Serving has no error of its own.
         let _ = served.await;
     });
-    Ok(Server {
-        address,
-        sandbox,
-        stop,
-        serving,
-    })
+    Ok(Server { address, sandbox, stop, serving })
 }
 
 impl Server {
@@ -126,12 +114,8 @@ impl Server {
     /// Takes no more, executes at once what was accepted (delays are cut short), syncs the book and lets go of it.
     pub async fn stop(mut self) {
         let _ = self.stop.send(true);
-        let all_orders_done = self
-            .sandbox
-            .orders
-            .acquire_many(ORDERS_MAX)
-            .await
-            .expect("the semaphore is never closed");
+        let all_orders_done =
+            self.sandbox.orders.acquire_many(ORDERS_MAX).await.expect("the semaphore is never closed");
         // Nothing more is executed: the permits are never given back.
         all_orders_done.forget();
         let _ = tokio::time::timeout(GOODBYE, &mut self.serving).await;
@@ -176,17 +160,12 @@ impl Sandbox {
 
     /// Counts a request and decides its faults.
     pub(crate) fn next_plan(&self) -> Plan {
-        self.faults
-            .plan(self.seed, self.requests.fetch_add(1, Ordering::Relaxed))
+        self.faults.plan(self.seed, self.requests.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Permission to execute one more order; nothing when too many wait, or the sandbox has stopped.
     pub(crate) fn permit(&self) -> Option<OwnedSemaphorePermit> {
-        if self.is_within_rate() {
-            Arc::clone(&self.orders).try_acquire_owned().ok()
-        } else {
-            None
-        }
+        if self.is_within_rate() { Arc::clone(&self.orders).try_acquire_owned().ok() } else { None }
     }
 
     pub(crate) fn is_within_rate(&self) -> bool {
@@ -214,10 +193,7 @@ impl Rate {
     const BURST: Duration = Duration::from_secs(1);
 
     fn new(per_second: u32) -> Self {
-        Self {
-            interval: Self::BURST / per_second,
-            full_at: Mutex::new(Instant::now()),
-        }
+        Self { interval: Self::BURST / per_second, full_at: Mutex::new(Instant::now()) }
     }
 
     fn take(&self, now: Instant) -> bool {

@@ -102,12 +102,7 @@ fn start_of_day_in_tokyo(text: &str) -> Result<Timestamp, UnknownToken> {
     let year = text[..4].parse().map_err(|_| UnknownToken)?;
     let month = text[4..6].parse().map_err(|_| UnknownToken)?;
     let day = text[6..].parse().map_err(|_| UnknownToken)?;
-    let midnight = Date::new(year, month, day)
-        .map_err(|_| UnknownToken)?
-        .at(0, 0, 0, 0);
+    let midnight = Date::new(year, month, day).map_err(|_| UnknownToken)?.at(0, 0, 0, 0);
     let tokyo = TimeZone::fixed(tz::offset(9));
-    midnight
-        .to_zoned(tokyo)
-        .map(|zoned| zoned.timestamp())
-        .map_err(|_| UnknownToken)
+    midnight.to_zoned(tokyo).map(|zoned| zoned.timestamp()).map_err(|_| UnknownToken)
 }

@@ -44,11 +44,7 @@ impl Durable {
 }
 
 enum Job {
-    Append {
-        target: Target,
-        text: Vec<u8>,
-        done: oneshot::Sender<()>,
-    },
+    Append { target: Target, text: Vec<u8>, done: oneshot::Sender<()> },
     Close,
 }
 
@@ -58,18 +54,12 @@ impl Writer {
         let (jobs, queue) = mpsc::channel();
         let synced_lines = Arc::new(AtomicU64::new(lines));
         let synced = Arc::clone(&synced_lines);
-        let thread = std::thread::Builder::new()
-            .name("sandbox-book".to_owned())
-            .spawn(move || {
-                if let Err(error) = write_all_jobs(&queue, &book, &sidecar, &synced) {
-                    eprintln!("sandbox: the book cannot be written, nothing is executed any more: {error}");
-                }
-            })?;
-        Ok(Self {
-            jobs,
-            synced_lines,
-            thread: Mutex::new(Some(thread)),
-        })
+        let thread = std::thread::Builder::new().name("sandbox-book".to_owned()).spawn(move || {
+            if let Err(error) = write_all_jobs(&queue, &book, &sidecar, &synced) {
+                eprintln!("sandbox: the book cannot be written, nothing is executed any more: {error}");
+            }
+        })?;
+        Ok(Self { jobs, synced_lines, thread: Mutex::new(Some(thread)) })
     }
 
     /// Queues a line (with its end). Lines reach their file in the order of these calls.

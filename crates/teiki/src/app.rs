@@ -49,23 +49,13 @@ pub enum Missing {
 impl App {
     /// Opens the database, brings its schema up to date and reads the derivation key.
     pub async fn open(setting: &Setting, missing: Missing) -> Result<Self, Failure> {
-        let options = Options {
-            create: missing == Missing::Create,
-            ..Options::default()
-        };
+        let options = Options { create: missing == Missing::Create, ..Options::default() };
         let db = Db::open(&setting.database, &options)
             .await
             .map_err(|error| Failure::failed(error.to_string()))?;
-        db.migrate(MIGRATIONS)
-            .await
-            .map_err(|error| Failure::failed(error.to_string()))?;
+        db.migrate(MIGRATIONS).await.map_err(|error| Failure::failed(error.to_string()))?;
         let key = accounts::derivation_key(&db).await?;
-        Ok(Self {
-            db,
-            key,
-            mode: setting.mode,
-            format: setting.format,
-        })
+        Ok(Self { db, key, mode: setting.mode, format: setting.format })
     }
 }
 

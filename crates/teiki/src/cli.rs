@@ -34,22 +34,10 @@ const EXIT_CODES: &str = "Exit codes:
 #[derive(Debug, Args)]
 struct Global {
     /// Where the database is: sqlite:PATH or postgres://USER@HOST/NAME [default: a file in --data-dir]
-    #[arg(
-        long,
-        global = true,
-        env = "TEIKI_DATABASE",
-        value_name = "URL",
-        hide_env_values = true
-    )]
+    #[arg(long, global = true, env = "TEIKI_DATABASE", value_name = "URL", hide_env_values = true)]
     database: Option<String>,
     /// Where files are kept.
-    #[arg(
-        long,
-        global = true,
-        env = "TEIKI_DATA",
-        value_name = "DIR",
-        default_value = "./teiki-data"
-    )]
+    #[arg(long, global = true, env = "TEIKI_DATA", value_name = "DIR", default_value = "./teiki-data")]
     data_dir: PathBuf,
     /// Which side of the account: test or live.
     #[arg(long, global = true, default_value = "test")]
@@ -118,16 +106,10 @@ fn setting(global: Global) -> Result<Setting, Failure> {
         Some(url) => url,
         None => format!("sqlite:{}", global.data_dir.join("teiki.db").display()),
     };
-    let database: DatabaseUrl = url
-        .parse()
-        .map_err(|error: db::UrlError| Failure::usage(format!("--database: {error}")))?;
+    let database: DatabaseUrl =
+        url.parse().map_err(|error: db::UrlError| Failure::usage(format!("--database: {error}")))?;
     let format = if global.json { Format::Json } else { Format::Text };
-    Ok(Setting {
-        database,
-        data_dir: global.data_dir,
-        mode: global.mode,
-        format,
-    })
+    Ok(Setting { database, data_dir: global.data_dir, mode: global.mode, format })
 }
 
 /// Errors go to standard error: a sentence, or with `--json` an object.

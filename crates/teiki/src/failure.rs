@@ -26,26 +26,17 @@ pub struct Failure {
 impl Failure {
     /// What was asked for is wrong.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self {
-            code: Code::Usage,
-            message: message.into(),
-        }
+        Self { code: Code::Usage, message: message.into() }
     }
 
     /// Something outside went wrong.
     pub fn failed(message: impl Into<String>) -> Self {
-        Self {
-            code: Code::Failed,
-            message: message.into(),
-        }
+        Self { code: Code::Failed, message: message.into() }
     }
 
     /// Stopped with work left.
     pub fn unfinished(message: impl Into<String>) -> Self {
-        Self {
-            code: Code::Unfinished,
-            message: message.into(),
-        }
+        Self { code: Code::Unfinished, message: message.into() }
     }
 }
 

@@ -80,8 +80,5 @@ impl SandboxAt {
 /// The sandbox connection of an account's test side, made on first use.
 pub async fn sandbox_connection(app: &App, account: &Account) -> Result<ConnectionId, Failure> {
     let (key, side, now) = (app.key.clone(), (account.id, app.mode), clock::now());
-    Ok(app
-        .db
-        .write(move |tx| accounts::ensure_connection(tx, &key, side, SANDBOX, now))
-        .await?)
+    Ok(app.db.write(move |tx| accounts::ensure_connection(tx, &key, side, SANDBOX, now)).await?)
 }

@@ -89,14 +89,7 @@ impl Line {
             .into_iter()
             .map(|(id, gateway)| {
                 let pace = Pace::new(gateway.capabilities().rate_per_second);
-                (
-                    id,
-                    Connection {
-                        gateway,
-                        breaker: Breaker::default(),
-                        pace,
-                    },
-                )
+                (id, Connection { gateway, breaker: Breaker::default(), pace })
             })
             .collect();
         Self {

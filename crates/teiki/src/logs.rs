@@ -15,10 +15,6 @@ pub fn start(is_server: bool) -> Result<(), Failure> {
     let chosen = std::env::var(VARIABLE).unwrap_or_else(|_| usual.to_owned());
     let filter = EnvFilter::try_new(&chosen)
         .map_err(|error| Failure::usage(format!("{VARIABLE}={chosen:?}: {error}")))?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
     Ok(())
 }

@@ -40,15 +40,8 @@ pub async fn run(setting: &Setting, args: SandboxArgs) -> Result<(), Failure> {
         .faults
         .parse()
         .map_err(|error: sandbox::FaultsError| Failure::usage(format!("--faults: {error}")))?;
-    let config = sandbox::Config {
-        listen: args.listen,
-        book: args.book,
-        faults,
-        seed: args.seed,
-    };
-    let server = sandbox::start(config)
-        .await
-        .map_err(|error| Failure::failed(error.to_string()))?;
+    let config = sandbox::Config { listen: args.listen, book: args.book, faults, seed: args.seed };
+    let server = sandbox::start(config).await.map_err(|error| Failure::failed(error.to_string()))?;
     match setting.format {
         Format::Json => output::write_line(&json!({"url": server.url()}).to_string())?,
         Format::Text => output::write_line(&format!("sandbox at {}; stop it with Ctrl-C", server.url()))?,

@@ -4,11 +4,7 @@ use db::{Engine, Migration};
 
 /// All migrations in order. A text for one engine stands beside its sibling for the other.
 pub const MIGRATIONS: &[Migration] = &[
-    Migration {
-        name: "0001_core",
-        only: None,
-        sql: include_str!("../../../migrations/0001_core.sql"),
-    },
+    Migration { name: "0001_core", only: None, sql: include_str!("../../../migrations/0001_core.sql") },
     Migration {
         name: "0002_installation_key",
         only: Some(Engine::Sqlite),

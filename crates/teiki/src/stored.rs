@@ -9,11 +9,7 @@ use jiff::Timestamp;
 
 /// A stored text that does not read.
 pub fn unreadable(column: &str, expected: &'static str, found: &str) -> Error {
-    Error::Decode {
-        column: column.to_owned(),
-        expected,
-        found: format!("{found:?}"),
-    }
+    Error::Decode { column: column.to_owned(), expected, found: format!("{found:?}") }
 }
 
 /// Column `i` as anything that reads from text: an id, a date, a name of a state.

@@ -34,11 +34,7 @@ pub(super) enum Table {
 
 impl Manifest {
     pub(super) fn parse(path: &str, text: &str) -> Self {
-        let mut manifest = Self {
-            path: path.to_owned(),
-            name: String::new(),
-            dependencies: Vec::new(),
-        };
+        let mut manifest = Self { path: path.to_owned(), name: String::new(), dependencies: Vec::new() };
         let mut header = String::new();
         let mut comment = String::new();
         let mut open_brackets = 0;
@@ -64,9 +60,8 @@ impl Manifest {
     fn take(&mut self, line: &str, number: usize, header: &mut String, comment: String) {
         if line.starts_with('[') {
             *header = line.trim_matches(['[', ']']).to_owned();
-            if let Some((table, name)) = header
-                .rsplit_once('.')
-                .and_then(|(head, name)| Some((table(head)?, name)))
+            if let Some((table, name)) =
+                header.rsplit_once('.').and_then(|(head, name)| Some((table(head)?, name)))
             {
                 // `[dependencies.name]`: what follows are its keys, which no rule reads.
                 let value = "= { … }".to_owned();

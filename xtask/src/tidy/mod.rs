@@ -86,12 +86,7 @@ mod tests {
 
     #[test]
     fn a_finding_prints_its_place_first() {
-        let finding = super::Finding {
-            path: "a.rs".into(),
-            line: 3,
-            rule: "some-rule",
-            text: "what".into(),
-        };
+        let finding = super::Finding { path: "a.rs".into(), line: 3, rule: "some-rule", text: "what".into() };
         assert_eq!(finding.to_string(), "a.rs:3: some-rule: what");
     }
 }

@@ -50,12 +50,7 @@ impl Source {
         let syntax = syn::parse2(stream.clone()).map_err(|error| finding(error.span(), &error))?;
         let mut tokens = Vec::new();
         flatten(stream, &mut tokens);
-        Ok(Self {
-            path: path.to_owned(),
-            text: text.to_owned(),
-            syntax,
-            tokens,
-        })
+        Ok(Self { path: path.to_owned(), text: text.to_owned(), syntax, tokens })
     }
 
     /// Every string literal with its line.
@@ -69,17 +64,8 @@ impl Source {
     /// Lines at which the tokens follow each other as in `pattern`, written with blanks between them: `async fn`, `# [ allow`.
     pub(super) fn lines_of(&self, pattern: &str) -> Vec<usize> {
         let pattern: Vec<&str> = pattern.split(' ').collect();
-        let matches = |window: &&[Token]| {
-            window
-                .iter()
-                .zip(&pattern)
-                .all(|(token, wanted)| token.is(wanted))
-        };
-        self.tokens
-            .windows(pattern.len())
-            .filter(matches)
-            .map(|window| window[0].line)
-            .collect()
+        let matches = |window: &&[Token]| window.iter().zip(&pattern).all(|(token, wanted)| token.is(wanted));
+        self.tokens.windows(pattern.len()).filter(matches).map(|window| window[0].line).collect()
     }
 }
 
@@ -96,11 +82,7 @@ impl Token {
 
 /// The text with a first line `#!/…` emptied, so that lines keep their numbers.
 pub(super) fn without_shebang(text: &str) -> &str {
-    if text.starts_with("#!/") {
-        &text[text.find('\n').unwrap_or(text.len())..]
-    } else {
-        text
-    }
+    if text.starts_with("#!/") { &text[text.find('\n').unwrap_or(text.len())..] } else { text }
 }
 
 fn flatten(stream: TokenStream, tokens: &mut Vec<Token>) {
@@ -113,20 +95,11 @@ fn flatten(stream: TokenStream, tokens: &mut Vec<Token>) {
                 if is_doc(&group.stream()) && ends_like_attribute(tokens) {
                     continue;
                 }
-                tokens.push(Token {
-                    line,
-                    kind: Kind::Sign(open),
-                });
+                tokens.push(Token { line, kind: Kind::Sign(open) });
                 flatten(group.stream(), tokens);
-                tokens.push(Token {
-                    line: group.span_close().start().line,
-                    kind: Kind::Sign(close),
-                });
+                tokens.push(Token { line: group.span_close().start().line, kind: Kind::Sign(close) });
             }
-            TokenTree::Ident(ident) => tokens.push(Token {
-                line,
-                kind: Kind::Word(ident.to_string()),
-            }),
+            TokenTree::Ident(ident) => tokens.push(Token { line, kind: Kind::Word(ident.to_string()) }),
             TokenTree::Punct(punct) => {
                 let next_is_colon =
                     matches!(trees.peek(), Some(TokenTree::Punct(next)) if next.as_char() == ':');
@@ -134,16 +107,10 @@ fn flatten(stream: TokenStream, tokens: &mut Vec<Token>) {
                 if double {
                     trees.next();
                 }
-                tokens.push(Token {
-                    line,
-                    kind: sign(punct.as_char(), double),
-                });
+                tokens.push(Token { line, kind: sign(punct.as_char(), double) });
             }
             TokenTree::Literal(literal) => {
-                tokens.push(Token {
-                    line,
-                    kind: literal_kind(literal),
-                });
+                tokens.push(Token { line, kind: literal_kind(literal) });
             }
         }
     }

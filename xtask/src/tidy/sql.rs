@@ -5,30 +5,15 @@
 //! is not recognised.
 
 /// Words that a sentence puts after "from" or "into", and SQL does not.
-const ARTICLES: [&str; 12] = [
-    "the", "a", "an", "this", "that", "each", "every", "your", "its", "their", "one", "all",
-];
+const ARTICLES: [&str; 12] =
+    ["the", "a", "an", "this", "that", "each", "every", "your", "its", "their", "one", "all"];
 
 /// What a select has and a sentence has not.
-const SELECT_SIGNS: [&str; 9] = [
-    "*",
-    "(",
-    "$",
-    "=",
-    "_",
-    " where ",
-    " order by ",
-    " limit ",
-    " join ",
-];
+const SELECT_SIGNS: [&str; 9] = ["*", "(", "$", "=", "_", " where ", " order by ", " limit ", " join "];
 
 /// Whether `text` is a statement or a piece of one.
 pub(super) fn is_sql(text: &str) -> bool {
-    let text = text
-        .to_lowercase()
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
+    let text = text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
     let words: Vec<&str> = text.split(' ').collect();
     let after = |position: usize| words.get(position).is_some_and(|word| !ARTICLES.contains(word));
     match words.as_slice() {
@@ -58,21 +43,15 @@ fn is_select(text: &str, words: &[&str]) -> bool {
 }
 
 fn is_piece(text: &str) -> bool {
-    let has_parameter = text
-        .split('$')
-        .skip(1)
-        .any(|rest| rest.starts_with(|next: char| next.is_ascii_digit()));
+    let has_parameter =
+        text.split('$').skip(1).any(|rest| rest.starts_with(|next: char| next.is_ascii_digit()));
     let words = ["where ", "values (", "order by ", " and ", " set ", " limit "];
     has_parameter && words.iter().any(|word| text.contains(word))
 }
 
 /// `sql` in lower case with its quoted texts emptied, so that only its own words are left.
 pub(super) fn without_quotes(sql: &str) -> String {
-    sql.to_lowercase()
-        .split('\'')
-        .step_by(2)
-        .collect::<Vec<_>>()
-        .join("''")
+    sql.to_lowercase().split('\'').step_by(2).collect::<Vec<_>>().join("''")
 }
 
 /// Whether `word` stands in `sql` as a word of its own.

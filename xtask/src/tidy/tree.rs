@@ -34,10 +34,7 @@ impl Tree {
                 Ok(bytes) => drop(texts.insert(path, String::from_utf8(bytes).ok())),
                 // Deleted, but the deletion is not yet known to git; or a link to a folder.
                 Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::NotFound | io::ErrorKind::IsADirectory
-                    ) => {}
+                    if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -47,9 +44,7 @@ impl Tree {
     /// A tree in memory, for the tests of the rules.
     #[cfg(test)]
     pub(super) fn of(files: &[(&str, &str)]) -> Self {
-        let texts = files
-            .iter()
-            .map(|(path, text)| ((*path).to_owned(), Some((*text).to_owned())));
+        let texts = files.iter().map(|(path, text)| ((*path).to_owned(), Some((*text).to_owned())));
         Self::new(texts.collect())
     }
 
@@ -68,12 +63,7 @@ impl Tree {
                 manifests.push(Manifest::parse(path, text));
             }
         }
-        Self {
-            texts,
-            sources,
-            manifests,
-            unreadable,
-        }
+        Self { texts, sources, manifests, unreadable }
     }
 
     /// Every path, also of what is not text.
@@ -83,9 +73,7 @@ impl Tree {
 
     /// Every text file with its path.
     pub(super) fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.texts
-            .iter()
-            .filter_map(|(path, text)| Some((path.as_str(), text.as_deref()?)))
+        self.texts.iter().filter_map(|(path, text)| Some((path.as_str(), text.as_deref()?)))
     }
 
     pub(super) fn text(&self, path: &str) -> Option<&str> {
@@ -133,11 +121,7 @@ fn walked(root: &Path) -> io::Result<Vec<String>> {
             if name == ".git" || name == "target" {
                 continue;
             }
-            let path = if folder.is_empty() {
-                name
-            } else {
-                format!("{folder}/{name}")
-            };
+            let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
             if entry.file_type()?.is_dir() {
                 folders.push(path);
             } else {
@@ -156,11 +140,7 @@ mod tests {
     fn git_and_the_walk_both_find_this_file() {
         let root = crate::repository_root();
         let this = "xtask/src/tidy/tree.rs".to_owned();
-        assert!(
-            walked(&root)
-                .expect("the repository can be walked")
-                .contains(&this)
-        );
+        assert!(walked(&root).expect("the repository can be walked").contains(&this));
         if let Some(paths) = tracked(&root) {
             assert!(paths.contains(&this));
         }

@@ -22,9 +22,8 @@ fn zone(name: &str) -> Zone {
 
 #[track_caller]
 fn check_dates(interval: Interval, anchor: &str, cycles: std::ops::RangeInclusive<u32>, expected: &[&str]) {
-    let dates: Vec<String> = cycles
-        .map(|k| interval.date_of(date(anchor), k).expect("in range").to_string())
-        .collect();
+    let dates: Vec<String> =
+        cycles.map(|k| interval.date_of(date(anchor), k).expect("in range").to_string()).collect();
     assert_eq!(dates, expected);
 }
 
@@ -56,19 +55,9 @@ fn e1_anchor_31_through_the_year() {
 
 #[test]
 fn e2_billing_does_not_stop_after_a_short_month() {
-    check_dates(
-        every(Unit::Month, 1),
-        "2017-01-31",
-        1..=3,
-        &["2017-02-28", "2017-03-31", "2017-04-30"],
-    );
+    check_dates(every(Unit::Month, 1), "2017-01-31", 1..=3, &["2017-02-28", "2017-03-31", "2017-04-30"]);
     // Signed up on 2012-04-30 with billing day 31: the anchor is the 31st that April has clamped.
-    check_dates(
-        every(Unit::Month, 1),
-        "2012-03-31",
-        1..=2,
-        &["2012-04-30", "2012-05-31"],
-    );
+    check_dates(every(Unit::Month, 1), "2012-03-31", 1..=2, &["2012-04-30", "2012-05-31"]);
 }
 
 #[test]
@@ -83,58 +72,30 @@ fn e3_yearly_from_29_february() {
 
 #[test]
 fn e4_anchors_30_and_28() {
-    check_dates(
-        every(Unit::Month, 1),
-        "2023-01-30",
-        1..=3,
-        &["2023-02-28", "2023-03-30", "2023-04-30"],
-    );
-    check_dates(
-        every(Unit::Month, 1),
-        "2024-01-30",
-        1..=2,
-        &["2024-02-29", "2024-03-30"],
-    );
-    check_dates(
-        every(Unit::Month, 1),
-        "2023-01-28",
-        1..=3,
-        &["2023-02-28", "2023-03-28", "2023-04-28"],
-    );
+    check_dates(every(Unit::Month, 1), "2023-01-30", 1..=3, &["2023-02-28", "2023-03-30", "2023-04-30"]);
+    check_dates(every(Unit::Month, 1), "2024-01-30", 1..=2, &["2024-02-29", "2024-03-30"]);
+    check_dates(every(Unit::Month, 1), "2023-01-28", 1..=3, &["2023-02-28", "2023-03-28", "2023-04-28"]);
 }
 
 #[test]
 fn e6_elapsed_cycles_of_day_31() {
     let monthly = every(Unit::Month, 1);
-    for (on, elapsed) in [
-        ("2024-01-01", 0),
-        ("2024-02-15", 0),
-        ("2024-02-29", 1),
-        ("2024-03-30", 1),
-        ("2024-03-31", 2),
-    ] {
-        assert_eq!(
-            monthly.elapsed_cycles(date("2024-01-31"), date(on)),
-            elapsed,
-            "{on}"
-        );
+    for (on, elapsed) in
+        [("2024-01-01", 0), ("2024-02-15", 0), ("2024-02-29", 1), ("2024-03-30", 1), ("2024-03-31", 2)]
+    {
+        assert_eq!(monthly.elapsed_cycles(date("2024-01-31"), date(on)), elapsed, "{on}");
     }
 }
 
 #[test]
 fn e12_the_local_day_counts_not_the_utc_day() {
-    for (name, due) in [
-        ("Asia/Kolkata", "2024-03-01T18:30:00Z"),
-        ("America/Bogota", "2024-03-02T05:00:00Z"),
-    ] {
+    for (name, due) in [("Asia/Kolkata", "2024-03-01T18:30:00Z"), ("America/Bogota", "2024-03-02T05:00:00Z")]
+    {
         let zone = zone(name);
         let schedule = Schedule {
             zone: &zone,
             charge_window: Time::midnight(),
-            anchor: Anchor {
-                on: date("2024-02-02"),
-                at: None,
-            },
+            anchor: Anchor { on: date("2024-02-02"), at: None },
             interval: every(Unit::Month, 1),
         };
         let cycle = schedule.cycle(1).expect("in range");
@@ -152,19 +113,13 @@ fn e13_summer_time_neither_moves_nor_drops_a_day() {
     let schedule = Schedule {
         zone: &juneau,
         charge_window: Time::midnight(),
-        anchor: Anchor {
-            on: local,
-            at: Some("00:01:00".parse().expect("a valid time")),
-        },
+        anchor: Anchor { on: local, at: Some("00:01:00".parse().expect("a valid time")) },
         interval: every(Unit::Month, 1),
     };
     for k in 0..18 {
         let cycle = schedule.cycle(k).expect("in range");
         assert_eq!(
-            (
-                juneau.day_of(cycle.period.start).day(),
-                juneau.day_of(cycle.period.end).day()
-            ),
+            (juneau.day_of(cycle.period.start).day(), juneau.day_of(cycle.period.end).day()),
             (1, 1),
             "{k}"
         );
@@ -172,29 +127,15 @@ fn e13_summer_time_neither_moves_nor_drops_a_day() {
     let los_angeles = zone("America/Los_Angeles");
     let in_the_gap = Schedule {
         zone: &los_angeles,
-        anchor: Anchor {
-            on: date("2015-03-08"),
-            at: Some("02:00:00".parse().expect("a valid time")),
-        },
+        anchor: Anchor { on: date("2015-03-08"), at: Some("02:00:00".parse().expect("a valid time")) },
         ..schedule
     };
-    assert_eq!(
-        in_the_gap.cycle(0).expect("in range").period.start,
-        at("2015-03-08T10:00:00Z")
-    );
+    assert_eq!(in_the_gap.cycle(0).expect("in range").period.start, at("2015-03-08T10:00:00Z"));
     for k in 0..25 {
-        assert_eq!(
-            los_angeles
-                .day_of(in_the_gap.cycle(k).expect("in range").period.start)
-                .day(),
-            8,
-            "{k}"
-        );
+        assert_eq!(los_angeles.day_of(in_the_gap.cycle(k).expect("in range").period.start).day(), 8, "{k}");
     }
     // A day named before the autumn change is that local day afterwards too: no one-day repair.
-    let december = juneau
-        .instant(date("2015-12-01"), Time::midnight())
-        .expect("in range");
+    let december = juneau.instant(date("2015-12-01"), Time::midnight()).expect("in range");
     assert_eq!(december, at("2015-12-01T09:00:00Z"));
     assert_eq!(juneau.day_of(december), date("2015-12-01"));
 }
@@ -206,10 +147,7 @@ fn the_charge_window_moves_only_anchors_without_a_time_of_day() {
     let day_only = Schedule {
         zone: &tokyo,
         charge_window: nine,
-        anchor: Anchor {
-            on: date("2027-01-31"),
-            at: None,
-        },
+        anchor: Anchor { on: date("2027-01-31"), at: None },
         interval: every(Unit::Month, 1),
     };
     let cycle = day_only.cycle(0).expect("in range");
@@ -217,16 +155,10 @@ fn the_charge_window_moves_only_anchors_without_a_time_of_day() {
     assert_eq!(cycle.charge_at, at("2027-01-31T00:00:00Z"));
     assert_eq!(cycle.period.end, at("2027-02-27T15:00:00Z"));
     let exact = Schedule {
-        anchor: Anchor {
-            at: Some("23:59:59".parse().expect("a valid time")),
-            ..day_only.anchor
-        },
+        anchor: Anchor { at: Some("23:59:59".parse().expect("a valid time")), ..day_only.anchor },
         ..day_only
     };
-    assert_eq!(
-        exact.cycle(0).expect("in range").charge_at,
-        at("2027-01-31T14:59:59Z")
-    );
+    assert_eq!(exact.cycle(0).expect("in range").charge_at, at("2027-01-31T14:59:59Z"));
 }
 
 #[test]
@@ -236,60 +168,30 @@ fn a_day_off_the_schedule_names_its_neighbours() {
     assert_eq!(monthly.cycle_on(anchor, date("2027-02-28")), Ok(30));
     assert_eq!(
         monthly.cycle_on(anchor, date("2027-02-27")),
-        Err(NearestDates {
-            before: Some(date("2027-01-31")),
-            after: Some(date("2027-02-28"))
-        })
+        Err(NearestDates { before: Some(date("2027-01-31")), after: Some(date("2027-02-28")) })
     );
     assert_eq!(
         monthly.cycle_on(anchor, date("2024-08-30")),
-        Err(NearestDates {
-            before: None,
-            after: Some(anchor)
-        })
+        Err(NearestDates { before: None, after: Some(anchor) })
     );
-    assert_eq!(
-        every(Unit::Week, 2).cycle_on(date("2026-12-25"), date("2027-01-08")),
-        Ok(1)
-    );
+    assert_eq!(every(Unit::Week, 2).cycle_on(date("2026-12-25"), date("2027-01-08")), Ok(1));
 }
 
 #[test]
 fn limits_are_named() {
-    assert_eq!(
-        Interval::try_new(Unit::Day, 0),
-        Err(CalendarError::CountOutOfRange(0))
-    );
-    assert_eq!(
-        Interval::try_new(Unit::Day, 1_001),
-        Err(CalendarError::CountOutOfRange(1_001))
-    );
-    assert_eq!(
-        every(Unit::Year, 1_000).date_of(date("2020-01-01"), 9),
-        Err(CalendarError::OutOfRange)
-    );
+    assert_eq!(Interval::try_new(Unit::Day, 0), Err(CalendarError::CountOutOfRange(0)));
+    assert_eq!(Interval::try_new(Unit::Day, 1_001), Err(CalendarError::CountOutOfRange(1_001)));
+    assert_eq!(every(Unit::Year, 1_000).date_of(date("2020-01-01"), 9), Err(CalendarError::OutOfRange));
     assert!(Zone::try_new("Asia/Edo").is_err());
 }
 
 fn any_interval() -> impl Strategy<Value = Interval> {
-    (
-        prop_oneof![
-            Just(Unit::Day),
-            Just(Unit::Week),
-            Just(Unit::Month),
-            Just(Unit::Year)
-        ],
-        1_i64..13,
-    )
+    (prop_oneof![Just(Unit::Day), Just(Unit::Week), Just(Unit::Month), Just(Unit::Year)], 1_i64..13)
         .prop_map(|(unit, count)| every(unit, count))
 }
 
 fn any_date() -> impl Strategy<Value = Date> {
-    (0_i64..40_000).prop_map(|days| {
-        date("1990-01-01")
-            .checked_add(Span::new().days(days))
-            .expect("in range")
-    })
+    (0_i64..40_000).prop_map(|days| date("1990-01-01").checked_add(Span::new().days(days)).expect("in range"))
 }
 
 proptest! {

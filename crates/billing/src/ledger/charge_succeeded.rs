@@ -7,7 +7,5 @@ const KIND: &str = "charge_succeeded";
 
 /// The entries of a charge of `amount`.
 pub fn entries(amount: Money) -> Vec<Entry> {
-    entry(KIND, Account::Gateway, Account::Receivable, amount)
-        .into_iter()
-        .collect()
+    entry(KIND, Account::Gateway, Account::Receivable, amount).into_iter().collect()
 }

@@ -60,12 +60,7 @@ pub struct Entry {
 fn entry(kind: &'static str, debit: Account, credit: Account, amount: Money) -> Option<Entry> {
     match amount.minor {
         0 => None,
-        minor if minor > 0 => Some(Entry {
-            kind,
-            debit,
-            credit,
-            amount,
-        }),
+        minor if minor > 0 => Some(Entry { kind, debit, credit, amount }),
         minor => minor.checked_neg().map(|minor| Entry {
             kind,
             debit: credit,
@@ -94,11 +89,7 @@ mod tests {
 
     #[test]
     fn a_worked_example_from_invoice_to_refund() {
-        let lines = [
-            (Some(10), Money::yen(980)),
-            (Some(8), Money::yen(1_080)),
-            (None, Money::yen(500)),
-        ];
+        let lines = [(Some(10), Money::yen(980)), (Some(8), Money::yen(1_080)), (None, Money::yen(500))];
         let tax = tax_of(&lines, Rounding::Floor).expect("fits");
         let mut books = invoice_issued::entries(&tax);
         assert_eq!(balances(&books)[&Account::Receivable], 2_560);

@@ -7,7 +7,5 @@ const KIND: &str = "charge_surplus";
 
 /// The entries of a surplus charge of `amount`.
 pub fn entries(amount: Money) -> Vec<Entry> {
-    entry(KIND, Account::Gateway, Account::Surplus, amount)
-        .into_iter()
-        .collect()
+    entry(KIND, Account::Gateway, Account::Surplus, amount).into_iter().collect()
 }

@@ -19,16 +19,11 @@ pub(super) fn meaning(cause: &postgres::Error, is_closed: bool, sql: &str) -> Er
         return if is_lost {
             Error::ConnectionLost { cause: text }
         } else {
-            Error::Internal {
-                cause: text,
-                statement: shown(sql),
-            }
+            Error::Internal { cause: text, statement: shown(sql) }
         };
     };
     if is_closed || ends_connection(refusal) {
-        return Error::ConnectionLost {
-            cause: refusal.message().to_owned(),
-        };
+        return Error::ConnectionLost { cause: refusal.message().to_owned() };
     }
     refused(refusal, shown(sql))
 }
@@ -62,49 +57,18 @@ fn refused(refusal: &DbError, statement: String) -> Error {
     let message = refusal.message().to_owned();
     let constraint = || refusal.constraint().unwrap_or("unnamed").to_owned();
     match refusal.code().code() {
-        "23505" => Error::UniqueViolation {
-            constraint: constraint(),
-            statement,
-        },
-        "23503" => Error::ForeignKey {
-            constraint: constraint(),
-            statement,
-        },
-        "23514" => Error::Check {
-            constraint: constraint(),
-            statement,
-        },
+        "23505" => Error::UniqueViolation { constraint: constraint(), statement },
+        "23503" => Error::ForeignKey { constraint: constraint(), statement },
+        "23514" => Error::Check { constraint: constraint(), statement },
         "23502" => {
-            let column = format!(
-                "{}.{}",
-                refusal.table().unwrap_or("?"),
-                refusal.column().unwrap_or("?")
-            );
-            Error::Check {
-                constraint: format!("{column} is null"),
-                statement,
-            }
+            let column = format!("{}.{}", refusal.table().unwrap_or("?"), refusal.column().unwrap_or("?"));
+            Error::Check { constraint: format!("{column} is null"), statement }
         }
         // Serialization failure, deadlock, lock timeout; and a plan that a migration has made stale.
-        "40001" | "40P01" | "55P03" => Error::Busy {
-            cause: message,
-            statement,
-        },
-        "0A000" if message.contains("cached plan") => Error::Busy {
-            cause: message,
-            statement,
-        },
-        "53100" => Error::Full {
-            cause: message,
-            statement,
-        },
-        "XX001" | "XX002" => Error::Corrupt {
-            cause: message,
-            statement,
-        },
-        code => Error::Internal {
-            cause: format!("{message} ({code})"),
-            statement,
-        },
+        "40001" | "40P01" | "55P03" => Error::Busy { cause: message, statement },
+        "0A000" if message.contains("cached plan") => Error::Busy { cause: message, statement },
+        "53100" => Error::Full { cause: message, statement },
+        "XX001" | "XX002" => Error::Corrupt { cause: message, statement },
+        code => Error::Internal { cause: format!("{message} ({code})"), statement },
     }
 }

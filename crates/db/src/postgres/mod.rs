@@ -41,14 +41,7 @@ impl Session {
     pub(crate) fn open(server: Server, mode: Mode, lock_wait: Duration) -> Result<Session, OpenError> {
         let client = connect(&server, Some(mode), lock_wait)?;
         let (statements, counts) = (HashMap::new(), Counts::default());
-        Ok(Session {
-            server,
-            mode,
-            lock_wait,
-            client: Some(client),
-            statements,
-            counts,
-        })
+        Ok(Session { server, mode, lock_wait, client: Some(client), statements, counts })
     }
 
     /// A read sees one snapshot, as it does on SQLite.
@@ -56,9 +49,7 @@ impl Session {
         if self.client.as_ref().is_none_or(Client::is_closed) {
             self.disconnect();
             let client = connect(&self.server, Some(self.mode), self.lock_wait);
-            self.client = Some(client.map_err(|cause| Error::ConnectionLost {
-                cause: cause.to_string(),
-            })?);
+            self.client = Some(client.map_err(|cause| Error::ConnectionLost { cause: cause.to_string() })?);
         }
         self.control(match mode {
             Mode::Read => "begin isolation level repeatable read read only",
@@ -104,21 +95,16 @@ impl Session {
     }
 
     pub(crate) fn execute_many(&mut self, sql: &str, columns: &[&Column<'_>]) -> Result<u64, Error> {
-        let changed = self.with(sql, columns.len(), |client, statement| {
-            client.execute(statement, &arrays(columns))
-        })?;
+        let changed =
+            self.with(sql, columns.len(), |client, statement| client.execute(statement, &arrays(columns)))?;
         self.counts.rows_written += changed;
         Ok(changed)
     }
 
     /// The first column of the text's answer is the number of the key, from 1.
     pub(crate) fn query_many(&mut self, sql: &str, keys: &[&Column<'_>]) -> Result<Vec<(usize, Row)>, Error> {
-        let rows = self.with(sql, keys.len(), |client, statement| {
-            client.query(statement, &arrays(keys))
-        })?;
-        rows.into_iter()
-            .map(|row| Ok((key_index(&row)?, Row::postgres(row, 1))))
-            .collect()
+        let rows = self.with(sql, keys.len(), |client, statement| client.query(statement, &arrays(keys)))?;
+        rows.into_iter().map(|row| Ok((key_index(&row)?, Row::postgres(row, 1)))).collect()
     }
 
     /// Several statements without parameters, for migrations.
@@ -169,9 +155,7 @@ impl Session {
         work: impl FnOnce(&mut Client) -> Result<T, postgres::Error>,
     ) -> Result<T, Error> {
         let Some(client) = &mut self.client else {
-            return Err(Error::ConnectionLost {
-                cause: "it was closed before".to_owned(),
-            });
+            return Err(Error::ConnectionLost { cause: "it was closed before".to_owned() });
         };
         let cause = match work(client) {
             Ok(value) => return Ok(value),
@@ -189,11 +173,8 @@ impl Session {
 }
 
 fn key_index(row: &postgres::Row) -> Result<usize, Error> {
-    let wrong = |found: String| Error::Decode {
-        column: "db_ord".to_owned(),
-        expected: "the number of a key",
-        found,
-    };
+    let wrong =
+        |found: String| Error::Decode { column: "db_ord".to_owned(), expected: "the number of a key", found };
     let number: i64 = row.try_get(0).map_err(|cause| wrong(cause.to_string()))?;
     usize::try_from(number - 1).map_err(|_| wrong(number.to_string()))
 }

@@ -33,9 +33,7 @@ pub(crate) fn connect(server: &Server, mode: Option<Mode>, lock_wait: Duration) 
     let failed = |cause: postgres::Error| meaning(server, &cause);
     let found = Found::read(&mut client).map_err(failed)?;
     check(&found, &server.to_string())?;
-    client
-        .batch_execute(&settings(mode, &found, lock_wait))
-        .map_err(failed)?;
+    client.batch_execute(&settings(mode, &found, lock_wait)).map_err(failed)?;
     Ok(client)
 }
 
@@ -72,28 +70,16 @@ impl Found {
 fn check(found: &Found, url: &str) -> Result<(), OpenError> {
     let url = url.to_owned();
     if found.version_number < POSTGRES_VERSION_MIN {
-        return Err(OpenError::ServerTooOld {
-            url,
-            found: found.version.clone(),
-        });
+        return Err(OpenError::ServerTooOld { url, found: found.version.clone() });
     }
     if found.fsync == "off" {
-        return Err(OpenError::Unsafe {
-            url,
-            setting: "fsync",
-        });
+        return Err(OpenError::Unsafe { url, setting: "fsync" });
     }
     if found.full_page_writes == "off" {
-        return Err(OpenError::Unsafe {
-            url,
-            setting: "full_page_writes",
-        });
+        return Err(OpenError::Unsafe { url, setting: "full_page_writes" });
     }
     if found.encoding != "UTF8" {
-        return Err(OpenError::Encoding {
-            url,
-            found: found.encoding.clone(),
-        });
+        return Err(OpenError::Encoding { url, found: found.encoding.clone() });
     }
     Ok(())
 }
@@ -158,34 +144,10 @@ mod tests {
         check(&found(), "u").expect("a good server");
         let off = || "off".to_owned();
         let table = [
-            (
-                Found {
-                    version_number: 139_999,
-                    ..found()
-                },
-                "version 14",
-            ),
-            (
-                Found {
-                    fsync: off(),
-                    ..found()
-                },
-                "fsync=off",
-            ),
-            (
-                Found {
-                    full_page_writes: off(),
-                    ..found()
-                },
-                "full_page_writes=off",
-            ),
-            (
-                Found {
-                    encoding: "SQL_ASCII".to_owned(),
-                    ..found()
-                },
-                "UTF8",
-            ),
+            (Found { version_number: 139_999, ..found() }, "version 14"),
+            (Found { fsync: off(), ..found() }, "fsync=off"),
+            (Found { full_page_writes: off(), ..found() }, "full_page_writes=off"),
+            (Found { encoding: "SQL_ASCII".to_owned(), ..found() }, "UTF8"),
         ];
         for (found, part) in table {
             let error = check(&found, "u").expect_err(part).to_string();
@@ -196,14 +158,7 @@ mod tests {
     #[test]
     fn asynchronous_commit_is_turned_on_and_other_levels_are_left() {
         let sql = |level: &str| {
-            settings(
-                None,
-                &Found {
-                    synchronous_commit: level.to_owned(),
-                    ..found()
-                },
-                Duration::from_secs(1),
-            )
+            settings(None, &Found { synchronous_commit: level.to_owned(), ..found() }, Duration::from_secs(1))
         };
         assert!(sql("off").contains("synchronous_commit = on"));
         assert!(!sql("remote_apply").contains("synchronous_commit"));

@@ -46,18 +46,13 @@ fn checked(roots: Option<&std::path::Path>) -> Result<ClientConfig, OpenError> {
 /// Encrypts, and takes any certificate.
 fn unchecked() -> Result<ClientConfig, OpenError> {
     let verifier = Arc::new(AnyCertificate { provider: provider() });
-    Ok(builder()?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth())
+    Ok(builder()?.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
 }
 
 fn builder() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, OpenError> {
     ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .map_err(|cause| OpenError::Certificates {
-            cause: cause.to_string(),
-        })
+        .map_err(|cause| OpenError::Certificates { cause: cause.to_string() })
 }
 
 fn provider() -> Arc<CryptoProvider> {
@@ -111,8 +106,6 @@ impl ServerCertVerifier for AnyCertificate {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

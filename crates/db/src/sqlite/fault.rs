@@ -20,46 +20,24 @@ pub(super) fn meaning(connection: &Connection, cause: &rusqlite::Error, sql: &st
     let statement = shown(sql);
     let text = message(cause);
     let Some(failure) = cause.sqlite_error() else {
-        return Error::Internal {
-            cause: text,
-            statement,
-        };
+        return Error::Internal { cause: text, statement };
     };
     let extended = failure.extended_code;
-    if matches!(
-        extended,
-        ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC | ffi::SQLITE_IOERR_WRITE
-    ) {
+    if matches!(extended, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC | ffi::SQLITE_IOERR_WRITE) {
         return Error::StorageFailed { cause: text };
     }
     match extended & PRIMARY_CODE {
         ffi::SQLITE_CONSTRAINT => violation(connection, extended, &text, statement),
-        ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED => Error::Busy {
-            cause: text,
-            statement,
-        },
-        ffi::SQLITE_FULL => Error::Full {
-            cause: text,
-            statement,
-        },
-        ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB => Error::Corrupt {
-            cause: text,
-            statement,
-        },
-        _ => Error::Internal {
-            cause: text,
-            statement,
-        },
+        ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED => Error::Busy { cause: text, statement },
+        ffi::SQLITE_FULL => Error::Full { cause: text, statement },
+        ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB => Error::Corrupt { cause: text, statement },
+        _ => Error::Internal { cause: text, statement },
     }
 }
 
 /// SQLite's own words, without the statement that `rusqlite` adds.
 fn message(cause: &rusqlite::Error) -> String {
-    if let rusqlite::Error::SqlInputError { msg, .. } = cause {
-        msg.clone()
-    } else {
-        cause.to_string()
-    }
+    if let rusqlite::Error::SqlInputError { msg, .. } = cause { msg.clone() } else { cause.to_string() }
 }
 
 fn violation(connection: &Connection, extended: i32, text: &str, statement: String) -> Error {
@@ -72,22 +50,14 @@ fn violation(connection: &Connection, extended: i32, text: &str, statement: Stri
                 statement,
             }
         }
-        ffi::SQLITE_CONSTRAINT_FOREIGNKEY => Error::ForeignKey {
-            constraint: "SQLite does not say which".to_owned(),
-            statement,
-        },
-        ffi::SQLITE_CONSTRAINT_NOTNULL => Error::Check {
-            constraint: format!("{subject} is null"),
-            statement,
-        },
-        ffi::SQLITE_CONSTRAINT_CHECK => Error::Check {
-            constraint: subject.to_owned(),
-            statement,
-        },
-        _ => Error::Internal {
-            cause: text.to_owned(),
-            statement,
-        },
+        ffi::SQLITE_CONSTRAINT_FOREIGNKEY => {
+            Error::ForeignKey { constraint: "SQLite does not say which".to_owned(), statement }
+        }
+        ffi::SQLITE_CONSTRAINT_NOTNULL => {
+            Error::Check { constraint: format!("{subject} is null"), statement }
+        }
+        ffi::SQLITE_CONSTRAINT_CHECK => Error::Check { constraint: subject.to_owned(), statement },
+        _ => Error::Internal { cause: text.to_owned(), statement },
     }
 }
 
@@ -96,10 +66,7 @@ fn constraint_name(connection: &Connection, subject: &str, is_primary_key: bool)
     if let Some(name) = subject.strip_prefix("index '") {
         return name.trim_end_matches('\'').to_owned();
     }
-    let parts: Vec<(&str, &str)> = subject
-        .split(", ")
-        .filter_map(|part| part.split_once('.'))
-        .collect();
+    let parts: Vec<(&str, &str)> = subject.split(", ").filter_map(|part| part.split_once('.')).collect();
     let Some((table, _)) = parts.first() else {
         return subject.to_owned();
     };
@@ -122,14 +89,9 @@ fn indexes_on(connection: &Connection, table: &str, columns: &[&str]) -> rusqlit
     let mut rows = unique.query([table])?;
     while let Some(row) = rows.next()? {
         let (name, origin): (String, String) = (row.get(0)?, row.get(1)?);
-        let of_index: Vec<Option<String>> = parts
-            .query_map([&name], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        if of_index
-            .iter()
-            .map(Option::as_deref)
-            .eq(columns.iter().copied().map(Some))
-        {
+        let of_index: Vec<Option<String>> =
+            parts.query_map([&name], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        if of_index.iter().map(Option::as_deref).eq(columns.iter().copied().map(Some)) {
             found.push(match origin.as_str() {
                 "c" => name,
                 "pk" => format!("{table}_pkey"),

@@ -42,12 +42,7 @@ struct Text {
 
 impl Session {
     fn new(connection: Connection) -> Session {
-        Session {
-            connection,
-            texts: HashMap::new(),
-            storage_failed: None,
-            counts: Counts::default(),
-        }
+        Session { connection, texts: HashMap::new(), storage_failed: None, counts: Counts::default() }
     }
 
     pub(crate) fn begin(&mut self, mode: Mode) -> Result<(), Error> {
@@ -148,19 +143,14 @@ impl Session {
         let result = self.connection.execute_batch(&sql);
         result.map_err(|cause| self.fault(&cause, &sql))?;
         if self.connection.is_autocommit() {
-            return Err(Error::Assertion(
-                "a migration must not begin, commit or roll back".to_owned(),
-            ));
+            return Err(Error::Assertion("a migration must not begin, commit or roll back".to_owned()));
         }
         Ok(())
     }
 
     fn control(&mut self, sql: &'static str) -> Result<(), Error> {
         self.counts.round_trips += 1;
-        let result = self
-            .connection
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.raw_execute());
+        let result = self.connection.prepare_cached(sql).and_then(|mut statement| statement.raw_execute());
         match result {
             Ok(_) => Ok(()),
             Err(cause) if sql == "commit" && fault::is_io(&cause) => {
@@ -184,17 +174,9 @@ impl Session {
             if self.texts.len() >= TEXTS_MAX {
                 self.texts.clear();
             }
-            self.texts.insert(
-                sql.into(),
-                Text {
-                    sql: rewrite::for_sqlite(sql).into(),
-                    names: None,
-                },
-            );
+            self.texts.insert(sql.into(), Text { sql: rewrite::for_sqlite(sql).into(), names: None });
         }
-        let Session {
-            connection, texts, ..
-        } = self;
+        let Session { connection, texts, .. } = self;
         let text = texts.get_mut(sql).expect("it was put in above");
         let result = match connection.prepare_cached(&text.sql) {
             Ok(statement) if statement.parameter_count() != params => {
@@ -224,10 +206,7 @@ impl Session {
 }
 
 /// The host's clock: an SQLite database has no other, and this is the one place that reads it. Microseconds UTC.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the operating clock of all processes that share the file"
-)]
+#[expect(clippy::disallowed_methods, reason = "the operating clock of all processes that share the file")]
 pub(crate) fn now() -> Result<i64, Error> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since
@@ -268,11 +247,7 @@ fn read(
         for i in 0..names.len() {
             cells.push(cell(row.get_ref(i)?, &mut buffer));
         }
-        take(Row::sqlite(SqliteRow {
-            names: Arc::clone(names),
-            cells,
-            buffer,
-        }));
+        take(Row::sqlite(SqliteRow { names: Arc::clone(names), cells, buffer }));
     }
     Ok(())
 }

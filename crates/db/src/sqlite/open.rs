@@ -25,9 +25,7 @@ const WAL_KEPT_MAX: i64 = 67_108_864;
 /// The one connection that writes. `create`: a missing file and its directory are made, readable by this user only.
 pub(crate) fn open_writer(path: &Path, create: bool, wait: Duration) -> Result<Session, OpenError> {
     if rusqlite::version_number() < SQLITE_VERSION_MIN {
-        return Err(OpenError::SqliteTooOld {
-            found: rusqlite::version(),
-        });
+        return Err(OpenError::SqliteTooOld { found: rusqlite::version() });
     }
     if create {
         create_directory(path)?;
@@ -37,12 +35,8 @@ pub(crate) fn open_writer(path: &Path, create: bool, wait: Duration) -> Result<S
     let failed = |cause: rusqlite::Error| meaning(path, &cause);
     set(&connection, path, "journal_mode", "wal", "wal")?;
     set(&connection, path, "synchronous", "full", "2")?;
-    connection
-        .pragma_update(None, "journal_size_limit", WAL_KEPT_MAX)
-        .map_err(failed)?;
-    connection
-        .pragma_update(None, "cache_size", WRITER_CACHE)
-        .map_err(failed)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_KEPT_MAX).map_err(failed)?;
+    connection.pragma_update(None, "cache_size", WRITER_CACHE).map_err(failed)?;
     Ok(Session::new(connection))
 }
 
@@ -62,21 +56,13 @@ fn connect(path: &Path, wait: Duration) -> Result<Connection, OpenError> {
     connection.busy_timeout(wait).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     // A misspelt "column" is an error as on PostgreSQL, not a string.
-    connection
-        .set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)
-        .map_err(failed)?;
-    connection
-        .set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)
-        .map_err(failed)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false).map_err(failed)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false).map_err(failed)?;
     set(&connection, path, "foreign_keys", "on", "1")?;
     set(&connection, path, "cell_size_check", "on", "1")?;
     set(&connection, path, "mmap_size", "0", "0")?;
-    connection
-        .pragma_update(None, "temp_store", "memory")
-        .map_err(failed)?;
-    connection
-        .query_row("select count(*) from sqlite_schema", [], |_| Ok(()))
-        .map_err(failed)?;
+    connection.pragma_update(None, "temp_store", "memory").map_err(failed)?;
+    connection.query_row("select count(*) from sqlite_schema", [], |_| Ok(())).map_err(failed)?;
     Ok(connection)
 }
 
@@ -93,20 +79,15 @@ fn set(
     let found = connection
         .pragma_query_value(None, setting, |row| {
             let value = row.get_ref(0)?;
-            Ok(value.as_i64().map_or_else(
-                |_| value.as_str().unwrap_or_default().to_owned(),
-                |number| number.to_string(),
-            ))
+            Ok(value
+                .as_i64()
+                .map_or_else(|_| value.as_str().unwrap_or_default().to_owned(), |number| number.to_string()))
         })
         .map_err(failed)?;
     if found == expected {
         return Ok(());
     }
-    Err(OpenError::Setting {
-        path: shown(path),
-        setting,
-        found,
-    })
+    Err(OpenError::Setting { path: shown(path), setting, found })
 }
 
 fn create_directory(path: &Path) -> Result<(), OpenError> {
@@ -115,10 +96,7 @@ fn create_directory(path: &Path) -> Result<(), OpenError> {
             .recursive(true)
             .mode(0o700)
             .create(directory)
-            .map_err(|cause| OpenError::Permission {
-                path: shown(directory),
-                cause: cause.to_string(),
-            }),
+            .map_err(|cause| OpenError::Permission { path: shown(directory), cause: cause.to_string() }),
         Some(_) | None => Ok(()),
     }
 }
@@ -126,40 +104,25 @@ fn create_directory(path: &Path) -> Result<(), OpenError> {
 /// Looks at the path before SQLite does, as SQLite has one error for all of these. An existing file is not opened: closing it
 /// here would drop the locks that other connections of this process have on it.
 fn check_file(path: &Path, create: bool) -> Result<(), OpenError> {
-    let directory = path
-        .parent()
-        .filter(|directory| !directory.as_os_str().is_empty());
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
     if let Some(directory) = directory.filter(|directory| !directory.is_dir()) {
-        return Err(OpenError::DirectoryMissing {
-            path: shown(directory),
-        });
+        return Err(OpenError::DirectoryMissing { path: shown(directory) });
     }
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => Err(OpenError::NotADatabase { path: shown(path) }),
         Ok(_) => Ok(()),
         Err(cause) if cause.kind() == ErrorKind::NotFound && create => create_file(path),
         Err(cause) if cause.kind() == ErrorKind::NotFound => Err(OpenError::Missing { path: shown(path) }),
-        Err(cause) => Err(OpenError::Permission {
-            path: shown(path),
-            cause: cause.to_string(),
-        }),
+        Err(cause) => Err(OpenError::Permission { path: shown(path), cause: cause.to_string() }),
     }
 }
 
 fn create_file(path: &Path) -> Result<(), OpenError> {
-    match OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-    {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => Ok(()),
         Err(cause) if cause.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(cause) if cause.kind() == ErrorKind::StorageFull => Err(OpenError::Full { path: shown(path) }),
-        Err(cause) => Err(OpenError::Permission {
-            path: shown(path),
-            cause: cause.to_string(),
-        }),
+        Err(cause) => Err(OpenError::Permission { path: shown(path), cause: cause.to_string() }),
     }
 }
 
@@ -167,28 +130,16 @@ fn meaning(path: &Path, cause: &rusqlite::Error) -> OpenError {
     let text = cause.to_string();
     match cause.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => OpenError::NotADatabase { path: shown(path) },
-        Some(ErrorCode::DatabaseCorrupt) => OpenError::Corrupt {
-            path: shown(path),
-            cause: text,
-        },
+        Some(ErrorCode::DatabaseCorrupt) => OpenError::Corrupt { path: shown(path), cause: text },
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::Locked { path: shown(path) },
         Some(ErrorCode::DiskFull) => OpenError::Full { path: shown(path) },
         Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-            OpenError::Permission {
-                path: shown(path),
-                cause: text,
-            }
+            OpenError::Permission { path: shown(path), cause: text }
         }
-        _ => OpenError::Other {
-            url: shown(path),
-            cause: text,
-        },
+        _ => OpenError::Other { url: shown(path), cause: text },
     }
 }
 
 fn shown(path: &Path) -> String {
-    fs::canonicalize(path)
-        .unwrap_or_else(|_| path.to_owned())
-        .display()
-        .to_string()
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }

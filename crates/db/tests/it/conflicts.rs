@@ -17,10 +17,7 @@ struct Meeting {
 impl Meeting {
     fn two() -> [Meeting; 2] {
         let barrier = Arc::new(Barrier::new(2));
-        [0, 1].map(|_| Meeting {
-            barrier: Arc::clone(&barrier),
-            runs: AtomicU32::new(0),
-        })
+        [0, 1].map(|_| Meeting { barrier: Arc::clone(&barrier), runs: AtomicU32::new(0) })
     }
 
     fn first_time(&self) {
@@ -35,10 +32,7 @@ async fn a_deadlock_is_run_again() {
     on_postgres(async |_, db| {
         add_parents(&db, &[("a", 0), ("b", 100)]).await;
         let add = |tx: &mut Tx<'_>, id: &str| {
-            tx.execute(
-                "update parent set n = n + 1 where slot = 1 and id = $1",
-                &[id.into()],
-            )
+            tx.execute("update parent set n = n + 1 where slot = 1 and id = $1", &[id.into()])
         };
         let before = db.stats().round_trips;
         let [one, other] = Meeting::two();
@@ -51,10 +45,7 @@ async fn a_deadlock_is_run_again() {
         };
         let (one, other) = tokio::join!(write("a", "b", one), write("b", "a", other));
         assert_eq!((one.unwrap(), other.unwrap()), (1, 1));
-        assert_eq!(
-            parents(&db).await,
-            [("a".to_owned(), Some(2)), ("b".to_owned(), Some(102))]
-        );
+        assert_eq!(parents(&db).await, [("a".to_owned(), Some(2)), ("b".to_owned(), Some(102))]);
         assert!(db.stats().round_trips - before > 2 * 4, "one of them ran again");
     })
     .await;
@@ -70,13 +61,7 @@ async fn lock_many_makes_a_second_batch_wait_and_see_what_the_first_wrote() {
         let wait = std::sync::Mutex::new(wait);
         let first = db.write(move |tx| {
             let seen = lock_and_add(tx, &["a", "b"])?;
-            locked
-                .lock()
-                .unwrap()
-                .take()
-                .expect("it runs once")
-                .send(())
-                .unwrap();
+            locked.lock().unwrap().take().expect("it runs once").send(()).unwrap();
             wait.lock().unwrap().recv().unwrap();
             Ok::<_, Error>(seen)
         });
@@ -91,10 +76,7 @@ async fn lock_many_makes_a_second_batch_wait_and_see_what_the_first_wrote() {
         };
         let (first, second) = tokio::join!(first, second);
         assert_eq!((first.unwrap(), second.unwrap()), (vec![0, 100], vec![101, 1]));
-        assert_eq!(
-            parents(&db).await,
-            [("a".to_owned(), Some(2)), ("b".to_owned(), Some(102))]
-        );
+        assert_eq!(parents(&db).await, [("a".to_owned(), Some(2)), ("b".to_owned(), Some(102))]);
     })
     .await;
 }
@@ -144,23 +126,14 @@ async fn batches_that_lock_the_same_rows_in_any_order_do_not_deadlock() {
 async fn a_lock_that_is_never_freed_is_busy_in_the_end() {
     on_postgres(async |database, db| {
         add_parents(&db, &[("a", 0)]).await;
-        let impatient = Options {
-            lock_wait: Duration::from_millis(20),
-            ..options()
-        };
+        let impatient = Options { lock_wait: Duration::from_millis(20), ..options() };
         let other = Db::open(&database.url, &impatient).await.unwrap();
         let (go, wait) = std::sync::mpsc::channel::<()>();
         let (locked, is_locked) = tokio::sync::oneshot::channel();
         let (wait, locked) = (std::sync::Mutex::new(wait), std::sync::Mutex::new(Some(locked)));
         let holder = db.write(move |tx| {
             tx.execute("update parent set n = 1", &[])?;
-            locked
-                .lock()
-                .unwrap()
-                .take()
-                .expect("it runs once")
-                .send(())
-                .unwrap();
+            locked.lock().unwrap().take().expect("it runs once").send(()).unwrap();
             wait.lock().unwrap().recv().unwrap();
             Ok::<_, Error>(())
         });
@@ -185,9 +158,7 @@ async fn a_connection_killed_inside_a_transaction_is_made_again_and_the_closure_
         let result = db.write(move |tx| {
             tx.execute("insert into parent (slot, id) values (1, 'a')", &[])?;
             if seen.fetch_add(1, Ordering::Relaxed) == 0 {
-                let pid = tx
-                    .query_one("select cast(pg_backend_pid() as bigint)", &[])?
-                    .i64(0)?;
+                let pid = tx.query_one("select cast(pg_backend_pid() as bigint)", &[])?.i64(0)?;
                 outside(&text, |client| {
                     client.execute("select pg_terminate_backend(cast($1 as bigint)::int)", &[&pid])
                 })
@@ -249,17 +220,11 @@ async fn a_connection_lost_at_commit_leaves_the_outcome_unknown_and_is_not_rerun
 #[tokio::test]
 async fn a_refusal_at_commit_stores_nothing_and_is_known() {
     on_postgres(async |_, db| {
-        execute(
-            &db,
-            "alter table child alter constraint child_parent deferrable initially deferred",
-        )
-        .await
-        .unwrap();
-        let error = execute(
-            &db,
-            "insert into child (slot, id, parent, label) values (1, 'c', 'none', '')",
-        )
-        .await;
+        execute(&db, "alter table child alter constraint child_parent deferrable initially deferred")
+            .await
+            .unwrap();
+        let error =
+            execute(&db, "insert into child (slot, id, parent, label) values (1, 'c', 'none', '')").await;
         assert!(
             matches!(&error, Err(Error::ForeignKey { constraint, .. }) if constraint == "child_parent"),
             "{error:?}"
@@ -275,9 +240,7 @@ async fn a_statement_prepared_before_its_table_changed_is_prepared_again() {
         add_parents(&db, &[("a", 1)]).await;
         let all = |tx: &mut Tx<'_>| Ok::<_, Error>(tx.query_one("select * from parent", &[])?.len());
         assert_eq!(db.read(all).await.unwrap(), 6);
-        execute(&db, "alter table parent add column more TEXT")
-            .await
-            .unwrap();
+        execute(&db, "alter table parent add column more TEXT").await.unwrap();
         assert_eq!(db.read(all).await.unwrap(), 7);
     })
     .await;

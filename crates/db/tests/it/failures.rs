@@ -43,9 +43,7 @@ async fn a_panic_rolls_back_and_the_thread_goes_on() {
             );
         }
         assert!(parents(&db).await.is_empty());
-        execute(&db, "insert into parent (slot, id) values (1, 'b')")
-            .await
-            .unwrap();
+        execute(&db, "insert into parent (slot, id) values (1, 'b')").await.unwrap();
     })
     .await;
 }
@@ -100,10 +98,7 @@ async fn a_caller_that_stops_waiting_does_not_stop_the_transaction() {
 async fn a_closed_database_answers_that_it_is_closed() {
     on_both(async |db| {
         db.close().await;
-        assert!(matches!(
-            execute(&db, "delete from parent").await,
-            Err(Error::Closed)
-        ));
+        assert!(matches!(execute(&db, "delete from parent").await, Err(Error::Closed)));
         db.close().await;
     })
     .await;

@@ -15,28 +15,16 @@ fn url(path: &Path) -> DatabaseUrl {
 }
 
 async fn refusal(path: &Path, options: &Options) -> OpenError {
-    Db::open(&url(path), options)
-        .await
-        .err()
-        .expect("it must be refused")
+    Db::open(&url(path), options).await.err().expect("it must be refused")
 }
 
 #[tokio::test]
 async fn a_missing_file_is_made_only_when_asked() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("new/deep/test.db");
-    let keep = Options {
-        create: false,
-        ..options()
-    };
-    assert!(matches!(
-        refusal(&path, &keep).await,
-        OpenError::DirectoryMissing { .. }
-    ));
-    assert!(matches!(
-        refusal(&folder.path().join("x.db"), &keep).await,
-        OpenError::Missing { .. }
-    ));
+    let keep = Options { create: false, ..options() };
+    assert!(matches!(refusal(&path, &keep).await, OpenError::DirectoryMissing { .. }));
+    assert!(matches!(refusal(&folder.path().join("x.db"), &keep).await, OpenError::Missing { .. }));
     let db = Db::open(&url(&path), &options()).await.unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
@@ -51,10 +39,7 @@ async fn the_settings_are_the_safe_ones() {
     let settings = db.write(|tx| {
         let mut found = Vec::new();
         for (pragma, _) in SAFE {
-            let row = tx.query_one(
-                &format!("select cast({pragma} as text) from pragma_{pragma}"),
-                &[],
-            )?;
+            let row = tx.query_one(&format!("select cast({pragma} as text) from pragma_{pragma}"), &[])?;
             found.push(row.text(0)?);
         }
         Ok::<_, Error>(found)
@@ -62,12 +47,8 @@ async fn the_settings_are_the_safe_ones() {
     assert_eq!(settings.await.unwrap(), SAFE.map(|(_, value)| value));
 }
 
-const SAFE: [(&str, &str); 4] = [
-    ("journal_mode", "wal"),
-    ("synchronous", "2"),
-    ("foreign_keys", "1"),
-    ("temp_store", "2"),
-];
+const SAFE: [(&str, &str); 4] =
+    [("journal_mode", "wal"), ("synchronous", "2"), ("foreign_keys", "1"), ("temp_store", "2")];
 
 #[tokio::test]
 async fn a_file_of_another_kind_is_refused_and_left_alone() {
@@ -75,15 +56,9 @@ async fn a_file_of_another_kind_is_refused_and_left_alone() {
     let path = folder.path().join("report.csv");
     let content = "customer,amount\n".repeat(500);
     fs::write(&path, &content).unwrap();
-    assert!(matches!(
-        refusal(&path, &options()).await,
-        OpenError::NotADatabase { .. }
-    ));
+    assert!(matches!(refusal(&path, &options()).await, OpenError::NotADatabase { .. }));
     assert_eq!(fs::read_to_string(&path).unwrap(), content);
-    assert!(matches!(
-        refusal(folder.path(), &options()).await,
-        OpenError::NotADatabase { .. }
-    ));
+    assert!(matches!(refusal(folder.path(), &options()).await, OpenError::NotADatabase { .. }));
 }
 
 /// A file of a few hundred pages, closed.
@@ -125,13 +100,8 @@ async fn a_file_that_another_program_keeps_is_locked() {
     let database = TestDatabase::sqlite();
     filled(&database).await;
     let other = Connection::open(database.path()).unwrap();
-    other
-        .execute_batch("pragma locking_mode = exclusive; begin exclusive")
-        .unwrap();
-    let impatient = Options {
-        lock_wait: Duration::from_millis(20),
-        ..options()
-    };
+    other.execute_batch("pragma locking_mode = exclusive; begin exclusive").unwrap();
+    let impatient = Options { lock_wait: Duration::from_millis(20), ..options() };
     let error = refusal(&database.path(), &impatient).await;
     assert!(matches!(error, OpenError::Locked { .. }), "{error:?}");
 }
@@ -139,10 +109,7 @@ async fn a_file_that_another_program_keeps_is_locked() {
 #[tokio::test]
 async fn another_writer_is_waited_for_and_then_busy() {
     let database = TestDatabase::sqlite();
-    let impatient = Options {
-        lock_wait: Duration::from_millis(20),
-        ..options()
-    };
+    let impatient = Options { lock_wait: Duration::from_millis(20), ..options() };
     let db = Db::open(&database.url, &impatient).await.unwrap();
     db.migrate(&[crate::support::SCHEMA]).await.unwrap();
     let other = Connection::open(database.path()).unwrap();
@@ -159,16 +126,11 @@ async fn a_full_database_stores_nothing_of_the_transaction_and_goes_on() {
     let database = TestDatabase::sqlite();
     let db = database.open().await;
     add_parents(&db, &[("a", 1)]).await;
-    db.write(|tx| tx.query("pragma max_page_count = 40", &[]))
-        .await
-        .unwrap();
+    db.write(|tx| tx.query("pragma max_page_count = 40", &[])).await.unwrap();
     let error = db.write(|tx| {
         tx.execute("insert into parent (slot, id) values (1, 'b')", &[])?;
         let big = vec![7_u8; 1_000_000];
-        tx.execute(
-            "insert into parent (slot, id, bytes) values (1, 'c', $1)",
-            &[(&big).into()],
-        )
+        tx.execute("insert into parent (slot, id, bytes) values (1, 'c', $1)", &[(&big).into()])
     });
     let error = error.await;
     assert!(matches!(error, Err(Error::Full { .. })), "{error:?}");

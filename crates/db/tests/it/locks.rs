@@ -14,10 +14,7 @@ fn a_file_has_one_charging_process_and_its_pid_is_told() {
     let database = TestDatabase::sqlite();
     let lock = ChargingLock::acquire(&database.url).unwrap();
     let error = ChargingLock::acquire(&database.url).unwrap_err();
-    assert!(
-        matches!(error, LockError::InUse { pid } if pid == Some(std::process::id())),
-        "{error}"
-    );
+    assert!(matches!(error, LockError::InUse { pid } if pid == Some(std::process::id())), "{error}");
     drop(lock);
     ChargingLock::acquire(&database.url).unwrap();
 }
@@ -45,10 +42,7 @@ fn a_killed_process_frees_its_charging_lock() {
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(lines.map_while(Result::ok).any(|line| line == "holding"));
     let error = ChargingLock::acquire(&database.url).unwrap_err();
-    assert!(
-        error.to_string().contains(&format!("(pid {})", child.id())),
-        "{error}"
-    );
+    assert!(error.to_string().contains(&format!("(pid {})", child.id())), "{error}");
     child.kill().unwrap();
     child.wait().unwrap();
     ChargingLock::acquire(&database.url).unwrap();

@@ -7,10 +7,7 @@ use crate::support::{add_parents, count, on_both, on_postgres, options, parents}
 const ROWS: &[(&str, i64)] = &[("a", 1), ("b", 2), ("c", 3)];
 
 fn ids<'a>(ids: &[&'a str]) -> [(&'static str, Column<'a>); 2] {
-    [
-        ("slot", Column::I64(vec![1; ids.len()])),
-        ("id", Column::Text(ids.to_vec())),
-    ]
+    [("slot", Column::I64(vec![1; ids.len()])), ("id", Column::Text(ids.to_vec()))]
 }
 
 #[tokio::test]
@@ -29,20 +26,11 @@ async fn insert_many_writes_nulls_unicode_and_every_type() {
         });
         assert_eq!(written.await.unwrap(), 2);
         db.read(|tx| {
-            let rows = tx.query(
-                "select id, n, name, bytes, is_open from parent order by slot",
-                &[],
-            )?;
+            let rows = tx.query("select id, n, name, bytes, is_open from parent order by slot", &[])?;
             assert_eq!((rows[0].text(0)?, rows[0].opt_i64(1)?), ("定期".to_owned(), None));
-            assert_eq!(
-                (rows[0].str(2)?, rows[0].bytes(3)?, rows[0].bool(4)?),
-                ("a'b", vec![0], true)
-            );
+            assert_eq!((rows[0].str(2)?, rows[0].bytes(3)?, rows[0].bool(4)?), ("a'b", vec![0], true));
             assert_eq!((rows[1].text(0)?, rows[1].opt_i64(1)?), (String::new(), Some(-1)));
-            assert_eq!(
-                (rows[1].opt_str(2)?, rows[1].bytes(3)?, rows[1].bool(4)?),
-                (None, vec![], false)
-            );
+            assert_eq!((rows[1].opt_str(2)?, rows[1].bytes(3)?, rows[1].bool(4)?), (None, vec![], false));
             Ok::<_, Error>(())
         })
         .await
@@ -57,12 +45,7 @@ async fn a_row_in_conflict_fails_all_or_is_left_out() {
         add_parents(&db, &[("b", 2)]).await;
         let insert =
             |on_conflict| db.write(move |tx| tx.insert_many("parent", &ids(&["a", "b", "c"]), on_conflict));
-        assert!(
-            insert(OnConflict::Fail)
-                .await
-                .unwrap_err()
-                .violates("parent_pkey")
-        );
+        assert!(insert(OnConflict::Fail).await.unwrap_err().violates("parent_pkey"));
         assert_eq!(parents(&db).await.len(), 1);
         assert_eq!(insert(OnConflict::Nothing).await.unwrap(), 2);
         assert_eq!(parents(&db).await[1], ("b".to_owned(), Some(2)));
@@ -79,12 +62,7 @@ async fn update_many_changes_the_rows_that_exist_and_pass_the_guard() {
                 ("n", Column::OptI64(vec![Some(10), None, Some(30), Some(40)])),
                 ("name", Column::OptText(vec![None, Some("b"), None, None])),
             ];
-            tx.update_many(
-                "parent",
-                &ids(&["a", "b", "c", "none"]),
-                &set,
-                "n <> 3 or is_open = true",
-            )
+            tx.update_many("parent", &ids(&["a", "b", "c", "none"]), &set, "n <> 3 or is_open = true")
         });
         assert_eq!(changed.await.unwrap(), 2);
         let expected = [("a", Some(10)), ("b", None), ("c", Some(3))];
@@ -110,10 +88,7 @@ async fn select_many_and_lock_many_answer_with_the_index_of_the_key() {
         add_parents(&db, ROWS).await;
         db.write(|tx| {
             let sql = "select t.id, t.n from parent t where t.slot = $1 and t.id = $2";
-            let keys = [
-                Column::I64(vec![1; 5]),
-                Column::Text(vec!["c", "none", "a", "c", "b"]),
-            ];
+            let keys = [Column::I64(vec![1; 5]), Column::Text(vec!["c", "none", "a", "c", "b"])];
             for found in [tx.select_many(sql, &keys)?, tx.lock_many(sql, &keys)?] {
                 let found: Vec<_> = found
                     .iter()
@@ -137,16 +112,10 @@ async fn select_many_gives_all_rows_of_a_key_in_their_order() {
         let found = db.read(|tx| {
             let sql = "select id from parent where slot = $1 and n >= $2 order by n desc limit 2";
             let found = tx.select_many(sql, &[Column::I64(vec![1, 9, 1]), Column::I64(vec![1, 1, 3])])?;
-            found
-                .iter()
-                .map(|(key, row)| Ok((*key, row.text(0)?)))
-                .collect::<Result<Vec<_>, Error>>()
+            found.iter().map(|(key, row)| Ok((*key, row.text(0)?))).collect::<Result<Vec<_>, Error>>()
         });
         let expected = [(0, "c"), (0, "b"), (2, "c")];
-        assert_eq!(
-            found.await.unwrap(),
-            expected.map(|(key, id)| (key, id.to_owned()))
-        );
+        assert_eq!(found.await.unwrap(), expected.map(|(key, id)| (key, id.to_owned())));
     })
     .await;
 }
@@ -160,14 +129,8 @@ async fn an_empty_batch_does_nothing() {
             assert_eq!(tx.insert_many("parent", &ids(&[]), OnConflict::Fail)?, 0);
             assert_eq!(tx.update_many("parent", &ids(&[]), &set, "")?, 0);
             assert_eq!(tx.delete_many("parent", &ids(&[]))?, 0);
-            assert!(
-                tx.select_many("select 1 where $1 = 'a'", &[Column::Text(vec![])])?
-                    .is_empty()
-            );
-            assert!(
-                tx.lock_many("select 1 where $1 = 'a'", &[Column::Text(vec![])])?
-                    .is_empty()
-            );
+            assert!(tx.select_many("select 1 where $1 = 'a'", &[Column::Text(vec![])])?.is_empty());
+            assert!(tx.lock_many("select 1 where $1 = 'a'", &[Column::Text(vec![])])?.is_empty());
             Ok::<_, Error>(())
         })
         .await
@@ -212,15 +175,7 @@ async fn ten_thousand_rows_are_one_statement() {
 #[tokio::test]
 async fn writers_find_rows_by_index_in_a_table_that_was_empty_when_the_plan_was_made() {
     on_postgres(async |database, _| {
-        let db = Db::open(
-            &database.url,
-            &Options {
-                writers: 1,
-                ..options()
-            },
-        )
-        .await
-        .unwrap();
+        let db = Db::open(&database.url, &Options { writers: 1, ..options() }).await.unwrap();
         touch(&db).await;
         insert_numbered(&db, 20_000).await;
         assert_eq!(touch(&db).await, (0, true));
@@ -236,12 +191,7 @@ async fn touch(db: &Db) -> (i64, bool) {
         let one = "select t.n from parent t where t.slot = $1 and t.id = $2";
         tx.select_many(one, &keys())?;
         tx.lock_many(one, &keys())?;
-        tx.update_many(
-            "parent",
-            &ids(&names),
-            &[("is_open", Column::Bool(vec![true; 3]))],
-            "",
-        )?;
+        tx.update_many("parent", &ids(&names), &[("is_open", Column::Bool(vec![true; 3]))], "")?;
         tx.delete_many("parent", &ids(&["none"]))?;
         let row = tx.query_one(
             "select seq_scan, coalesce(idx_scan, 0) from pg_stat_xact_user_tables where relname = $1",

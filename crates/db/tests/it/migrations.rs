@@ -26,26 +26,14 @@ const FIRST: Migration = crate::support::SCHEMA;
 async fn missing_migrations_are_applied_once_in_order() {
     on_both(async |db| {
         let all = [FIRST, SECOND, ONLY_POSTGRES, ONLY_SQLITE];
-        let third = if db.engine() == Engine::Sqlite {
-            "0003_sqlite"
-        } else {
-            "0003_postgres"
-        };
+        let third = if db.engine() == Engine::Sqlite { "0003_sqlite" } else { "0003_postgres" };
         let missing = vec!["0002_second", third];
-        assert_eq!(
-            db.schema_state(&all).await.unwrap(),
-            SchemaState::Older {
-                missing: missing.clone()
-            }
-        );
+        assert_eq!(db.schema_state(&all).await.unwrap(), SchemaState::Older { missing: missing.clone() });
         assert_eq!(db.migrate(&all).await.unwrap().applied, missing);
         assert_eq!(db.schema_state(&all).await.unwrap(), SchemaState::Current);
         assert!(db.migrate(&all).await.unwrap().applied.is_empty());
         assert_eq!(count(&db, "select count(*) from second").await, 2);
-        assert_eq!(
-            count(&db, "select count(*) from _migrations where applied_at > 0").await,
-            3
-        );
+        assert_eq!(count(&db, "select count(*) from _migrations where applied_at > 0").await, 3);
     })
     .await;
 }
@@ -63,10 +51,7 @@ async fn a_newer_database_is_refused() {
     on_both(async |db| {
         db.migrate(&[FIRST, SECOND]).await.unwrap();
         let unknown = vec!["0002_second".to_owned()];
-        assert_eq!(
-            db.schema_state(&[FIRST]).await.unwrap(),
-            SchemaState::Newer { unknown }
-        );
+        assert_eq!(db.schema_state(&[FIRST]).await.unwrap(), SchemaState::Newer { unknown });
         let error = db.migrate(&[FIRST]).await.unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -79,19 +64,10 @@ async fn a_newer_database_is_refused() {
 #[tokio::test]
 async fn a_migration_whose_text_changed_is_refused_by_name() {
     on_both(async |db| {
-        let changed = Migration {
-            sql: "create table other (id BIGINT primary key)",
-            ..FIRST
-        };
-        assert_eq!(
-            db.schema_state(&[changed]).await.unwrap(),
-            SchemaState::Changed { name: "0001_test" }
-        );
+        let changed = Migration { sql: "create table other (id BIGINT primary key)", ..FIRST };
+        assert_eq!(db.schema_state(&[changed]).await.unwrap(), SchemaState::Changed { name: "0001_test" });
         let error = db.migrate(&[changed, SECOND]).await.unwrap_err();
-        assert!(
-            matches!(error, MigrateError::Changed { name: "0001_test" }),
-            "{error:?}"
-        );
+        assert!(matches!(error, MigrateError::Changed { name: "0001_test" }), "{error:?}");
     })
     .await;
 }
@@ -105,20 +81,8 @@ async fn an_interrupted_migration_leaves_nothing() {
             sql: "create table half (id BIGINT primary key); insert into nowhere (id) values (1);",
         };
         let error = db.migrate(&[FIRST, broken]).await.unwrap_err();
-        assert!(
-            matches!(
-                &error,
-                MigrateError::Failed {
-                    name: "0002_broken",
-                    ..
-                }
-            ),
-            "{error:?}"
-        );
-        assert!(matches!(
-            execute(&db, "select id from half").await,
-            Err(Error::Internal { .. })
-        ));
+        assert!(matches!(&error, MigrateError::Failed { name: "0002_broken", .. }), "{error:?}");
+        assert!(matches!(execute(&db, "select id from half").await, Err(Error::Internal { .. })));
         assert_eq!(db.schema_state(&[FIRST]).await.unwrap(), SchemaState::Current);
     })
     .await;
@@ -140,8 +104,5 @@ async fn a_clustered_table_has_no_row_id_on_sqlite() {
     let db = database.open().await;
     assert!(execute(&db, "select rowid from parent").await.is_err());
     let sql = "select type from pragma_table_info('parent') where name = 'bytes'";
-    assert_eq!(
-        db.read(move |tx| tx.query_one(sql, &[])?.text(0)).await.unwrap(),
-        "BLOB"
-    );
+    assert_eq!(db.read(move |tx| tx.query_one(sql, &[])?.text(0)).await.unwrap(), "BLOB");
 }

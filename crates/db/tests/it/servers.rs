@@ -16,10 +16,7 @@ async fn a_server_that_does_not_answer_is_unreachable() {
     let error = refusal("postgres://me:hunter2@127.0.0.1:1/shop").await;
     assert!(matches!(error, OpenError::Unreachable { .. }), "{error:?}");
     let text = error.to_string();
-    assert!(
-        text.contains("127.0.0.1:1/shop") && !text.contains("hunter2"),
-        "{text}"
-    );
+    assert!(text.contains("127.0.0.1:1/shop") && !text.contains("hunter2"), "{text}");
 }
 
 #[tokio::test]
@@ -34,22 +31,14 @@ async fn a_database_or_user_that_does_not_exist_is_named() {
 async fn a_server_without_encryption_is_refused_when_it_is_required() {
     for mode in ["require", "verify-full"] {
         let error = refusal(&format!("{}&sslmode={mode}", postgres_text("postgres"))).await;
-        assert!(
-            matches!(
-                error,
-                OpenError::Encryption { .. } | OpenError::Certificates { .. }
-            ),
-            "{error:?}"
-        );
+        assert!(matches!(error, OpenError::Encryption { .. } | OpenError::Certificates { .. }), "{error:?}");
     }
 }
 
 #[tokio::test]
 async fn a_database_in_another_encoding_is_refused() {
     let name = format!("db_test_latin_{}", std::process::id());
-    administer(&format!(
-        "create database {name} template template0 encoding 'LATIN1' locale 'C'"
-    ));
+    administer(&format!("create database {name} template template0 encoding 'LATIN1' locale 'C'"));
     let error = refusal(&postgres_text(&name)).await;
     administer(&format!("drop database {name} with (force)"));
     assert!(matches!(error, OpenError::Encoding { .. }), "{error:?}");
@@ -58,19 +47,10 @@ async fn a_database_in_another_encoding_is_refused() {
 #[tokio::test]
 async fn asynchronous_commit_is_turned_on_for_the_session() {
     let database = TestDatabase::postgres();
-    let name = database
-        .text
-        .rsplit_once('/')
-        .unwrap()
-        .1
-        .trim_end_matches('?')
-        .to_owned();
+    let name = database.text.rsplit_once('/').unwrap().1.trim_end_matches('?').to_owned();
     administer(&format!("alter database {name} set synchronous_commit = off"));
     let db = database.open_empty().await;
-    let setting = db.write(|tx| {
-        tx.query_one("select current_setting('synchronous_commit')", &[])?
-            .text(0)
-    });
+    let setting = db.write(|tx| tx.query_one("select current_setting('synchronous_commit')", &[])?.text(0));
     assert_eq!(setting.await.unwrap(), "on");
 }
 

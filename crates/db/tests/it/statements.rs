@@ -11,14 +11,7 @@ async fn every_value_comes_back_as_it_went_in() {
         db.write(move |tx| {
             let sql =
                 "insert into parent (slot, id, n, name, bytes, is_open) values ($1, $2, $3, $4, $5, $6)";
-            let full = [
-                1.into(),
-                "a".into(),
-                (-5).into(),
-                name.into(),
-                Value::Bytes(b"\0\xff"),
-                true.into(),
-            ];
+            let full = [1.into(), "a".into(), (-5).into(), name.into(), Value::Bytes(b"\0\xff"), true.into()];
             assert_eq!(tx.execute(sql, &full)?, 1);
             let empty = [
                 i64::MIN.into(),
@@ -35,23 +28,11 @@ async fn every_value_comes_back_as_it_went_in() {
         db.read(move |tx| {
             let sql = "select slot, id, n, name, bytes, is_open from parent where slot = $1";
             let row = tx.query_one(sql, &[1.into()])?;
-            assert_eq!(
-                (row.len(), row.i64(0)?, row.text(1)?, row.i64(2)?),
-                (6, 1, "a".to_owned(), -5)
-            );
-            assert_eq!(
-                (row.str(3)?, row.bytes(4)?, row.bool(5)?),
-                (name, b"\0\xff".to_vec(), true)
-            );
+            assert_eq!((row.len(), row.i64(0)?, row.text(1)?, row.i64(2)?), (6, 1, "a".to_owned(), -5));
+            assert_eq!((row.str(3)?, row.bytes(4)?, row.bool(5)?), (name, b"\0\xff".to_vec(), true));
             let row = tx.query_one(sql, &[i64::MIN.into()])?;
-            assert_eq!(
-                (row.i64(0)?, row.text(1)?, row.opt_i64(2)?),
-                (i64::MIN, String::new(), None)
-            );
-            assert_eq!(
-                (row.opt_text(3)?, row.opt_bytes(4)?, row.opt_bool(5)?),
-                (None, None, Some(false))
-            );
+            assert_eq!((row.i64(0)?, row.text(1)?, row.opt_i64(2)?), (i64::MIN, String::new(), None));
+            assert_eq!((row.opt_text(3)?, row.opt_bytes(4)?, row.opt_bool(5)?), (None, None, Some(false)));
             Ok::<_, Error>(())
         })
         .await
@@ -91,20 +72,11 @@ async fn more_or_fewer_rows_than_asked_are_errors() {
         add_parents(&db, &[("a", 1), ("b", 2)]).await;
         db.read(|tx| {
             let all = "select id from parent order by id";
-            assert!(matches!(
-                tx.query_opt(all, &[]),
-                Err(Error::Rows { found: 2, .. })
-            ));
-            assert!(matches!(
-                tx.query_one(all, &[]),
-                Err(Error::Rows { found: 2, .. })
-            ));
+            assert!(matches!(tx.query_opt(all, &[]), Err(Error::Rows { found: 2, .. })));
+            assert!(matches!(tx.query_one(all, &[]), Err(Error::Rows { found: 2, .. })));
             let none = "select id from parent where slot = 9";
             assert!(tx.query_opt(none, &[])?.is_none());
-            assert!(matches!(
-                tx.query_one(none, &[]),
-                Err(Error::Rows { found: 0, .. })
-            ));
+            assert!(matches!(tx.query_one(none, &[]), Err(Error::Rows { found: 0, .. })));
             Ok::<_, Error>(())
         })
         .await
@@ -119,22 +91,15 @@ async fn decoding_errors_name_the_column_and_what_was_found() {
         add_parents(&db, &[("a", 1)]).await;
         let texts = db.read(|tx| {
             let row = tx.query_one("select id, name, bytes from parent", &[])?;
-            let errors = [
-                row.i64(0).map(drop),
-                row.text(1).map(drop),
-                row.bool(0).map(drop),
-                row.bytes(7).map(drop),
-            ];
+            let errors =
+                [row.i64(0).map(drop), row.text(1).map(drop), row.bool(0).map(drop), row.bytes(7).map(drop)];
             Ok::<_, Error>(errors.map(|result| result.unwrap_err().to_string()))
         });
         let [number, null, bool, missing] = texts.await.unwrap();
         assert_eq!(number, "column 0 `id` is not a BIGINT but text");
         assert_eq!(null, "column 1 `name` is not TEXT but null");
         assert_eq!(bool, "column 0 `id` is not a BOOLEAN but text");
-        assert_eq!(
-            missing,
-            "column 7 is not BYTEA but missing: the row has 3 columns"
-        );
+        assert_eq!(missing, "column 7 is not BYTEA but missing: the row has 3 columns");
     })
     .await;
 }
@@ -146,14 +111,8 @@ async fn a_unique_violation_has_the_same_name_on_both_engines() {
         execute(&db, "update parent set name = 'x'").await.unwrap();
         let table = [
             ("insert into parent (slot, id) values (1, 'a')", "parent_pkey"),
-            (
-                "insert into parent (slot, id, n) values (1, 'b', 1)",
-                "parent_slot_n_key",
-            ),
-            (
-                "insert into parent (slot, id, name) values (1, 'b', 'x')",
-                "parent_name",
-            ),
+            ("insert into parent (slot, id, n) values (1, 'b', 1)", "parent_slot_n_key"),
+            ("insert into parent (slot, id, name) values (1, 'b', 'x')", "parent_name"),
         ];
         for (sql, name) in table {
             let error = execute(&db, sql).await.unwrap_err();
@@ -168,30 +127,12 @@ async fn a_unique_violation_has_the_same_name_on_both_engines() {
 #[tokio::test]
 async fn two_unique_indexes_on_the_same_columns_are_both_possible() {
     on_both(async |db| {
-        execute(
-            &db,
-            "create unique index child_a on child (slot, label) where parent = 'a'",
-        )
-        .await
-        .unwrap();
-        execute(
-            &db,
-            "create unique index child_b on child (slot, label) where parent = 'b'",
-        )
-        .await
-        .unwrap();
+        execute(&db, "create unique index child_a on child (slot, label) where parent = 'a'").await.unwrap();
+        execute(&db, "create unique index child_b on child (slot, label) where parent = 'b'").await.unwrap();
         add_parents(&db, &[("b", 1)]).await;
-        execute(
-            &db,
-            "insert into child (slot, id, parent, label) values (1, '1', 'b', 'x')",
-        )
-        .await
-        .unwrap();
-        let error = execute(
-            &db,
-            "insert into child (slot, id, parent, label) values (1, '2', 'b', 'x')",
-        )
-        .await;
+        execute(&db, "insert into child (slot, id, parent, label) values (1, '1', 'b', 'x')").await.unwrap();
+        let error =
+            execute(&db, "insert into child (slot, id, parent, label) values (1, '2', 'b', 'x')").await;
         assert!(error.unwrap_err().violates("child_b"));
     })
     .await;
@@ -200,22 +141,15 @@ async fn two_unique_indexes_on_the_same_columns_are_both_possible() {
 #[tokio::test]
 async fn other_constraints_are_told_apart() {
     on_both(async |db| {
-        let error = execute(
-            &db,
-            "insert into child (slot, id, parent, label) values (1, 'c', 'none', '')",
-        )
-        .await;
+        let error =
+            execute(&db, "insert into child (slot, id, parent, label) values (1, 'c', 'none', '')").await;
         assert!(matches!(error, Err(Error::ForeignKey { .. })), "{error:?}");
         let error = execute(&db, "insert into parent (slot, id, n) values (1, 'a', 1000000)").await;
         assert!(
             matches!(&error, Err(Error::Check { constraint, .. }) if constraint == "n_is_small"),
             "{error:?}"
         );
-        let error = execute(
-            &db,
-            "insert into child (slot, id, parent) values (1, 'c', 'none')",
-        )
-        .await;
+        let error = execute(&db, "insert into child (slot, id, parent) values (1, 'c', 'none')").await;
         assert!(
             matches!(&error, Err(Error::Check { constraint, .. }) if constraint == "child.label is null"),
             "{error:?}"
@@ -261,9 +195,7 @@ async fn a_read_cannot_write_and_sees_one_snapshot() {
             Ok::<_, Error>((before, tx.query_one(sql, &[])?.i64(0)?))
         });
         let write = async {
-            tokio::task::spawn_blocking(move || begin.recv().unwrap())
-                .await
-                .unwrap();
+            tokio::task::spawn_blocking(move || begin.recv().unwrap()).await.unwrap();
             execute(&db, "update parent set n = 2").await.unwrap();
             changed.send(()).unwrap();
         };
@@ -277,10 +209,8 @@ async fn a_read_cannot_write_and_sees_one_snapshot() {
 #[tokio::test]
 async fn the_databases_clock_goes_forward() {
     on_both(async |db| {
-        let (first, second) = db
-            .write(|tx| Ok::<_, Error>((tx.database_now()?, tx.database_now()?)))
-            .await
-            .unwrap();
+        let (first, second) =
+            db.write(|tx| Ok::<_, Error>((tx.database_now()?, tx.database_now()?))).await.unwrap();
         let year_2020 = 1_577_836_800_000_000;
         assert!(first > year_2020 && second >= first, "{first} {second}");
     })
@@ -292,9 +222,7 @@ async fn what_was_done_is_counted() {
     on_both(async |db| {
         let before = db.stats();
         add_parents(&db, &[("a", 1), ("b", 2)]).await;
-        db.write(|tx| tx.query("update parent set n = 3 where id = 'a' returning n", &[]))
-            .await
-            .unwrap();
+        db.write(|tx| tx.query("update parent set n = 3 where id = 'a' returning n", &[])).await.unwrap();
         count(&db, "select count(*) from parent").await;
         let after = db.stats();
         assert_eq!(after.transactions - before.transactions, 3);

@@ -54,26 +54,16 @@ impl TestDatabase {
     pub(crate) fn sqlite() -> TestDatabase {
         let folder = tempfile::tempdir().unwrap();
         let text = format!("sqlite:{}", folder.path().join("test.db").display());
-        TestDatabase {
-            url: text.parse().unwrap(),
-            text,
-            kind: Kind::Sqlite { _folder: folder },
-        }
+        TestDatabase { url: text.parse().unwrap(), text, kind: Kind::Sqlite { _folder: folder } }
     }
 
     pub(crate) fn postgres() -> TestDatabase {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("db_test_{}_{number}", std::process::id());
-        administer(&format!(
-            "create database {name} template template0 encoding 'UTF8'"
-        ));
+        administer(&format!("create database {name} template template0 encoding 'UTF8'"));
         let text = postgres_text(&name);
-        TestDatabase {
-            url: text.parse().unwrap(),
-            text,
-            kind: Kind::Postgres(name),
-        }
+        TestDatabase { url: text.parse().unwrap(), text, kind: Kind::Postgres(name) }
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -102,29 +92,20 @@ impl Drop for TestDatabase {
 }
 
 pub(crate) fn options() -> Options {
-    Options {
-        readers: 1,
-        writers: 3,
-        create: true,
-        lock_wait: Duration::from_millis(2_000),
-    }
+    Options { readers: 1, writers: 3, create: true, lock_wait: Duration::from_millis(2_000) }
 }
 
 /// The URL of a database on the test server.
 pub(crate) fn postgres_text(database: &str) -> String {
     let server = std::env::var("TEIKI_TEST_POSTGRES").expect("run ./test, which starts PostgreSQL");
     let (address, query) = server.split_once('?').unwrap_or((&server, ""));
-    let (host, _) = address
-        .rsplit_once('/')
-        .expect("TEIKI_TEST_POSTGRES names a database");
+    let (host, _) = address.rsplit_once('/').expect("TEIKI_TEST_POSTGRES names a database");
     format!("{host}/{database}?{query}")
 }
 
 /// Runs a statement as the server's superuser, from outside.
 pub(crate) fn administer(sql: &str) {
-    outside(&postgres_text("postgres"), |client| {
-        client.batch_execute(sql).unwrap()
-    });
+    outside(&postgres_text("postgres"), |client| client.batch_execute(sql).unwrap());
 }
 
 /// Gives a connection of its own to the closure; in a thread, as the synchronous client must not run in an async one.
@@ -156,9 +137,7 @@ pub(crate) async fn add_parents(db: &Db, rows: &'static [(&'static str, i64)]) {
 pub(crate) async fn parents(db: &Db) -> Vec<(String, Option<i64>)> {
     db.read(|tx| {
         let rows = tx.query("select id, n from parent order by id", &[])?;
-        rows.iter()
-            .map(|row| Ok::<_, Error>((row.text(0)?, row.opt_i64(1)?)))
-            .collect()
+        rows.iter().map(|row| Ok::<_, Error>((row.text(0)?, row.opt_i64(1)?))).collect()
     })
     .await
     .unwrap()

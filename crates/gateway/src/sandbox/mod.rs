@@ -59,9 +59,8 @@ impl Sandbox {
         let base = address(base_url).ok_or_else(|| ConnectError::InvalidUrl(base_url.to_owned()))?;
         let unusable = |error: reqwest::Error| ConnectError::Unreachable(error.to_string());
         let probe = http::client(CONNECT_TIMEOUT).map_err(unusable)?;
-        let answer = http::send(probe.get(below(&base, "capabilities")))
-            .await
-            .map_err(|none| match none {
+        let answer =
+            http::send(probe.get(below(&base, "capabilities"))).await.map_err(|none| match none {
                 NoAnswer::NotSent(reason) | NoAnswer::Lost(reason) => ConnectError::Unreachable(reason),
                 NoAnswer::TooLong(reason) => ConnectError::NotASandbox(reason),
             })?;
@@ -105,20 +104,14 @@ impl Gateway for Sandbox {
             Ok(answer) => verdict::classify(&expected, &answer),
             Err(NoAnswer::NotSent(reason)) => ChargeReply::NotSent { reason },
             Err(NoAnswer::Lost(reason)) => ChargeReply::Unknown { reason, alarm: None },
-            Err(NoAnswer::TooLong(reason)) => ChargeReply::Unknown {
-                reason,
-                alarm: Some(Alarm::Malformed),
-            },
+            Err(NoAnswer::TooLong(reason)) => ChargeReply::Unknown { reason, alarm: Some(Alarm::Malformed) },
         }
     }
 
     async fn find_by_id(&self, gateway_charge_id: &str) -> Lookup {
         if !wire::is_id(gateway_charge_id) {
             let reason = "this is not an id that the sandbox gives".to_owned();
-            return Lookup::Failed {
-                reason,
-                refusal: None,
-            };
+            return Lookup::Failed { reason, refusal: None };
         }
         match http::send(self.client.get(below(&self.charges, gateway_charge_id))).await {
             Ok(answer) => verdict::found_by_id(gateway_charge_id, &answer),
@@ -138,10 +131,9 @@ impl Gateway for Sandbox {
 
 fn failed(none: NoAnswer) -> Lookup {
     match none {
-        NoAnswer::NotSent(reason) | NoAnswer::Lost(reason) | NoAnswer::TooLong(reason) => Lookup::Failed {
-            reason,
-            refusal: None,
-        },
+        NoAnswer::NotSent(reason) | NoAnswer::Lost(reason) | NoAnswer::TooLong(reason) => {
+            Lookup::Failed { reason, refusal: None }
+        }
     }
 }
 
@@ -168,9 +160,7 @@ fn capabilities_of(declared: &Declared) -> Capabilities {
             wire::Idempotency::None => Idempotency::None,
             wire::Idempotency::BestEffort => Idempotency::BestEffort,
             wire::Idempotency::Strong => Idempotency::Strong {
-                window_ms: declared
-                    .idempotency_window_ms
-                    .map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)),
+                window_ms: declared.idempotency_window_ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)),
             },
         },
         lookup_by_reference: declared.lookup_by_reference,

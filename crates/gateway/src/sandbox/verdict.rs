@@ -82,10 +82,7 @@ fn believe(expected: &Expectation<'_>, charge: &Charge<'_>) -> ChargeReply {
         return unknown("an answer with another reference", Some(Alarm::WrongReference));
     }
     if charge.amount != expected.amount.minor || charge.currency.as_str() != expected.amount.currency.code() {
-        return unknown(
-            "an answer with another amount or currency",
-            Some(Alarm::WrongAmount),
-        );
+        return unknown("an answer with another amount or currency", Some(Alarm::WrongAmount));
     }
     match truth_of(charge) {
         Some(truth) => ChargeReply::Known(truth),
@@ -94,10 +91,7 @@ fn believe(expected: &Expectation<'_>, charge: &Charge<'_>) -> ChargeReply {
 }
 
 fn unknown(reason: impl Into<String>, alarm: Option<Alarm>) -> ChargeReply {
-    ChargeReply::Unknown {
-        reason: reason.into(),
-        alarm,
-    }
+    ChargeReply::Unknown { reason: reason.into(), alarm }
 }
 
 /// What the answer to `GET /charges/{id}` means.
@@ -153,52 +147,35 @@ fn missing_or_failed(answer: &Answer) -> Lookup {
 }
 
 fn failed(reason: &str) -> Lookup {
-    Lookup::Failed {
-        reason: reason.to_owned(),
-        refusal: None,
-    }
+    Lookup::Failed { reason: reason.to_owned(), refusal: None }
 }
 
 /// What kind of refusal an own error is; `None` if it does not say that nothing was done.
 fn refusal_of(answer: &Answer, failure: &Failure<'_>) -> Option<Refusal> {
     match (answer.status, failure.error.kind) {
         (401 | 403, ErrorKind::InvalidRequest | ErrorKind::Auth) => Some(Refusal::Unauthorized),
-        (429, ErrorKind::RateLimit) => Some(Refusal::RateLimited {
-            retry_after_ms: answer.retry_after_ms,
-        }),
-        (400 | 404 | 405 | 413 | 415 | 422, ErrorKind::InvalidRequest) => Some(Refusal::InvalidRequest {
-            code: failure.error.code.as_str().to_owned(),
-        }),
+        (429, ErrorKind::RateLimit) => Some(Refusal::RateLimited { retry_after_ms: answer.retry_after_ms }),
+        (400 | 404 | 405 | 413 | 415 | 422, ErrorKind::InvalidRequest) => {
+            Some(Refusal::InvalidRequest { code: failure.error.code.as_str().to_owned() })
+        }
         _ => None,
     }
 }
 
 /// The charge as truth; `None` if it contradicts itself or is not in a form that can be stored.
 fn truth_of(charge: &Charge<'_>) -> Option<Truth> {
-    let Charge {
-        object: Object::Charge,
-        id,
-        status,
-        amount,
-        currency,
-        reference,
-        code,
-    } = charge;
+    let Charge { object: Object::Charge, id, status, amount, currency, reference, code } = charge;
     let currency: Currency = currency.as_str().parse().ok()?;
     let outcome = match (status, code) {
         (Status::Succeeded, None) => Outcome::Succeeded,
-        (Status::Declined, Some(code)) if wire::is_code(code.as_str()) => Outcome::Declined {
-            code: code.as_str().to_owned(),
-            class: DeclineClass::of(code.as_str()),
-        },
+        (Status::Declined, Some(code)) if wire::is_code(code.as_str()) => {
+            Outcome::Declined { code: code.as_str().to_owned(), class: DeclineClass::of(code.as_str()) }
+        }
         (Status::Succeeded, Some(_)) | (Status::Declined, _) => return None,
     };
     wire::is_id(id.as_str()).then(|| Truth {
         gateway_charge_id: id.as_str().to_owned(),
-        reference: reference
-            .as_ref()
-            .map(|text| text.as_str().to_owned())
-            .unwrap_or_default(),
+        reference: reference.as_ref().map(|text| text.as_str().to_owned()).unwrap_or_default(),
         amount: Money::new(*amount, currency),
         outcome,
     })
@@ -210,10 +187,7 @@ fn own_failure(answer: &Answer) -> Option<Failure<'_>> {
 }
 
 fn parse<'a, T: serde::Deserialize<'a>>(answer: &'a Answer) -> Option<T> {
-    answer
-        .is_json
-        .then(|| serde_json::from_slice(&answer.body).ok())
-        .flatten()
+    answer.is_json.then(|| serde_json::from_slice(&answer.body).ok()).flatten()
 }
 
 #[cfg(test)]

@@ -45,10 +45,7 @@ async fn charge_all(acts: Vec<Act>) -> (Vec<ChargeReply>, Canned) {
 
 #[track_caller]
 fn is_unknown(reply: &ChargeReply, expected: Option<Alarm>) {
-    assert!(
-        matches!(reply, ChargeReply::Unknown { alarm, .. } if *alarm == expected),
-        "{reply:?}"
-    );
+    assert!(matches!(reply, ChargeReply::Unknown { alarm, .. } if *alarm == expected), "{reply:?}");
 }
 
 #[tokio::test]
@@ -59,10 +56,7 @@ async fn a_charge_is_sent_with_all_that_the_gateway_needs() {
     let (head, body) = posts[0].split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("POST /charges HTTP/1.1\r\n"), "{head}");
     assert!(head.contains("content-type: application/json"), "{head}");
-    assert!(
-        head.contains(concat!("user-agent: teiki/", env!("CARGO_PKG_VERSION"))),
-        "{head}"
-    );
+    assert!(head.contains(concat!("user-agent: teiki/", env!("CARGO_PKG_VERSION"))), "{head}");
     let expected = r#"{"token":"sbx_ok.\"ü","amount":1200,"currency":"jpy","reference":"ch_00000000000000000000000000001","idempotency_key":"00000000000000000000000000000001","billing_time":"2026-03-31T00:00:00Z"}"#;
     assert_eq!(body, expected);
 }
@@ -84,13 +78,7 @@ async fn a_reused_connection_closed_without_an_answer_is_not_tried_again() {
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
-    for status in [
-        "301 Moved",
-        "302 Found",
-        "303 See Other",
-        "307 Temporary",
-        "308 Permanent",
-    ] {
+    for status in ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"] {
         let answer = format!("HTTP/1.1 {status}\r\nlocation: /charges\r\ncontent-length: 0\r\n\r\n");
         let (replies, server) = charge_all(vec![Act::Send(answer)]).await;
         is_unknown(&replies[0], None);
@@ -144,26 +132,14 @@ async fn what_nobody_listens_to_was_not_sent() {
     let reply = gateway.charge(&request(1)).await;
     assert!(matches!(reply, ChargeReply::NotSent { .. }), "{reply:?}");
     let lookup = gateway.find_by_reference("ch_1").await;
-    assert!(
-        matches!(lookup, Lookup::Failed { refusal: None, .. }),
-        "{lookup:?}"
-    );
-    assert!(matches!(
-        Sandbox::connect(&url).await,
-        Err(ConnectError::Unreachable(_))
-    ));
+    assert!(matches!(lookup, Lookup::Failed { refusal: None, .. }), "{lookup:?}");
+    assert!(matches!(Sandbox::connect(&url).await, Err(ConnectError::Unreachable(_))));
 }
 
 #[tokio::test]
 async fn only_a_sandbox_is_taken_for_one() {
     let server = Canned::start(Vec::new()).await;
     let elsewhere = format!("{}/elsewhere", server.url);
-    assert!(matches!(
-        Sandbox::connect(&elsewhere).await,
-        Err(ConnectError::NotASandbox(_))
-    ));
-    assert!(matches!(
-        Sandbox::connect("no address").await,
-        Err(ConnectError::InvalidUrl(_))
-    ));
+    assert!(matches!(Sandbox::connect(&elsewhere).await, Err(ConnectError::NotASandbox(_))));
+    assert!(matches!(Sandbox::connect("no address").await, Err(ConnectError::InvalidUrl(_))));
 }

@@ -114,64 +114,35 @@ async fn a_success_is_known_and_found(stage: &Stage) {
 async fn every_decline_is_known_and_found(stage: &Stage) {
     assert!(!stage.decline_codes.is_empty());
     for (number, code) in (0..).zip(stage.decline_codes) {
-        let truth = truth_of(
-            stage
-                .gateway
-                .charge(&request(stage, Card::Declining(code), number))
-                .await,
-        );
-        let expected = Outcome::Declined {
-            code: (*code).to_owned(),
-            class: DeclineClass::of(code),
-        };
+        let truth = truth_of(stage.gateway.charge(&request(stage, Card::Declining(code), number)).await);
+        let expected = Outcome::Declined { code: (*code).to_owned(), class: DeclineClass::of(code) };
         assert_eq!(truth.outcome, expected);
         is_found(stage, &truth).await;
     }
 }
 
 async fn is_found(stage: &Stage, truth: &Truth) {
-    assert_eq!(
-        stage.gateway.find_by_id(&truth.gateway_charge_id).await,
-        Lookup::Found(truth.clone())
-    );
+    assert_eq!(stage.gateway.find_by_id(&truth.gateway_charge_id).await, Lookup::Found(truth.clone()));
     if stage.gateway.capabilities().lookup_by_reference {
-        assert_eq!(
-            stage.gateway.find_by_reference(&truth.reference).await,
-            Lookup::Found(truth.clone())
-        );
+        assert_eq!(stage.gateway.find_by_reference(&truth.reference).await, Lookup::Found(truth.clone()));
     }
 }
 
 async fn what_never_was_is_absent(stage: &Stage) {
     let truth = truth_of(stage.gateway.charge(&request(stage, Card::Good, 1)).await);
-    let other_id: String = truth
-        .gateway_charge_id
-        .chars()
-        .map(|char| if char == '1' { '9' } else { char })
-        .collect();
+    let other_id: String =
+        truth.gateway_charge_id.chars().map(|char| if char == '1' { '9' } else { char }).collect();
     assert_eq!(stage.gateway.find_by_id(&other_id).await, Lookup::Absent);
-    assert_eq!(
-        stage.gateway.find_by_reference(reference(2).as_str()).await,
-        Lookup::Absent
-    );
-    assert_eq!(
-        stage.gateway.find_by_reference("a b&reference=ü/..").await,
-        Lookup::Absent
-    );
+    assert_eq!(stage.gateway.find_by_reference(reference(2).as_str()).await, Lookup::Absent);
+    assert_eq!(stage.gateway.find_by_reference("a b&reference=ü/..").await, Lookup::Absent);
     for odd in ["", "..", "a/b", "a?b", "a b"] {
         let lookup = stage.gateway.find_by_id(odd).await;
-        assert!(
-            matches!(lookup, Lookup::Failed { .. } | Lookup::Absent),
-            "{odd:?}: {lookup:?}"
-        );
+        assert!(matches!(lookup, Lookup::Failed { .. } | Lookup::Absent), "{odd:?}: {lookup:?}");
     }
 }
 
 async fn a_repeated_key_gives_the_same_truth(stage: &Stage) {
-    if !matches!(
-        stage.gateway.capabilities().idempotency,
-        Idempotency::Strong { .. }
-    ) {
+    if !matches!(stage.gateway.capabilities().idempotency, Idempotency::Strong { .. }) {
         return;
     }
     let cards = [Card::Good, Card::Declining(stage.decline_codes[0])];
@@ -184,22 +155,13 @@ async fn a_repeated_key_gives_the_same_truth(stage: &Stage) {
 }
 
 async fn a_key_with_other_parameters_freezes(stage: &Stage) {
-    if !matches!(
-        stage.gateway.capabilities().idempotency,
-        Idempotency::Strong { .. }
-    ) {
+    if !matches!(stage.gateway.capabilities().idempotency, Idempotency::Strong { .. }) {
         return;
     }
     let first = request(stage, Card::Good, 1);
     truth_of(stage.gateway.charge(&first).await);
-    let dearer = ChargeRequest {
-        amount: Money::yen(9_999),
-        ..first.clone()
-    };
-    let other_charge = ChargeRequest {
-        reference: reference(2),
-        ..first.clone()
-    };
+    let dearer = ChargeRequest { amount: Money::yen(9_999), ..first.clone() };
+    let other_charge = ChargeRequest { reference: reference(2), ..first.clone() };
     for other in [dearer, other_charge] {
         has_alarm(&stage.gateway.charge(&other).await, Some(Alarm::KeyMismatch));
     }
@@ -227,23 +189,14 @@ async fn what_was_executed_twice_is_found_twice(stage: &Stage) {
     let Lookup::Several(truths) = stage.gateway.find_by_reference(&first.reference).await else {
         panic!("not several");
     };
-    assert!(
-        truths.len() == 2 && truths.contains(&first) && truths.contains(&second),
-        "{truths:?}"
-    );
+    assert!(truths.len() == 2 && truths.contains(&first) && truths.contains(&second), "{truths:?}");
 }
 
 async fn a_lagging_look_up_is_absent_at_first(stage: &Stage) {
     assert!(stage.gateway.capabilities().lookup_lag_ms > 1_000);
     let truth = truth_of(stage.gateway.charge(&request(stage, Card::Good, 1)).await);
-    assert_eq!(
-        stage.gateway.find_by_reference(&truth.reference).await,
-        Lookup::Absent
-    );
-    assert_eq!(
-        stage.gateway.find_by_id(&truth.gateway_charge_id).await,
-        Lookup::Found(truth)
-    );
+    assert_eq!(stage.gateway.find_by_reference(&truth.reference).await, Lookup::Absent);
+    assert_eq!(stage.gateway.find_by_id(&truth.gateway_charge_id).await, Lookup::Found(truth));
 }
 
 async fn refusals_say_that_nothing_was_done(stage: &impl AsyncFn(Scene) -> Stage) {
@@ -268,21 +221,16 @@ async fn refusals_say_that_nothing_was_done(stage: &impl AsyncFn(Scene) -> Stage
 }
 
 async fn wrong_answers_are_unknown_with_an_alarm(stage: &impl AsyncFn(Scene) -> Stage) {
-    for (scene, alarm) in [
-        (Scene::AnswersBroken, Alarm::Malformed),
-        (Scene::AnswersWrongAmount, Alarm::WrongAmount),
-    ] {
+    for (scene, alarm) in
+        [(Scene::AnswersBroken, Alarm::Malformed), (Scene::AnswersWrongAmount, Alarm::WrongAmount)]
+    {
         let stage = stage(scene).await;
         let request = request(&stage, Card::Good, 1);
         has_alarm(&stage.gateway.charge(&request).await, Some(alarm));
         let Lookup::Found(truth) = stage.gateway.find_by_reference(request.reference.as_str()).await else {
             panic!("{scene:?}: not found");
         };
-        assert_eq!(
-            (truth.amount, truth.outcome),
-            (request.amount, Outcome::Succeeded),
-            "{scene:?}"
-        );
+        assert_eq!((truth.amount, truth.outcome), (request.amount, Outcome::Succeeded), "{scene:?}");
     }
 }
 
@@ -300,11 +248,7 @@ async fn lost_answers_are_unknown_and_found_by_reference(stage: &impl AsyncFn(Sc
         let request = request(&stage, Card::Good, 1);
         has_alarm(&stage.gateway.charge(&request).await, None);
         let count = (stage.book)().len();
-        assert_eq!(
-            count,
-            executed.unwrap_or(count),
-            "{scene:?}: the request was not sent exactly once"
-        );
+        assert_eq!(count, executed.unwrap_or(count), "{scene:?}: the request was not sent exactly once");
         match stage.gateway.find_by_reference(request.reference.as_str()).await {
             Lookup::Found(truth) => assert_eq!((count, truth.amount), (1, request.amount), "{scene:?}"),
             Lookup::Absent => assert_eq!(count, 0, "{scene:?}"),

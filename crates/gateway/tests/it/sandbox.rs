@@ -49,19 +49,9 @@ async fn start(faults: &str) -> Running {
 async fn stage(faults: &str) -> Stage {
     let running = start(faults).await;
     let gateway = Box::new(Sandbox::connect(&running.server.url()).await.unwrap());
-    let book = move || {
-        read_book(running.book())
-            .unwrap()
-            .into_iter()
-            .filter_map(|line| line.reference)
-            .collect()
-    };
-    Stage {
-        gateway,
-        token,
-        decline_codes: &DECLINE_CODES,
-        book: Box::new(book),
-    }
+    let book =
+        move || read_book(running.book()).unwrap().into_iter().filter_map(|line| line.reference).collect();
+    Stage { gateway, token, decline_codes: &DECLINE_CODES, book: Box::new(book) }
 }
 
 fn token(card: Card) -> String {
@@ -115,37 +105,13 @@ async fn capabilities_are_those_of_the_switches() {
     let keys = |idempotency| Capabilities { idempotency, ..plain };
     declares("", plain).await;
     declares("idempotency=forever", plain).await;
-    declares(
-        "idempotency=24h",
-        keys(Idempotency::Strong {
-            window_ms: Some(86_400_000),
-        }),
-    )
-    .await;
-    declares(
-        "idempotency=500ms",
-        keys(Idempotency::Strong { window_ms: Some(500) }),
-    )
-    .await;
+    declares("idempotency=24h", keys(Idempotency::Strong { window_ms: Some(86_400_000) })).await;
+    declares("idempotency=500ms", keys(Idempotency::Strong { window_ms: Some(500) })).await;
     declares("idempotency=best-effort", keys(Idempotency::BestEffort)).await;
     declares("idempotency=none", keys(Idempotency::None)).await;
-    declares(
-        "rate=25",
-        Capabilities {
-            rate_per_second: Some(25),
-            ..plain
-        },
-    )
-    .await;
-    declares(
-        "lookup-lag=4000",
-        Capabilities {
-            lookup_lag_ms: 4_000,
-            lookup_spacing_ms: 4_000,
-            ..plain
-        },
-    )
-    .await;
+    declares("rate=25", Capabilities { rate_per_second: Some(25), ..plain }).await;
+    declares("lookup-lag=4000", Capabilities { lookup_lag_ms: 4_000, lookup_spacing_ms: 4_000, ..plain })
+        .await;
     let slow = Capabilities {
         max_processing_ms: 20_000,
         request_timeout_ms: 30_000,
@@ -153,12 +119,8 @@ async fn capabilities_are_those_of_the_switches() {
         ..plain
     };
     declares("max-processing=20000", slow).await;
-    let quick = Capabilities {
-        max_processing_ms: 0,
-        request_timeout_ms: 1_500,
-        lookup_spacing_ms: 50,
-        ..plain
-    };
+    let quick =
+        Capabilities { max_processing_ms: 0, request_timeout_ms: 1_500, lookup_spacing_ms: 50, ..plain };
     declares("max-processing=0", quick).await;
 }
 
@@ -172,10 +134,7 @@ async fn a_hung_charge_is_resent_under_its_key_and_executed_once() {
     for (number, token) in [(1, "sbx_timeout_before_1.x"), (2, "sbx_timeout_after_1.x")] {
         let request = with(token, number);
         let lost = stage.gateway.charge(&request).await;
-        assert!(
-            matches!(lost, ChargeReply::Unknown { alarm: None, .. }),
-            "{lost:?}"
-        );
+        assert!(matches!(lost, ChargeReply::Unknown { alarm: None, .. }), "{lost:?}");
         truth_of(stage.gateway.charge(&request).await);
     }
     assert_eq!((stage.book)().len(), 2);

@@ -52,10 +52,7 @@ async fn every_code_declines_for_ever() {
 #[tokio::test]
 async fn counters_belong_to_the_whole_token() {
     let sandbox = start("").await;
-    for token in [
-        "sbx_decline_do_not_honor_times_1.a",
-        "sbx_decline_do_not_honor_times_1.b",
-    ] {
+    for token in ["sbx_decline_do_not_honor_times_1.a", "sbx_decline_do_not_honor_times_1.b"] {
         assert_eq!(sandbox.charge(&charge(token)).await.status, 402);
         assert_eq!(sandbox.charge(&charge(token)).await.status, 200);
     }
@@ -71,9 +68,7 @@ async fn until_looks_at_the_billing_time_in_tokyo() {
         ("2026-03-31T23:59:59.5+09:00", 402),
         ("2026-04-01T00:00:00+09:00", 200),
     ] {
-        let answer = sandbox
-            .charge(&with(body.clone(), "billing_time", json!(billing_time)))
-            .await;
+        let answer = sandbox.charge(&with(body.clone(), "billing_time", json!(billing_time))).await;
         assert_eq!(answer.status, status, "{billing_time}");
     }
     assert_eq!(sandbox.book()[2].at.to_string(), "2026-03-31T14:59:59.5Z");
@@ -82,11 +77,7 @@ async fn until_looks_at_the_billing_time_in_tokyo() {
 #[tokio::test]
 async fn a_charge_is_answered_and_booked_with_all_fields() {
     let sandbox = start("").await;
-    let body = with(
-        keyed("sbx_ok.c1", "key-1"),
-        "billing_time",
-        json!("2026-03-31T00:00:00Z"),
-    );
+    let body = with(keyed("sbx_ok.c1", "key-1"), "billing_time", json!("2026-03-31T00:00:00Z"));
     let answer = sandbox.charge(&body).await;
     assert_eq!(answer.status, 200);
     let text = std::fs::read_to_string(sandbox.book_path()).unwrap();
@@ -116,10 +107,7 @@ async fn a_decline_is_answered_and_booked() {
     assert_eq!(answer.body["charge"]["status"], "declined");
     assert_eq!(answer.body["charge"]["code"], "stolen_card");
     let line = &sandbox.book()[0];
-    assert_eq!(
-        (line.outcome, line.code.as_deref()),
-        (Outcome::Declined, Some("stolen_card"))
-    );
+    assert_eq!((line.outcome, line.code.as_deref()), (Outcome::Declined, Some("stolen_card")));
     assert_eq!(line.at, line.recorded_at);
     let found = sandbox.get(&format!("/charges/{}", line.id)).await;
     assert_eq!(found.body["code"], "stolen_card");
@@ -135,10 +123,7 @@ async fn a_line_is_in_the_book_before_its_answer() {
             tokio::spawn(async move {
                 let answer = sandbox.charge(&charge(&format!("sbx_ok.{number}"))).await;
                 let id = answer.body["id"].as_str().unwrap().to_owned();
-                assert!(
-                    sandbox.book().iter().any(|line| line.id == id),
-                    "{id} is not in the book"
-                );
+                assert!(sandbox.book().iter().any(|line| line.id == id), "{id} is not in the book");
             })
         })
         .collect();
@@ -147,19 +132,11 @@ async fn a_line_is_in_the_book_before_its_answer() {
     }
     let book = sandbox.book();
     let expected: Vec<String> = (1..=64).map(|number| format!("sch_{number:012x}")).collect();
-    assert_eq!(
-        book.iter().map(|line| line.id.clone()).collect::<Vec<_>>(),
-        expected
-    );
+    assert_eq!(book.iter().map(|line| line.id.clone()).collect::<Vec<_>>(), expected);
 }
 
 fn ids(answer: &Value) -> Vec<&str> {
-    answer["data"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|charge| charge["id"].as_str().unwrap())
-        .collect()
+    answer["data"].as_array().unwrap().iter().map(|charge| charge["id"].as_str().unwrap()).collect()
 }
 
 #[tokio::test]
@@ -182,9 +159,7 @@ async fn lists_page_through_the_book() {
 async fn look_up_by_reference_finds_only_that_reference() {
     let sandbox = start("").await;
     for reference in ["ch_a", "ch_b", "ch_a"] {
-        sandbox
-            .charge(&with(charge("sbx_ok"), "reference", json!(reference)))
-            .await;
+        sandbox.charge(&with(charge("sbx_ok"), "reference", json!(reference))).await;
     }
     assert_eq!(
         ids(&sandbox.get("/charges?reference=ch_a").await.body),

@@ -6,10 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use crate::harness::{PATIENCE, charge, keyed, start};
 
 fn request(body: &str) -> String {
-    format!(
-        "POST /charges HTTP/1.1\r\nhost: sandbox\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
+    format!("POST /charges HTTP/1.1\r\nhost: sandbox\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
 fn send_and_leave(address: std::net::SocketAddr, text: &str) {
@@ -22,10 +19,7 @@ fn send_and_leave(address: std::net::SocketAddr, text: &str) {
 async fn a_charge_whose_client_left_at_once_is_executed() {
     let sandbox = start("").await;
     for number in 0..200 {
-        send_and_leave(
-            sandbox.server().addr(),
-            &request(&charge(&format!("sbx_ok.{number}")).to_string()),
-        );
+        send_and_leave(sandbox.server().addr(), &request(&charge(&format!("sbx_ok.{number}")).to_string()));
     }
     sandbox.wait_for_lines(200).await;
 }
@@ -67,9 +61,7 @@ async fn a_cut_connection_ends_in_a_reset() {
     let sandbox = start("drop-after=1").await;
     let mut stream = TcpStream::connect(sandbox.server().addr()).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream
-        .write_all(request(&charge("sbx_ok").to_string()).as_bytes())
-        .unwrap();
+    stream.write_all(request(&charge("sbx_ok").to_string()).as_bytes()).unwrap();
     let error = stream.read(&mut [0; 16]).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
     sandbox.wait_for_lines(1).await;
@@ -81,9 +73,6 @@ async fn a_repeat_after_the_client_left_is_recognised() {
     let body = keyed("sbx_ok", "key-1");
     send_and_leave(sandbox.server().addr(), &request(&body.to_string()));
     sandbox.wait_for_lines(1).await;
-    assert_eq!(
-        sandbox.charge_when_free(&body).await.body["idempotency"],
-        "replayed"
-    );
+    assert_eq!(sandbox.charge_when_free(&body).await.body["idempotency"], "replayed");
     sandbox.wait_for_lines(1).await;
 }

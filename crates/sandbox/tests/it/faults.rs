@@ -67,18 +67,10 @@ async fn a_web_page_says_nothing_about_the_execution() {
         let lines = sandbox.book().len();
         let answer = sandbox.charge(&charge("sbx_ok")).await;
         assert_eq!(answer.status, 403);
-        assert!(
-            answer
-                .body
-                .as_str()
-                .is_some_and(|page| page.starts_with("<!DOCTYPE html>"))
-        );
+        assert!(answer.body.as_str().is_some_and(|page| page.starts_with("<!DOCTYPE html>")));
         executed.push(sandbox.book().len() > lines);
     }
-    assert!(
-        executed.contains(&true) && executed.contains(&false),
-        "{executed:?}"
-    );
+    assert!(executed.contains(&true) && executed.contains(&false), "{executed:?}");
 }
 
 #[tokio::test]
@@ -97,10 +89,7 @@ async fn a_late_execution_comes_after_the_connection_was_closed() {
     let body = keyed("sbx_ok", "key-1");
     let sent_at = Instant::now();
     sandbox.try_post("/charges", &body).await.unwrap_err();
-    assert!(
-        sent_at.elapsed() < Duration::from_millis(140),
-        "the connection was not closed at once"
-    );
+    assert!(sent_at.elapsed() < Duration::from_millis(140), "the connection was not closed at once");
     assert!(sandbox.book().is_empty());
     assert_eq!(sandbox.charge(&body).await.code(), "idempotency_in_progress");
     sandbox.wait_for_lines(1).await;
@@ -148,10 +137,7 @@ async fn a_timeout_after_token_hangs_executed_so_many_times() {
     sandbox.charge_and_give_up(&body).await;
     sandbox.wait_for_lines(1).await;
     sandbox.charge_and_give_up(&body).await;
-    assert_eq!(
-        sandbox.charge_when_free(&body).await.body["idempotency"],
-        "replayed"
-    );
+    assert_eq!(sandbox.charge_when_free(&body).await.body["idempotency"], "replayed");
     sandbox.wait_for_lines(1).await;
 }
 
@@ -168,11 +154,7 @@ async fn faults_repeat_for_a_seed_and_hit_their_share() {
     }
     assert_eq!(runs[0], runs[1]);
     let count = |status| runs[0].iter().filter(|other| **other == status).count();
-    assert!(
-        (15..45).contains(&count(500)) && (2..25).contains(&count(429)),
-        "{:?}",
-        runs[0]
-    );
+    assert!((15..45).contains(&count(500)) && (2..25).contains(&count(429)), "{:?}", runs[0]);
 }
 
 #[tokio::test]
@@ -180,18 +162,9 @@ async fn faults_hit_refunds_but_not_look_ups() {
     let mut sandbox = start("").await;
     sandbox.charge(&charge("sbx_ok")).await;
     sandbox.restart_with("500-after=1").await;
-    assert_eq!(
-        sandbox
-            .post("/charges/sch_000000000001/refund", &json!({"amount": 1}))
-            .await
-            .status,
-        500
-    );
+    assert_eq!(sandbox.post("/charges/sch_000000000001/refund", &json!({"amount": 1})).await.status, 500);
     assert_eq!(sandbox.book().len(), 2);
-    assert_eq!(
-        sandbox.get("/charges/sch_000000000001").await.body["amount_refunded"],
-        1
-    );
+    assert_eq!(sandbox.get("/charges/sch_000000000001").await.body["amount_refunded"], 1);
 }
 
 async fn check_capabilities(faults: &str, changes: &[(&str, serde_json::Value)]) {
@@ -212,10 +185,7 @@ async fn capabilities_tell_the_switches() {
     check_capabilities("idempotency=none", &[("idempotency", json!("none"))]).await;
     let day = json!(86_400_000);
     check_capabilities("idempotency=24h", &[("idempotency_window_ms", day.clone())]).await;
-    let best_effort = [
-        ("idempotency", json!("best_effort")),
-        ("idempotency_window_ms", day),
-    ];
+    let best_effort = [("idempotency", json!("best_effort")), ("idempotency_window_ms", day)];
     check_capabilities("idempotency=best-effort", &best_effort).await;
     check_capabilities(
         "lookup-lag=1500,rate=14",
@@ -224,11 +194,7 @@ async fn capabilities_tell_the_switches() {
     .await;
     let delays = "latency=10-20,late=0.1,late-ms=1-5000,slow=0.1,slow-ms=1-300";
     check_capabilities(delays, &[("max_processing_ms", json!(6020))]).await;
-    check_capabilities(
-        "late=1,late-ms=9-9000,max-processing=10",
-        &[("max_processing_ms", json!(10))],
-    )
-    .await;
+    check_capabilities("late=1,late-ms=9-9000,max-processing=10", &[("max_processing_ms", json!(10))]).await;
 }
 
 fn check_spec(spec: &str, printed: &str) {
@@ -243,10 +209,7 @@ fn specifications_round_trip() {
     check_spec("idempotency=forever,drop-after=0", "");
     check_spec(" html=1.0 , idempotency=24h ", "idempotency=24h,html=1");
     check_spec("idempotency=90m,latency=5", "idempotency=90m,latency=5-5");
-    check_spec(
-        "drop-after=.05,429=0.000000001",
-        "429=0.000000001,drop-after=0.05",
-    );
+    check_spec("drop-after=.05,429=0.000000001", "429=0.000000001,drop-after=0.05");
     let all = "idempotency=best-effort,latency=1-2,lookup-lag=3,max-processing=4,rate=5,401=0.1,429=0.2,\
                drop-before=0.3,timeout-before=0.4,500-before=0.5,late=0.6,late-ms=6-7,slow=0.7,slow-ms=8-9,\
                drop-after=0.8,timeout-after=0.9,500-after=0.11,malformed=0.12,html=0.13,wrong-amount=0.14";

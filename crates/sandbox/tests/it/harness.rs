@@ -32,12 +32,7 @@ impl Answer {
 pub(crate) async fn start(faults: &str) -> Harness {
     let folder = tempfile::tempdir().unwrap();
     let client = Client::builder().no_proxy().build().unwrap();
-    let mut harness = Harness {
-        folder,
-        faults: faults.to_owned(),
-        server: None,
-        client,
-    };
+    let mut harness = Harness { folder, faults: faults.to_owned(), server: None, client };
     harness.server = Some(harness.try_start().await.unwrap());
     harness
 }
@@ -60,13 +55,7 @@ impl Harness {
     pub(crate) async fn try_start(&self) -> Result<Server, StartError> {
         let faults = self.faults.parse().unwrap();
         let listen = "127.0.0.1:0".parse().unwrap();
-        sandbox::start(Config {
-            listen,
-            book: self.book_path(),
-            faults,
-            seed: 7,
-        })
-        .await
+        sandbox::start(Config { listen, book: self.book_path(), faults, seed: 7 }).await
     }
 
     pub(crate) async fn stop(&mut self) {
@@ -131,11 +120,7 @@ impl Harness {
     pub(crate) async fn charge_and_give_up(&self, body: &Value) {
         let url = format!("{}/charges", self.server().url());
         loop {
-            let request = self
-                .client
-                .post(&url)
-                .json(body)
-                .timeout(Duration::from_millis(150));
+            let request = self.client.post(&url).json(body).timeout(Duration::from_millis(150));
             match request.send().await {
                 Err(error) => return assert!(error.is_timeout(), "the request failed: {error}"),
                 Ok(response) => assert_eq!(answer(response).await.code(), "idempotency_in_progress"),
@@ -155,9 +140,7 @@ impl Harness {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
-        let lines = tokio::time::timeout(PATIENCE, poll)
-            .await
-            .expect("the book never got its lines");
+        let lines = tokio::time::timeout(PATIENCE, poll).await.expect("the book never got its lines");
         assert_eq!(lines.len(), count);
         lines
     }
@@ -166,8 +149,5 @@ impl Harness {
 async fn answer(response: reqwest::Response) -> Answer {
     let status = response.status();
     let text = response.text().await.unwrap();
-    Answer {
-        status,
-        body: serde_json::from_str(&text).unwrap_or(Value::String(text)),
-    }
+    Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
 }

@@ -13,11 +13,7 @@ async fn check(faults: &str, token: &str, second: &str, lines: usize) {
     let first = sandbox.charge(&body).await;
     let again = sandbox.charge(&body).await;
     assert_eq!(again.status, first.status, "{faults}");
-    let charge = if first.status == 200 {
-        &again.body
-    } else {
-        &again.body["charge"]
-    };
+    let charge = if first.status == 200 { &again.body } else { &again.body["charge"] };
     assert_eq!(charge["idempotency"], second, "{faults}");
     assert_eq!(sandbox.book().len(), lines, "{faults}");
 }
@@ -62,10 +58,7 @@ async fn best_effort_executes_some_repeats_unprotected_and_says_so() {
 async fn charges_without_a_key_are_all_executed() {
     let sandbox = start("").await;
     for _ in 0..2 {
-        assert_eq!(
-            sandbox.charge(&charge("sbx_ok")).await.body["idempotency"],
-            "none"
-        );
+        assert_eq!(sandbox.charge(&charge("sbx_ok")).await.body["idempotency"], "none");
     }
     assert_eq!(sandbox.book().len(), 2);
 }
@@ -82,19 +75,10 @@ async fn a_key_with_other_parameters_is_a_conflict() {
         ("reference", json!("ch_2")),
     ] {
         let answer = sandbox.charge(&with(body.clone(), name, value)).await;
-        assert_eq!(
-            (answer.status.as_u16(), answer.code()),
-            (409, "idempotency_conflict"),
-            "{name}"
-        );
+        assert_eq!((answer.status.as_u16(), answer.code()), (409, "idempotency_conflict"), "{name}");
         assert_eq!(answer.body["error"]["type"], "idempotency_error");
     }
-    let refund = sandbox
-        .post(
-            "/charges/sch_000000000001/refund",
-            &json!({"idempotency_key": "key-1"}),
-        )
-        .await;
+    let refund = sandbox.post("/charges/sch_000000000001/refund", &json!({"idempotency_key": "key-1"})).await;
     assert_eq!(refund.code(), "idempotency_conflict");
     let later = with(body, "billing_time", json!("2030-01-01T00:00:00Z"));
     assert_eq!(sandbox.charge(&later).await.body["idempotency"], "replayed");

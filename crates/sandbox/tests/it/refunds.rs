@@ -68,14 +68,7 @@ async fn a_refund_of_nothing_known_is_not_found() {
     let sandbox = charged("sbx_ok").await;
     sandbox.post(PATH, &json!({})).await;
     for id in ["sch_000000000009", "srf_000000000002", "sch_2", "x"] {
-        assert_eq!(
-            sandbox
-                .post(&format!("/charges/{id}/refund"), &json!({}))
-                .await
-                .status,
-            404,
-            "{id}"
-        );
+        assert_eq!(sandbox.post(&format!("/charges/{id}/refund"), &json!({})).await.status, 404, "{id}");
         assert_eq!(sandbox.get(&format!("/charges/{id}")).await.status, 404, "{id}");
     }
 }
@@ -96,10 +89,5 @@ async fn a_refused_refund_does_not_keep_its_key() {
     let sandbox = charged("sbx_ok").await;
     let too_much = json!({"amount": 1201, "idempotency_key": "key-r"});
     assert_eq!(sandbox.post(PATH, &too_much).await.status, 400);
-    check(
-        &sandbox,
-        json!({"amount": 1200, "idempotency_key": "key-r"}),
-        Ok(1200),
-    )
-    .await;
+    check(&sandbox, json!({"amount": 1200, "idempotency_key": "key-r"}), Ok(1200)).await;
 }

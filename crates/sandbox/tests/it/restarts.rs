@@ -9,39 +9,20 @@ use serde_json::json;
 use crate::harness::{Harness, charge, keyed, start};
 
 fn append(sandbox: &Harness, text: &str) {
-    OpenOptions::new()
-        .append(true)
-        .open(sandbox.book_path())
-        .unwrap()
-        .write_all(text.as_bytes())
-        .unwrap();
+    OpenOptions::new().append(true).open(sandbox.book_path()).unwrap().write_all(text.as_bytes()).unwrap();
 }
 
 #[tokio::test]
 async fn ids_keys_and_refunds_go_on() {
     let mut sandbox = start("").await;
     sandbox.charge(&keyed("sbx_ok", "key-1")).await;
-    sandbox
-        .post("/charges/sch_000000000001/refund", &json!({"amount": 200}))
-        .await;
+    sandbox.post("/charges/sch_000000000001/refund", &json!({"amount": 200})).await;
     sandbox.restart().await;
-    assert_eq!(
-        sandbox.charge(&keyed("sbx_ok", "key-1")).await.body["idempotency"],
-        "replayed"
-    );
-    assert_eq!(
-        sandbox.charge(&keyed("sbx_ok.x", "key-1")).await.code(),
-        "idempotency_conflict"
-    );
+    assert_eq!(sandbox.charge(&keyed("sbx_ok", "key-1")).await.body["idempotency"], "replayed");
+    assert_eq!(sandbox.charge(&keyed("sbx_ok.x", "key-1")).await.code(), "idempotency_conflict");
     let rest = sandbox.post("/charges/sch_000000000001/refund", &json!({})).await;
-    assert_eq!(
-        (&rest.body["id"], &rest.body["amount"]),
-        (&json!("srf_000000000003"), &json!(1000))
-    );
-    assert_eq!(
-        sandbox.charge(&charge("sbx_ok")).await.body["id"],
-        "sch_000000000004"
-    );
+    assert_eq!((&rest.body["id"], &rest.body["amount"]), (&json!("srf_000000000003"), &json!(1000)));
+    assert_eq!(sandbox.charge(&charge("sbx_ok")).await.body["id"], "sch_000000000004");
     let found = sandbox.get("/charges?reference=ch_1").await;
     assert_eq!(found.body["data"].as_array().unwrap().len(), 2);
 }
@@ -73,10 +54,7 @@ async fn a_torn_last_line_is_cut_off() {
     assert_eq!(read_book(sandbox.book_path()).unwrap().len(), 1);
     sandbox.restart().await;
     assert_eq!(std::fs::read(sandbox.book_path()).unwrap(), whole);
-    assert_eq!(
-        sandbox.charge(&charge("sbx_ok")).await.body["id"],
-        "sch_000000000002"
-    );
+    assert_eq!(sandbox.charge(&charge("sbx_ok")).await.body["id"], "sch_000000000002");
     assert_eq!(sandbox.book().len(), 2);
 }
 
@@ -87,20 +65,11 @@ async fn a_damaged_line_is_an_error_that_names_it() {
     sandbox.stop().await;
     let whole = std::fs::read_to_string(sandbox.book_path()).unwrap();
     for damage in ["rubbish\n", "\n", "{}\n", whole.as_str()] {
-        File::create(sandbox.book_path())
-            .unwrap()
-            .write_all(format!("{whole}{damage}").as_bytes())
-            .unwrap();
+        File::create(sandbox.book_path()).unwrap().write_all(format!("{whole}{damage}").as_bytes()).unwrap();
         let error = sandbox.try_start().await.unwrap_err();
-        assert!(
-            matches!(&error, StartError::Book(BookError::Line { line: 2, .. })),
-            "{error}"
-        );
+        assert!(matches!(&error, StartError::Book(BookError::Line { line: 2, .. })), "{error}");
         assert!(error.to_string().contains("line 2"), "{error}");
-        assert!(matches!(
-            read_book(sandbox.book_path()),
-            Err(BookError::Line { line: 2, .. })
-        ));
+        assert!(matches!(read_book(sandbox.book_path()), Err(BookError::Line { line: 2, .. })));
     }
 }
 
@@ -108,10 +77,7 @@ async fn a_damaged_line_is_an_error_that_names_it() {
 async fn two_sandboxes_cannot_share_a_book() {
     let mut sandbox = start("").await;
     let error = sandbox.try_start().await.unwrap_err();
-    assert!(
-        matches!(error, StartError::Book(BookError::InUse { .. })),
-        "{error}"
-    );
+    assert!(matches!(error, StartError::Book(BookError::InUse { .. })), "{error}");
     assert!(error.to_string().contains("in use by another sandbox"), "{error}");
     sandbox.stop().await;
     sandbox.try_start().await.unwrap().stop().await;

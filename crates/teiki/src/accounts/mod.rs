@@ -65,22 +65,12 @@ const NAME_MAX: usize = 200;
 pub async fn create(db: &Db, name: &str, zone: &str, now: Timestamp) -> Result<Created, Failure> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > NAME_MAX {
-        return Err(Failure::usage(format!(
-            "the name of an account has 1 to {NAME_MAX} characters"
-        )));
+        return Err(Failure::usage(format!("the name of an account has 1 to {NAME_MAX} characters")));
     }
     let zone = Zone::try_new(zone).map_err(|error| Failure::usage(error.to_string()))?;
-    let terms = AccountTerms {
-        zone,
-        charge_window: CHARGE_WINDOW,
-        tax_rounding: Rounding::Floor,
-    };
+    let terms = AccountTerms { zone, charge_window: CHARGE_WINDOW, tax_rounding: Rounding::Floor };
     let id = AccountId::random(Slot(0), now, &random()?);
-    let account = Account {
-        id,
-        name: name.to_owned(),
-        terms,
-    };
+    let account = Account { id, name: name.to_owned(), terms };
     let keys = [new_pair(Mode::Test)?, new_pair(Mode::Live)?];
     let rows: Vec<store::KeyRow> = keys
         .iter()
@@ -97,20 +87,12 @@ pub async fn create(db: &Db, name: &str, zone: &str, now: Timestamp) -> Result<C
     })
     .await?;
     let [test, live] = keys;
-    Ok(Created {
-        account: id.to_string(),
-        name: account.name,
-        test,
-        live,
-    })
+    Ok(Created { account: id.to_string(), name: account.name, test, live })
 }
 
 fn new_pair(mode: Mode) -> Result<KeyPair, Failure> {
     let key = |kind: &str| Ok::<_, Failure>(format!("{kind}_{mode}_{}", hex::encode(&random()?[..24])));
-    Ok(KeyPair {
-        secret_key: key("sk")?,
-        public_key: key("pk")?,
-    })
+    Ok(KeyPair { secret_key: key("sk")?, public_key: key("pk")? })
 }
 
 /// What is stored of a key: enough to recognise it, not to use it.
@@ -131,16 +113,11 @@ fn random() -> Result<[u8; 32], Failure> {
 
 /// The account with this id. Error: no id, or no such account.
 pub async fn get(db: &Db, id: &str) -> Result<Account, Failure> {
-    let id: AccountId = id
-        .parse()
-        .map_err(|error: billing::id::InvalidId| Failure::usage(format!("--account: {error}")))?;
-    db.read(move |tx| store::find_account(tx, id))
-        .await?
-        .ok_or_else(|| {
-            Failure::usage(format!(
-                "there is no account {id} in this database; `teiki status` lists them"
-            ))
-        })
+    let id: AccountId =
+        id.parse().map_err(|error: billing::id::InvalidId| Failure::usage(format!("--account: {error}")))?;
+    db.read(move |tx| store::find_account(tx, id)).await?.ok_or_else(|| {
+        Failure::usage(format!("there is no account {id} in this database; `teiki status` lists them"))
+    })
 }
 
 /// All accounts, oldest first.
@@ -198,11 +175,7 @@ pub fn set_clock(
     now: Timestamp,
 ) -> Result<Result<TestClock, TestClock>, db::Error> {
     if let Some(found) = store::find_clock(tx, account)? {
-        return Ok(if found.started_at == at {
-            Ok(found)
-        } else {
-            Err(found)
-        });
+        return Ok(if found.started_at == at { Ok(found) } else { Err(found) });
     }
     let clock = TestClock {
         id: ClockId::derive(key, account.as_str(), Slot(0), at, 0),

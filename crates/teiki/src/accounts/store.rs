@@ -34,8 +34,7 @@ impl KeyRow {
 }
 
 pub(super) fn derivation_key(tx: &mut Tx<'_>) -> Result<Vec<u8>, Error> {
-    tx.query_one("select derivation_key from installation where id = 1", &[])?
-        .bytes(0)
+    tx.query_one("select derivation_key from installation where id = 1", &[])?.bytes(0)
 }
 
 pub(super) fn insert_account(tx: &mut Tx<'_>, account: &Account, now: Timestamp) -> Result<(), Error> {
@@ -63,31 +62,13 @@ pub(super) fn insert_keys(
     now: Timestamp,
 ) -> Result<(), Error> {
     let columns = [
-        (
-            "id",
-            Column::Text(keys.iter().map(|key| key.id.as_str()).collect()),
-        ),
-        (
-            "account_id",
-            Column::Text(keys.iter().map(|_| account.as_str()).collect()),
-        ),
-        (
-            "mode",
-            Column::Text(keys.iter().map(|key| key.mode.as_str()).collect()),
-        ),
+        ("id", Column::Text(keys.iter().map(|key| key.id.as_str()).collect())),
+        ("account_id", Column::Text(keys.iter().map(|_| account.as_str()).collect())),
+        ("mode", Column::Text(keys.iter().map(|key| key.mode.as_str()).collect())),
         ("kind", Column::Text(keys.iter().map(|key| key.kind).collect())),
-        (
-            "hash",
-            Column::Bytes(keys.iter().map(|key| key.hash.as_slice()).collect()),
-        ),
-        (
-            "last4",
-            Column::Text(keys.iter().map(|key| key.last4.as_str()).collect()),
-        ),
-        (
-            "created_at",
-            Column::I64(keys.iter().map(|_| now.as_microsecond()).collect()),
-        ),
+        ("hash", Column::Bytes(keys.iter().map(|key| key.hash.as_slice()).collect())),
+        ("last4", Column::Text(keys.iter().map(|key| key.last4.as_str()).collect())),
+        ("created_at", Column::I64(keys.iter().map(|_| now.as_microsecond()).collect())),
     ];
     tx.insert_many("api_keys", &columns, OnConflict::Fail)?;
     Ok(())
@@ -118,11 +99,7 @@ fn account_of(row: &Row) -> Result<Account, Error> {
         tax_rounding: rounding_of(rounding)
             .ok_or_else(|| unreadable("accounts.tax_rounding", "a rounding", rounding))?,
     };
-    Ok(Account {
-        id: parsed(row, 0, "accounts.id", "an id")?,
-        name: row.text(1)?,
-        terms,
-    })
+    Ok(Account { id: parsed(row, 0, "accounts.id", "an id")?, name: row.text(1)?, terms })
 }
 
 fn rounding_name(rounding: Rounding) -> &'static str {
@@ -147,11 +124,7 @@ pub(super) fn find_connection(
 ) -> Result<Option<ConnectionId>, Error> {
     tx.query_opt(
         "select id from gateway_connections where account_id = $1 and mode = $2 and gateway = $3",
-        &[
-            Value::Text(account.as_str()),
-            Value::Text(mode.as_str()),
-            Value::Text(gateway),
-        ],
+        &[Value::Text(account.as_str()), Value::Text(mode.as_str()), Value::Text(gateway)],
     )?
     .map(|row| parsed(&row, 0, "gateway_connections.id", "an id"))
     .transpose()

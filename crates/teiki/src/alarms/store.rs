@@ -23,30 +23,12 @@ pub(super) fn raise_alarms(
     let columns = [
         ("slot", slots(ids.iter().map(AlarmId::slot))),
         ("id", Column::Text(ids.iter().map(AlarmId::as_str).collect())),
-        (
-            "account_id",
-            Column::Text(alarms.iter().map(|alarm| alarm.account.as_str()).collect()),
-        ),
-        (
-            "mode",
-            Column::Text(alarms.iter().map(|alarm| alarm.mode.as_str()).collect()),
-        ),
-        (
-            "kind",
-            Column::Text(alarms.iter().map(|alarm| alarm.kind).collect()),
-        ),
-        (
-            "subject",
-            Column::Text(alarms.iter().map(|alarm| alarm.subject.as_str()).collect()),
-        ),
-        (
-            "message",
-            Column::Text(alarms.iter().map(|alarm| alarm.message.as_str()).collect()),
-        ),
-        (
-            "raised_at",
-            Column::I64(alarms.iter().map(|_| now.as_microsecond()).collect()),
-        ),
+        ("account_id", Column::Text(alarms.iter().map(|alarm| alarm.account.as_str()).collect())),
+        ("mode", Column::Text(alarms.iter().map(|alarm| alarm.mode.as_str()).collect())),
+        ("kind", Column::Text(alarms.iter().map(|alarm| alarm.kind).collect())),
+        ("subject", Column::Text(alarms.iter().map(|alarm| alarm.subject.as_str()).collect())),
+        ("message", Column::Text(alarms.iter().map(|alarm| alarm.message.as_str()).collect())),
+        ("raised_at", Column::I64(alarms.iter().map(|_| now.as_microsecond()).collect())),
     ];
     tx.insert_many("alarms", &columns, OnConflict::Nothing)?;
     Ok(())

@@ -56,11 +56,7 @@ impl Breaker {
 
     /// Whether it is open now.
     pub fn is_open(&self) -> bool {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .probe_at
-            .is_some()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).probe_at.is_some()
     }
 
     /// Remembers how a request ended at `now`. An answer to a probe closes it.
@@ -69,20 +65,12 @@ impl Breaker {
         if health == Health::Answered && memory.probe_at.is_some() {
             *memory = Memory::default();
         }
-        memory.unauthorized = if health == Health::Unauthorized {
-            memory.unauthorized + 1
-        } else {
-            0
-        };
+        memory.unauthorized = if health == Health::Unauthorized { memory.unauthorized + 1 } else { 0 };
         if memory.recent.len() == WINDOW {
             memory.recent.pop_front();
         }
         memory.recent.push_back(health);
-        let troubled = memory
-            .recent
-            .iter()
-            .filter(|&&health| health != Health::Answered)
-            .count();
+        let troubled = memory.recent.iter().filter(|&&health| health != Health::Answered).count();
         let is_ill = memory.recent.len() == WINDOW && troubled * 2 > WINDOW;
         if (is_ill || memory.unauthorized >= UNAUTHORIZED_MAX) && memory.probe_at.is_none() {
             memory.probe_at = Some(plus_ms(now, PROBE_PAUSE_MS));
@@ -109,10 +97,7 @@ mod tests {
         breaker.record(Health::Troubled, NOW);
         assert!(breaker.is_open() && !breaker.allows(NOW));
         let later = plus_ms(NOW, PROBE_PAUSE_MS);
-        assert!(
-            breaker.allows(later) && !breaker.allows(later),
-            "one probe at a time"
-        );
+        assert!(breaker.allows(later) && !breaker.allows(later), "one probe at a time");
         breaker.record(Health::Troubled, later);
         assert!(breaker.is_open());
         breaker.record(Health::Answered, later);

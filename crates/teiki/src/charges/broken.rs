@@ -28,10 +28,8 @@ pub(super) async fn new_key(line: &Arc<Line>, rows: &[CheckRow], times: Times) -
     if !is_selected("new-key") {
         return Ok(false);
     }
-    let forgotten = rows
-        .iter()
-        .map(|row| News::of(row.charge, row.subscription, Fact::NeverExecuted))
-        .collect();
+    let forgotten =
+        rows.iter().map(|row| News::of(row.charge, row.subscription, Fact::NeverExecuted)).collect();
     settle(line, forgotten, times).await?;
     Ok(true)
 }
@@ -48,15 +46,7 @@ pub(crate) async fn prepare(line: &Arc<Line>, task: &Task, due: Vec<Due>) -> Res
     });
     let news: Vec<News> = sent.buffer_unordered(CONCURRENCY).collect().await;
     let prepared = prepare::prepare(line, task, due).await?;
-    settle(
-        line,
-        news,
-        Times {
-            billing: task.billing,
-            real: clock::now(),
-        },
-    )
-    .await?;
+    settle(line, news, Times { billing: task.billing, real: clock::now() }).await?;
     Ok(match prepared {
         Prepared::Ready(_) => Prepared::Ready(Vec::new()),
         stopped @ (Prepared::Held(_) | Prepared::Fenced) => stopped,

@@ -18,10 +18,7 @@ pub struct Pace {
 impl Pace {
     /// A pace of so many requests a second; `None` is no limit.
     pub const fn new(rate_per_second: Option<u32>) -> Self {
-        Self {
-            rate_per_second,
-            next: Mutex::new(None),
-        }
+        Self { rate_per_second, next: Mutex::new(None) }
     }
 
     /// Waits for this request's turn.
@@ -41,7 +38,6 @@ impl Pace {
 
     /// The largest batch for this pace; `None` is no limit.
     pub fn batch_max(&self) -> Option<i64> {
-        self.rate_per_second
-            .map(|rate| i64::from(rate.max(1)) * i64::from(BATCH_SECONDS))
+        self.rate_per_second.map(|rate| i64::from(rate.max(1)) * i64::from(BATCH_SECONDS))
     }
 }

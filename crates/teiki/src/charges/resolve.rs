@@ -59,14 +59,9 @@ pub async fn resolve(line: &Arc<Line>, pass: Pass) -> Result<usize, db::Error> {
         Which::All => Timestamp::MAX,
     };
     give_up_sending(line, &pass, until, now).await?;
-    let rows = line
-        .db
-        .read(move |tx| store::checks_until(tx, &pass.scope, pass.lane, until, PASS_MAX))
-        .await?;
-    let rows: Vec<CheckRow> = rows
-        .into_iter()
-        .filter(|row| !line.is_in_flight(row.charge))
-        .collect();
+    let rows =
+        line.db.read(move |tx| store::checks_until(tx, &pass.scope, pass.lane, until, PASS_MAX)).await?;
+    let rows: Vec<CheckRow> = rows.into_iter().filter(|row| !line.is_in_flight(row.charge)).collect();
     let taken = rows.len();
     #[cfg(feature = "broken")]
     if which == Which::All && super::broken::new_key(line, &rows, Times { billing, real: now }).await? {
@@ -74,31 +69,15 @@ pub async fn resolve(line: &Arc<Line>, pass: Pass) -> Result<usize, db::Error> {
     }
     let (to_send, to_ask) = split(line, rows, now);
     let sendable = mark(line, to_send, now).await?;
-    let sent = stream::iter(sendable)
-        .map(|row| resend(line, row))
-        .buffer_unordered(CONCURRENCY);
-    let asked = stream::iter(to_ask)
-        .map(|row| ask(line, row))
-        .buffer_unordered(CONCURRENCY);
+    let sent = stream::iter(sendable).map(|row| resend(line, row)).buffer_unordered(CONCURRENCY);
+    let asked = stream::iter(to_ask).map(|row| ask(line, row)).buffer_unordered(CONCURRENCY);
     let (sent, asked): (Vec<News>, Vec<News>) = tokio::join!(sent.collect(), asked.collect());
     let news: Vec<News> = sent.into_iter().chain(asked).collect();
-    let found_out = |by| {
-        news.iter()
-            .filter(|news| is_final(news) && news.resolved_by == Some(by))
-            .count()
-    };
+    let found_out = |by| news.iter().filter(|news| is_final(news) && news.resolved_by == Some(by)).count();
     add(&line.counters.resolved_by_replay, found_out(ResolvedBy::Replay));
     add(&line.counters.resolved_by_lookup, found_out(ResolvedBy::Lookup));
     if !news.is_empty() {
-        settle(
-            line,
-            news,
-            Times {
-                billing,
-                real: clock::now(),
-            },
-        )
-        .await?;
+        settle(line, news, Times { billing, real: clock::now() }).await?;
     }
     Ok(taken)
 }
@@ -123,13 +102,8 @@ async fn give_up_sending(
 ) -> Result<(), db::Error> {
     loop {
         let (scope, lane) = (pass.scope.clone(), pass.lane);
-        let sending = line
-            .db
-            .read(move |tx| store::sending(tx, &scope, lane, until, PASS_MAX))
-            .await?;
-        let gone = sending
-            .into_iter()
-            .filter(|(charge, _)| !line.is_in_flight(*charge));
+        let sending = line.db.read(move |tx| store::sending(tx, &scope, lane, until, PASS_MAX)).await?;
+        let gone = sending.into_iter().filter(|(charge, _)| !line.is_in_flight(*charge));
         let lost: Vec<News> = gone
             .map(|(charge, subscription)| News {
                 note: Some("the process that was sending it is gone".into()),
@@ -138,17 +112,7 @@ async fn give_up_sending(
             })
             .collect();
         if lost.is_empty()
-            || settle(
-                line,
-                lost,
-                Times {
-                    billing: pass.billing,
-                    real: now,
-                },
-            )
-            .await?
-            .unknown
-                == 0
+            || settle(line, lost, Times { billing: pass.billing, real: now }).await?.unknown == 0
         {
             return Ok(());
         }
@@ -210,10 +174,7 @@ async fn mark(line: &Line, rows: Vec<CheckRow>, now: Timestamp) -> Result<Vec<Ch
         .map(|connection| check_after_send(connection.gateway.capabilities(), now))
         .max()
         .unwrap_or(now);
-    let marks: Vec<_> = rows
-        .iter()
-        .map(|row| (row.charge, row.state, row.sent_at))
-        .collect();
+    let marks: Vec<_> = rows.iter().map(|row| (row.charge, row.state, row.sent_at)).collect();
     let marked = line
         .db
         .write(move |tx| {
@@ -250,26 +211,14 @@ async fn resend(line: &Line, row: CheckRow) -> News {
     };
     // A charge that had never left is sent here for the first time; nothing about it was unknown.
     let resolved_by = (row.state != State::Prepared).then_some(ResolvedBy::Replay);
-    let news = News {
-        resolved_by,
-        ..send_one(line, &outgoing).await
-    };
+    let news = News { resolved_by, ..send_one(line, &outgoing).await };
     if news.fact == Fact::Lost {
         return again_later(line, &row, news);
     }
     // A gateway that now refuses the request says nothing of the one that was sent before under this key:
     // from here on it is only asked.
     if news.fact == Fact::Declined && news.gateway_charge_id.is_none() && row.state != State::Prepared {
-        return again_later(
-            line,
-            &row,
-            News {
-                fact: Fact::Lost,
-                decline: None,
-                freeze: true,
-                ..news
-            },
-        );
+        return again_later(line, &row, News { fact: Fact::Lost, decline: None, freeze: true, ..news });
     }
     news
 }
@@ -280,22 +229,13 @@ fn again_later(line: &Line, row: &CheckRow, news: News) -> News {
     let pause = line
         .connections
         .get(&row.connection)
-        .map_or(REVIEW_PAUSE_MS, |connection| {
-            pause_after(connection.gateway.capabilities(), row.tries)
-        });
+        .map_or(REVIEW_PAUSE_MS, |connection| pause_after(connection.gateway.capabilities(), row.tries));
     let alarm = resolution::needs_review(&inquiry(row, now), now).then_some("needs_review");
-    News {
-        check_at: Some(plus_ms(now, pause)),
-        alarm: news.alarm.or(alarm),
-        ..news
-    }
+    News { check_at: Some(plus_ms(now, pause)), alarm: news.alarm.or(alarm), ..news }
 }
 
 async fn ask(line: &Line, row: CheckRow) -> News {
-    News {
-        resolved_by: Some(ResolvedBy::Lookup),
-        ..look_up(line, row).await
-    }
+    News { resolved_by: Some(ResolvedBy::Lookup), ..look_up(line, row).await }
 }
 
 async fn look_up(line: &Line, row: CheckRow) -> News {
@@ -304,35 +244,20 @@ async fn look_up(line: &Line, row: CheckRow) -> News {
         return again_later(line, &row, lost);
     };
     let asked_at = clock::now();
-    let found = match (
-        &row.gateway_charge_id,
-        connection.gateway.capabilities().lookup_by_reference,
-    ) {
+    let found = match (&row.gateway_charge_id, connection.gateway.capabilities().lookup_by_reference) {
         (Some(id), _) => connection.gateway.find_by_id(id).await,
         (None, true) => connection.gateway.find_by_reference(row.charge.as_str()).await,
         (None, false) => {
             let note = Some("the gateway can neither be asked nor be sent the same key again".into());
             let check_at = Some(plus_ms(asked_at, REVIEW_PAUSE_MS));
-            return News {
-                note,
-                alarm: Some("needs_review"),
-                check_at,
-                ..lost
-            };
+            return News { note, alarm: Some("needs_review"), check_at, ..lost };
         }
     };
     match found {
         Lookup::Found(truth) => known(line, &row, truth, None),
         Lookup::Several(truths) => several(line, &row, truths),
         Lookup::Absent => absent(connection.gateway.capabilities(), &row, asked_at),
-        Lookup::Failed { reason, .. } => again_later(
-            line,
-            &row,
-            News {
-                note: Some(reason),
-                ..lost
-            },
-        ),
+        Lookup::Failed { reason, .. } => again_later(line, &row, News { note: Some(reason), ..lost }),
     }
 }
 
@@ -341,48 +266,21 @@ fn known(line: &Line, row: &CheckRow, truth: Truth, alarm: Option<&'static str>)
     let lost = News::of(row.charge, row.subscription, Fact::Lost);
     if truth.reference != row.charge.as_str() || truth.amount != row.amount {
         let note = Some("the gateway names another amount or reference".into());
-        return again_later(
-            line,
-            row,
-            News {
-                note,
-                alarm: Some("wrong_amount"),
-                ..lost
-            },
-        );
+        return again_later(line, row, News { note, alarm: Some("wrong_amount"), ..lost });
     }
-    let news = News {
-        gateway_charge_id: Some(truth.gateway_charge_id),
-        alarm,
-        ..lost
-    };
+    let news = News { gateway_charge_id: Some(truth.gateway_charge_id), alarm, ..lost };
     match truth.outcome {
-        Outcome::Succeeded => News {
-            fact: Fact::Succeeded,
-            ..news
-        },
-        Outcome::Declined { code, class } => News {
-            fact: Fact::Declined,
-            decline: Some((code, class)),
-            ..news
-        },
-        Outcome::Pending => again_later(
-            line,
-            row,
-            News {
-                fact: Fact::Pending,
-                ..news
-            },
-        ),
+        Outcome::Succeeded => News { fact: Fact::Succeeded, ..news },
+        Outcome::Declined { code, class } => {
+            News { fact: Fact::Declined, decline: Some((code, class)), ..news }
+        }
+        Outcome::Pending => again_later(line, row, News { fact: Fact::Pending, ..news }),
     }
 }
 
 /// One charge of ours was executed more than once: the first success settles it, an operator hears of all.
 fn several(line: &Line, row: &CheckRow, truths: Vec<Truth>) -> News {
-    let first = truths
-        .iter()
-        .position(|truth| matches!(truth.outcome, Outcome::Succeeded))
-        .unwrap_or(0);
+    let first = truths.iter().position(|truth| matches!(truth.outcome, Outcome::Succeeded)).unwrap_or(0);
     match truths.into_iter().nth(first) {
         Some(truth) => known(line, row, truth, Some("executed_more_than_once")),
         None => again_later(line, row, News::of(row.charge, row.subscription, Fact::Lost)),
@@ -398,18 +296,12 @@ fn absent(capabilities: &Capabilities, row: &CheckRow, asked_at: Timestamp) -> N
         ..News::of(row.charge, row.subscription, Fact::Lost)
     };
     match resolution::after_absence(capabilities, &inquiry, asked_at) {
-        Step::ProvenAbsent => News {
-            note: None,
-            ..News::of(row.charge, row.subscription, Fact::NeverExecuted)
-        },
-        Step::Wait(until) => News {
-            check_at: Some(until),
-            ..lost
-        },
-        Step::NeedsReview | Step::FindById | Step::FindByReference | Step::Resend => News {
-            alarm: Some("needs_review"),
-            check_at: Some(plus_ms(asked_at, REVIEW_PAUSE_MS)),
-            ..lost
-        },
+        Step::ProvenAbsent => {
+            News { note: None, ..News::of(row.charge, row.subscription, Fact::NeverExecuted) }
+        }
+        Step::Wait(until) => News { check_at: Some(until), ..lost },
+        Step::NeedsReview | Step::FindById | Step::FindByReference | Step::Resend => {
+            News { alarm: Some("needs_review"), check_at: Some(plus_ms(asked_at, REVIEW_PAUSE_MS)), ..lost }
+        }
     }
 }

@@ -70,17 +70,7 @@ async fn settle_arrivals(
 ) -> Result<Report, db::Error> {
     let mut total = Report::default();
     while let Some(group) = next_group(&mut arrivals).await {
-        total = total.plus(
-            settle(
-                line,
-                group,
-                Times {
-                    billing,
-                    real: clock::now(),
-                },
-            )
-            .await?,
-        );
+        total = total.plus(settle(line, group, Times { billing, real: clock::now() }).await?);
     }
     Ok(total)
 }
@@ -107,10 +97,7 @@ pub(super) async fn send_one(line: &Line, outgoing: &Outgoing) -> News {
         ..News::of(outgoing.charge, outgoing.subscription, Fact::NotSent)
     };
     let Some(connection) = line.connections.get(&outgoing.connection) else {
-        return News {
-            note: Some("this process has no such gateway connection".into()),
-            ..unsent
-        };
+        return News { note: Some("this process has no such gateway connection".into()), ..unsent };
     };
     connection.pace.turn().await;
     if !line.may_send(connection, clock::now()) {
@@ -139,39 +126,22 @@ fn news_of(reply: ChargeReply, outgoing: &Outgoing, connection: &Connection) -> 
     let soon = Some(plus_ms(now, pause_after(connection.gateway.capabilities(), 0)));
     match reply {
         ChargeReply::Known(truth) => {
-            let news = News {
-                gateway_charge_id: Some(truth.gateway_charge_id),
-                ..of(Fact::Pending)
-            };
+            let news = News { gateway_charge_id: Some(truth.gateway_charge_id), ..of(Fact::Pending) };
             match truth.outcome {
-                Outcome::Succeeded => News {
-                    fact: Fact::Succeeded,
-                    ..news
-                },
-                Outcome::Declined { code, class } => News {
-                    fact: Fact::Declined,
-                    decline: Some((code, class)),
-                    ..news
-                },
-                Outcome::Pending => News {
-                    check_at: soon,
-                    ..news
-                },
+                Outcome::Succeeded => News { fact: Fact::Succeeded, ..news },
+                Outcome::Declined { code, class } => {
+                    News { fact: Fact::Declined, decline: Some((code, class)), ..news }
+                }
+                Outcome::Pending => News { check_at: soon, ..news },
             }
         }
-        ChargeReply::NotSent { reason } => News {
-            note: Some(reason),
-            check_at: Some(plus_ms(now, UNSENT_PAUSE_MS)),
-            ..of(Fact::NotSent)
-        },
+        ChargeReply::NotSent { reason } => {
+            News { note: Some(reason), check_at: Some(plus_ms(now, UNSENT_PAUSE_MS)), ..of(Fact::NotSent) }
+        }
         ChargeReply::NotExecuted { reason, refusal } => match refusal {
             Refusal::RateLimited { retry_after_ms } => {
                 let pause = retry_after_ms.unwrap_or(UNSENT_PAUSE_MS);
-                News {
-                    note: Some(reason),
-                    check_at: Some(plus_ms(now, pause)),
-                    ..of(Fact::NotSent)
-                }
+                News { note: Some(reason), check_at: Some(plus_ms(now, pause)), ..of(Fact::NotSent) }
             }
             Refusal::Unauthorized => News {
                 note: Some(reason),
@@ -196,10 +166,7 @@ fn news_of(reply: ChargeReply, outgoing: &Outgoing, connection: &Connection) -> 
             check_at: soon,
             ..of(Fact::Lost)
         },
-        ChargeReply::InProgress => News {
-            check_at: soon,
-            ..of(Fact::Lost)
-        },
+        ChargeReply::InProgress => News { check_at: soon, ..of(Fact::Lost) },
     }
 }
 

@@ -162,11 +162,8 @@ fn write_batch(tx: &mut Tx<'_>, key: &DerivationKey, news: &[News], times: Times
         };
         take(item, charge, subscription, times, &mut writes);
     }
-    let after = writes
-        .changed
-        .iter()
-        .filter_map(|id| current.get(id))
-        .map(|current| store::SubscriptionAfter {
+    let after =
+        writes.changed.iter().filter_map(|id| current.get(id)).map(|current| store::SubscriptionAfter {
             id: current.row.id,
             state: current.row.state,
             event_number: current.row.event_number,
@@ -183,11 +180,8 @@ fn read_subscriptions(
     news: &[News],
 ) -> Result<BTreeMap<SubscriptionId, Current>, Error> {
     let rows = store::lock_subscriptions(tx, ids)?;
-    let brings_success: BTreeSet<SubscriptionId> = news
-        .iter()
-        .filter(|news| news.fact == Fact::Succeeded)
-        .map(|news| news.subscription)
-        .collect();
+    let brings_success: BTreeSet<SubscriptionId> =
+        news.iter().filter(|news| news.fact == Fact::Succeeded).map(|news| news.subscription).collect();
     let needs_count = |row: &&SubscriptionRow| {
         brings_success.contains(&row.id)
             && (row.state == subscription::State::PastDue || row.remaining == Some(0))
@@ -196,11 +190,7 @@ fn read_subscriptions(
     let counts: BTreeMap<SubscriptionId, i64> = if counted.is_empty() {
         BTreeMap::new()
     } else {
-        counted
-            .iter()
-            .copied()
-            .zip(store::open_invoices(tx, &counted)?)
-            .collect()
+        counted.iter().copied().zip(store::open_invoices(tx, &counted)?).collect()
     };
     Ok(rows
         .into_iter()
@@ -262,10 +252,7 @@ fn finish(news: &News, charge: &ChargeRow, next: State, settled: &Settled, write
         from: charge.state,
         to: next,
         surplus: charge.surplus || settled.is_surplus,
-        gateway_charge_id: news
-            .gateway_charge_id
-            .clone()
-            .or_else(|| charge.gateway_charge_id.clone()),
+        gateway_charge_id: news.gateway_charge_id.clone().or_else(|| charge.gateway_charge_id.clone()),
         decline: news.decline.clone(),
         resolved_by: news.resolved_by,
     });
@@ -281,10 +268,7 @@ fn still_open(news: &News, charge: &ChargeRow, next: State, times: Times, writes
         from: charge.state,
         to: next,
         frozen: charge.frozen || news.freeze,
-        gateway_charge_id: news
-            .gateway_charge_id
-            .clone()
-            .or_else(|| charge.gateway_charge_id.clone()),
+        gateway_charge_id: news.gateway_charge_id.clone().or_else(|| charge.gateway_charge_id.clone()),
         note: news.note.clone(),
         absent_at: news.absent_at.or(charge.absent_at),
         tries: if is_fresh { 0 } else { charge.tries + 1 },
@@ -334,19 +318,15 @@ fn follow(
     if let Some(state) = settled.subscription {
         current.row.state = state;
     }
-    let entries = settled
-        .entries
-        .iter()
-        .zip(0_u64..)
-        .map(|(entry, number)| NewEntry {
-            account: current.row.account,
-            mode: current.row.mode,
-            invoice: charge.invoice,
-            charge: Some(charge.id),
-            number,
-            entry: *entry,
-            at: times.billing,
-        });
+    let entries = settled.entries.iter().zip(0_u64..).map(|(entry, number)| NewEntry {
+        account: current.row.account,
+        mode: current.row.mode,
+        invoice: charge.invoice,
+        charge: Some(charge.id),
+        number,
+        entry: *entry,
+        at: times.billing,
+    });
     writes.entries.extend(entries);
     for &kind in &settled.events {
         current.row.event_number += 1;
@@ -382,11 +362,7 @@ fn event(kind: Kind, news: &News, charge: &ChargeRow, current: &Current, times: 
         subscription: current.row.id,
         number: current.row.event_number,
         kind,
-        object: if is_about_charge {
-            charge.id.to_string()
-        } else {
-            current.row.id.to_string()
-        },
+        object: if is_about_charge { charge.id.to_string() } else { current.row.id.to_string() },
         data: data.to_string(),
         billing_at: times.billing,
     }
@@ -421,41 +397,19 @@ fn write_all(
         if usize::try_from(changed) == Ok(asked) {
             Ok(())
         } else {
-            Err(Error::Assertion(format!(
-                "{changed} of {asked} {what} were as they had been read"
-            )))
+            Err(Error::Assertion(format!("{changed} of {asked} {what} were as they had been read")))
         }
     };
-    must_all(
-        store::finish_charges(tx, &writes.finals, times.real)?,
-        writes.finals.len(),
-        "charges",
-    )?;
-    must_all(
-        store::update_open_charges(tx, &writes.opens)?,
-        writes.opens.len(),
-        "open charges",
-    )?;
-    must_all(
-        store::pay_invoices(tx, &writes.paid, times.billing)?,
-        writes.paid.len(),
-        "invoices",
-    )?;
-    must_all(
-        store::charge_again(tx, &writes.again, times.billing)?,
-        writes.again.len(),
-        "invoices",
-    )?;
+    must_all(store::finish_charges(tx, &writes.finals, times.real)?, writes.finals.len(), "charges")?;
+    must_all(store::update_open_charges(tx, &writes.opens)?, writes.opens.len(), "open charges")?;
+    must_all(store::pay_invoices(tx, &writes.paid, times.billing)?, writes.paid.len(), "invoices")?;
+    must_all(store::charge_again(tx, &writes.again, times.billing)?, writes.again.len(), "invoices")?;
     ledger::insert(tx, key, &writes.entries)?;
     store::open_cases(tx, key, &writes.cases, times.billing)?;
     store::close_cases(tx, &writes.recovered, times.billing)?;
     alarms::raise(tx, key, &writes.alarms, times.real)?;
     events::append(tx, key, &writes.events, times.real)?;
-    must_all(
-        store::update_subscriptions(tx, after)?,
-        after.len(),
-        "subscriptions",
-    )
+    must_all(store::update_subscriptions(tx, after)?, after.len(), "subscriptions")
 }
 
 impl Report {

@@ -76,10 +76,8 @@ pub(super) fn charges_with_invoices(
     tx: &mut Tx<'_>,
     ids: &[ChargeId],
 ) -> Result<Vec<(usize, ChargeRow)>, Error> {
-    let keys = [
-        slots(ids.iter().map(ChargeId::slot)),
-        Column::Text(ids.iter().map(ChargeId::as_str).collect()),
-    ];
+    let keys =
+        [slots(ids.iter().map(ChargeId::slot)), Column::Text(ids.iter().map(ChargeId::as_str).collect())];
     let rows = tx.select_many(
         "select c.id, c.status, c.amount, c.currency, c.surplus, c.frozen, c.tries, c.gateway_charge_id, c.absent_at,
                 i.id, i.status, i.amount_paid
@@ -87,9 +85,7 @@ pub(super) fn charges_with_invoices(
          where c.slot = $1 and c.id = $2",
         &keys,
     )?;
-    rows.iter()
-        .map(|(key, row)| Ok((*key, charge_of(row)?)))
-        .collect()
+    rows.iter().map(|(key, row)| Ok((*key, charge_of(row)?))).collect()
 }
 
 fn charge_of(row: &Row) -> Result<ChargeRow, Error> {
@@ -141,33 +137,16 @@ pub(super) struct FinalCharge {
 pub(super) fn finish_charges(tx: &mut Tx<'_>, charges: &[FinalCharge], now: Timestamp) -> Result<u64, Error> {
     let keys = [
         ("slot", slots(charges.iter().map(|charge| charge.id.slot()))),
-        (
-            "id",
-            Column::Text(charges.iter().map(|charge| charge.id.as_str()).collect()),
-        ),
-        (
-            "status",
-            Column::Text(charges.iter().map(|charge| charge.from.as_str()).collect()),
-        ),
+        ("id", Column::Text(charges.iter().map(|charge| charge.id.as_str()).collect())),
+        ("status", Column::Text(charges.iter().map(|charge| charge.from.as_str()).collect())),
     ];
     let code = |charge: &FinalCharge| charge.decline.as_ref().map(|decline| decline.1.as_str());
     let set = [
-        (
-            "status",
-            Column::Text(charges.iter().map(|charge| charge.to.as_str()).collect()),
-        ),
-        (
-            "surplus",
-            Column::Bool(charges.iter().map(|charge| charge.surplus).collect()),
-        ),
+        ("status", Column::Text(charges.iter().map(|charge| charge.to.as_str()).collect())),
+        ("surplus", Column::Bool(charges.iter().map(|charge| charge.surplus).collect())),
         (
             "gateway_charge_id",
-            Column::OptText(
-                charges
-                    .iter()
-                    .map(|charge| charge.gateway_charge_id.as_deref())
-                    .collect(),
-            ),
+            Column::OptText(charges.iter().map(|charge| charge.gateway_charge_id.as_deref()).collect()),
         ),
         (
             "failure_code",
@@ -178,22 +157,13 @@ pub(super) fn finish_charges(tx: &mut Tx<'_>, charges: &[FinalCharge], now: Time
                     .collect(),
             ),
         ),
-        (
-            "failure_class",
-            Column::OptText(charges.iter().map(code).collect()),
-        ),
+        ("failure_class", Column::OptText(charges.iter().map(code).collect())),
         ("check_at", Column::OptI64(charges.iter().map(|_| None).collect())),
-        (
-            "settled_at",
-            Column::I64(charges.iter().map(|_| now.as_microsecond()).collect()),
-        ),
+        ("settled_at", Column::I64(charges.iter().map(|_| now.as_microsecond()).collect())),
         (
             "resolved_by",
             Column::OptText(
-                charges
-                    .iter()
-                    .map(|charge| charge.resolved_by.map(ResolvedBy::as_str))
-                    .collect(),
+                charges.iter().map(|charge| charge.resolved_by.map(ResolvedBy::as_str)).collect(),
             ),
         ),
     ];
@@ -216,59 +186,25 @@ pub(super) struct OpenCharge {
 pub(super) fn update_open_charges(tx: &mut Tx<'_>, charges: &[OpenCharge]) -> Result<u64, Error> {
     let keys = [
         ("slot", slots(charges.iter().map(|charge| charge.id.slot()))),
-        (
-            "id",
-            Column::Text(charges.iter().map(|charge| charge.id.as_str()).collect()),
-        ),
-        (
-            "status",
-            Column::Text(charges.iter().map(|charge| charge.from.as_str()).collect()),
-        ),
+        ("id", Column::Text(charges.iter().map(|charge| charge.id.as_str()).collect())),
+        ("status", Column::Text(charges.iter().map(|charge| charge.from.as_str()).collect())),
     ];
     let set = [
-        (
-            "status",
-            Column::Text(charges.iter().map(|charge| charge.to.as_str()).collect()),
-        ),
-        (
-            "frozen",
-            Column::Bool(charges.iter().map(|charge| charge.frozen).collect()),
-        ),
+        ("status", Column::Text(charges.iter().map(|charge| charge.to.as_str()).collect())),
+        ("frozen", Column::Bool(charges.iter().map(|charge| charge.frozen).collect())),
         (
             "gateway_charge_id",
-            Column::OptText(
-                charges
-                    .iter()
-                    .map(|charge| charge.gateway_charge_id.as_deref())
-                    .collect(),
-            ),
+            Column::OptText(charges.iter().map(|charge| charge.gateway_charge_id.as_deref()).collect()),
         ),
-        (
-            "note",
-            Column::OptText(charges.iter().map(|charge| charge.note.as_deref()).collect()),
-        ),
+        ("note", Column::OptText(charges.iter().map(|charge| charge.note.as_deref()).collect())),
         (
             "absent_at",
             Column::OptI64(
-                charges
-                    .iter()
-                    .map(|charge| charge.absent_at.map(Timestamp::as_microsecond))
-                    .collect(),
+                charges.iter().map(|charge| charge.absent_at.map(Timestamp::as_microsecond)).collect(),
             ),
         ),
-        (
-            "tries",
-            Column::I64(charges.iter().map(|charge| charge.tries).collect()),
-        ),
-        (
-            "check_at",
-            Column::I64(
-                charges
-                    .iter()
-                    .map(|charge| charge.check_at.as_microsecond())
-                    .collect(),
-            ),
-        ),
+        ("tries", Column::I64(charges.iter().map(|charge| charge.tries).collect())),
+        ("check_at", Column::I64(charges.iter().map(|charge| charge.check_at.as_microsecond()).collect())),
     ];
     tx.update_many("charges", &keys, &set, "")
 }
@@ -281,38 +217,18 @@ pub(super) struct PaidInvoice {
 
 pub(super) fn pay_invoices(tx: &mut Tx<'_>, invoices: &[PaidInvoice], at: Timestamp) -> Result<u64, Error> {
     let set = [
-        (
-            "status",
-            Column::Text(invoices.iter().map(|_| invoice::State::Paid.as_str()).collect()),
-        ),
-        (
-            "amount_paid",
-            Column::I64(invoices.iter().map(|invoice| invoice.amount_paid).collect()),
-        ),
-        (
-            "paid_at",
-            Column::I64(invoices.iter().map(|_| at.as_microsecond()).collect()),
-        ),
-        (
-            "next_action_at",
-            Column::OptI64(invoices.iter().map(|_| None).collect()),
-        ),
+        ("status", Column::Text(invoices.iter().map(|_| invoice::State::Paid.as_str()).collect())),
+        ("amount_paid", Column::I64(invoices.iter().map(|invoice| invoice.amount_paid).collect())),
+        ("paid_at", Column::I64(invoices.iter().map(|_| at.as_microsecond()).collect())),
+        ("next_action_at", Column::OptI64(invoices.iter().map(|_| None).collect())),
     ];
     let ids: Vec<InvoiceId> = invoices.iter().map(|invoice| invoice.id).collect();
-    tx.update_many(
-        "invoices",
-        &invoice_keys(&ids),
-        &set,
-        "status in ('open', 'uncollectible')",
-    )
+    tx.update_many("invoices", &invoice_keys(&ids), &set, "status in ('open', 'uncollectible')")
 }
 
 /// Puts open invoices back on the work list.
 pub(super) fn charge_again(tx: &mut Tx<'_>, invoices: &[InvoiceId], at: Timestamp) -> Result<u64, Error> {
-    let set = [(
-        "next_action_at",
-        Column::I64(invoices.iter().map(|_| at.as_microsecond()).collect()),
-    )];
+    let set = [("next_action_at", Column::I64(invoices.iter().map(|_| at.as_microsecond()).collect()))];
     tx.update_many("invoices", &invoice_keys(invoices), &set, "status = 'open'")
 }
 
@@ -332,49 +248,16 @@ pub(super) struct SubscriptionAfter {
 
 pub(super) fn update_subscriptions(tx: &mut Tx<'_>, after: &[SubscriptionAfter]) -> Result<u64, Error> {
     let keys = [
-        (
-            "slot",
-            slots(after.iter().map(|subscription| subscription.id.slot())),
-        ),
-        (
-            "id",
-            Column::Text(
-                after
-                    .iter()
-                    .map(|subscription| subscription.id.as_str())
-                    .collect(),
-            ),
-        ),
+        ("slot", slots(after.iter().map(|subscription| subscription.id.slot()))),
+        ("id", Column::Text(after.iter().map(|subscription| subscription.id.as_str()).collect())),
     ];
     let reason = |subscription: &SubscriptionAfter| {
-        subscription
-            .state
-            .cancel_reason()
-            .map(subscription::CancelReason::as_str)
+        subscription.state.cancel_reason().map(subscription::CancelReason::as_str)
     };
     let set = [
-        (
-            "status",
-            Column::Text(
-                after
-                    .iter()
-                    .map(|subscription| subscription.state.as_str())
-                    .collect(),
-            ),
-        ),
-        (
-            "cancel_reason",
-            Column::OptText(after.iter().map(reason).collect()),
-        ),
-        (
-            "event_number",
-            Column::I64(
-                after
-                    .iter()
-                    .map(|subscription| subscription.event_number)
-                    .collect(),
-            ),
-        ),
+        ("status", Column::Text(after.iter().map(|subscription| subscription.state.as_str()).collect())),
+        ("cancel_reason", Column::OptText(after.iter().map(reason).collect())),
+        ("event_number", Column::I64(after.iter().map(|subscription| subscription.event_number).collect())),
     ];
     tx.update_many("subscriptions", &keys, &set, "")
 }
@@ -401,42 +284,15 @@ pub(super) fn open_cases(
         .collect();
     let columns = [
         ("slot", slots(ids.iter().map(DunningCaseId::slot))),
-        (
-            "id",
-            Column::Text(ids.iter().map(DunningCaseId::as_str).collect()),
-        ),
-        (
-            "account_id",
-            Column::Text(cases.iter().map(|case| case.account.as_str()).collect()),
-        ),
-        (
-            "mode",
-            Column::Text(cases.iter().map(|case| case.mode.as_str()).collect()),
-        ),
-        (
-            "subscription_id",
-            Column::Text(cases.iter().map(|case| case.subscription.as_str()).collect()),
-        ),
-        (
-            "invoice_id",
-            Column::Text(cases.iter().map(|case| case.invoice.as_str()).collect()),
-        ),
-        (
-            "status",
-            Column::Text(cases.iter().map(|_| dunning::State::Open.as_str()).collect()),
-        ),
-        (
-            "failure_code",
-            Column::Text(cases.iter().map(|case| case.decline.0.as_str()).collect()),
-        ),
-        (
-            "failure_class",
-            Column::Text(cases.iter().map(|case| case.decline.1.as_str()).collect()),
-        ),
-        (
-            "opened_at",
-            Column::I64(cases.iter().map(|_| at.as_microsecond()).collect()),
-        ),
+        ("id", Column::Text(ids.iter().map(DunningCaseId::as_str).collect())),
+        ("account_id", Column::Text(cases.iter().map(|case| case.account.as_str()).collect())),
+        ("mode", Column::Text(cases.iter().map(|case| case.mode.as_str()).collect())),
+        ("subscription_id", Column::Text(cases.iter().map(|case| case.subscription.as_str()).collect())),
+        ("invoice_id", Column::Text(cases.iter().map(|case| case.invoice.as_str()).collect())),
+        ("status", Column::Text(cases.iter().map(|_| dunning::State::Open.as_str()).collect())),
+        ("failure_code", Column::Text(cases.iter().map(|case| case.decline.0.as_str()).collect())),
+        ("failure_class", Column::Text(cases.iter().map(|case| case.decline.1.as_str()).collect())),
+        ("opened_at", Column::I64(cases.iter().map(|_| at.as_microsecond()).collect())),
     ];
     tx.insert_many("dunning_cases", &columns, OnConflict::Nothing)?;
     Ok(())
@@ -446,25 +302,11 @@ pub(super) fn open_cases(
 pub(super) fn close_cases(tx: &mut Tx<'_>, invoices: &[InvoiceId], at: Timestamp) -> Result<u64, Error> {
     let keys = [
         ("slot", slots(invoices.iter().map(InvoiceId::slot))),
-        (
-            "invoice_id",
-            Column::Text(invoices.iter().map(InvoiceId::as_str).collect()),
-        ),
+        ("invoice_id", Column::Text(invoices.iter().map(InvoiceId::as_str).collect())),
     ];
     let set = [
-        (
-            "status",
-            Column::Text(
-                invoices
-                    .iter()
-                    .map(|_| dunning::State::Recovered.as_str())
-                    .collect(),
-            ),
-        ),
-        (
-            "closed_at",
-            Column::I64(invoices.iter().map(|_| at.as_microsecond()).collect()),
-        ),
+        ("status", Column::Text(invoices.iter().map(|_| dunning::State::Recovered.as_str()).collect())),
+        ("closed_at", Column::I64(invoices.iter().map(|_| at.as_microsecond()).collect())),
     ];
     tx.update_many("dunning_cases", &keys, &set, "status = 'open'")
 }
@@ -562,10 +404,7 @@ pub(super) fn sending(
     )?;
     rows.iter()
         .map(|row| {
-            Ok((
-                parsed(row, 0, "charges.id", "an id")?,
-                parsed(row, 1, "charges.subscription_id", "an id")?,
-            ))
+            Ok((parsed(row, 0, "charges.id", "an id")?, parsed(row, 1, "charges.subscription_id", "an id")?))
         })
         .collect()
 }
@@ -580,40 +419,18 @@ pub(super) fn mark_sending(
 ) -> Result<u64, Error> {
     let keys = [
         ("slot", slots(charges.iter().map(|charge| charge.0.slot()))),
-        (
-            "id",
-            Column::Text(charges.iter().map(|charge| charge.0.as_str()).collect()),
-        ),
-        (
-            "status",
-            Column::Text(charges.iter().map(|charge| charge.1.as_str()).collect()),
-        ),
+        ("id", Column::Text(charges.iter().map(|charge| charge.0.as_str()).collect())),
+        ("status", Column::Text(charges.iter().map(|charge| charge.1.as_str()).collect())),
     ];
     let next = |state: State| {
-        if state == State::Prepared {
-            State::Sending
-        } else {
-            state
-        }
+        if state == State::Prepared { State::Sending } else { state }
     };
     let first = |sent: Option<Timestamp>| sent.unwrap_or(now).as_microsecond();
     let set = [
-        (
-            "status",
-            Column::Text(charges.iter().map(|charge| next(charge.1).as_str()).collect()),
-        ),
-        (
-            "sent_at",
-            Column::I64(charges.iter().map(|charge| first(charge.2)).collect()),
-        ),
-        (
-            "last_sent_at",
-            Column::I64(charges.iter().map(|_| now.as_microsecond()).collect()),
-        ),
-        (
-            "check_at",
-            Column::I64(charges.iter().map(|_| check_at.as_microsecond()).collect()),
-        ),
+        ("status", Column::Text(charges.iter().map(|charge| next(charge.1).as_str()).collect())),
+        ("sent_at", Column::I64(charges.iter().map(|charge| first(charge.2)).collect())),
+        ("last_sent_at", Column::I64(charges.iter().map(|_| now.as_microsecond()).collect())),
+        ("check_at", Column::I64(charges.iter().map(|_| check_at.as_microsecond()).collect())),
     ];
     tx.update_many("charges", &keys, &set, "")
 }
@@ -623,11 +440,7 @@ pub(super) fn count_open(tx: &mut Tx<'_>, scope: &Scope) -> Result<(i64, i64), E
     let row = tx.query_one(
         "select count(*), count(case when status = 'prepared' then 1 end) from charges
          where check_at is not null and account_id = $1 and mode = $2 and clock_id = $3",
-        &[
-            Value::Text(scope.account.as_str()),
-            Value::Text(scope.mode.as_str()),
-            Value::Text(&scope.clock),
-        ],
+        &[Value::Text(scope.account.as_str()), Value::Text(scope.mode.as_str()), Value::Text(&scope.clock)],
     )?;
     Ok((row.i64(0)?, row.i64(1)?))
 }

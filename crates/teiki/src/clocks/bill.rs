@@ -47,15 +47,11 @@ pub(crate) struct Billed {
 /// The clock of an account, which may go to `until`. Error: there is none, or it stands later.
 pub(crate) async fn clock_of(app: &App, account: &Account, until: Timestamp) -> Result<TestClock, Failure> {
     let id = account.id;
-    let clock = app
-        .db
-        .read(move |tx| accounts::find_clock(tx, id))
-        .await?
-        .ok_or_else(|| {
-            Failure::usage(format!(
-                "account {id} has no test clock; import its subscribers with --clock INSTANT first"
-            ))
-        })?;
+    let clock = app.db.read(move |tx| accounts::find_clock(tx, id)).await?.ok_or_else(|| {
+        Failure::usage(format!(
+            "account {id} has no test clock; import its subscribers with --clock INSTANT first"
+        ))
+    })?;
     if until < clock.frozen_time {
         return Err(Failure::usage(format!(
             "--until {until} is before the clock, which stands at {}; a clock only goes forward",
@@ -77,26 +73,14 @@ pub(crate) async fn set_out<'a>(
     let sandbox = SandboxAt::find(url, data_dir).await?;
     let connection = gateways::sandbox_connection(app, account).await?;
     let gateway = sandbox.connect().await?;
-    let line = Arc::new(Line::new(
-        app.db.clone(),
-        app.key.clone(),
-        vec![(connection, gateway)],
-    ));
+    let line = Arc::new(Line::new(app.db.clone(), app.key.clone(), vec![(connection, gateway)]));
     let scope = Scope {
         account: account.id,
         mode: app.mode,
         clock: clock.id.to_string(),
         lease: lease.as_ref().map(|lease| lease.fence.clone()),
     };
-    Ok(Departure {
-        app,
-        account,
-        clock,
-        line,
-        scope,
-        lease,
-        sandbox,
-    })
+    Ok(Departure { app, account, clock, line, scope, lease, sandbox })
 }
 
 impl Departure<'_> {
@@ -106,15 +90,7 @@ impl Departure<'_> {
         until: Timestamp,
         on_instant: impl Fn(&Line, Timestamp),
     ) -> Result<Billed, Failure> {
-        let Self {
-            app,
-            account,
-            clock,
-            line,
-            scope,
-            lease,
-            sandbox,
-        } = self;
+        let Self { app, account, clock, line, scope, lease, sandbox } = self;
         let journey = Journey {
             line: &line,
             scope,
@@ -127,11 +103,7 @@ impl Departure<'_> {
         sandbox.stop().await;
         let ended = ended?;
         let totals = totals(&line, &journey.scope, until).await?;
-        Ok(Billed {
-            ended,
-            totals,
-            line: Arc::clone(&line),
-        })
+        Ok(Billed { ended, totals, line: Arc::clone(&line) })
     }
 }
 

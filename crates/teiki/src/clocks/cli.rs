@@ -36,9 +36,7 @@ pub struct RunArgs {
 /// Runs `teiki run`.
 pub async fn run(setting: &Setting, args: RunArgs) -> Result<(), Failure> {
     if setting.mode != Mode::Test {
-        return Err(Failure::usage(
-            "run moves a test clock, so it works with --mode test only",
-        ));
+        return Err(Failure::usage("run moves a test clock, so it works with --mode test only"));
     }
     let until: Timestamp = args.until.parse().map_err(|_| {
         Failure::usage(format!(
@@ -53,14 +51,9 @@ pub async fn run(setting: &Setting, args: RunArgs) -> Result<(), Failure> {
     let departure = set_out(&app, &account, clock, (args.sandbox, &setting.data_dir)).await?;
     output::ready();
     let (terms, start) = (&account.terms, clock.frozen_time);
-    let bar = progress::bar(
-        "simulated days",
-        Some(day_count(terms, start, until)),
-        app.format == Format::Json,
-    );
-    let billed = departure
-        .travel(until, |_, now| bar.set_position(day_count(terms, start, now)))
-        .await;
+    let bar =
+        progress::bar("simulated days", Some(day_count(terms, start, until)), app.format == Format::Json);
+    let billed = departure.travel(until, |_, now| bar.set_position(day_count(terms, start, now))).await;
     bar.finish_and_clear();
     finish(app.format, account.id, &billed?)
 }

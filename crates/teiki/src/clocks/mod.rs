@@ -81,11 +81,7 @@ pub async fn advance(journey: &Journey<'_>, on_instant: impl Fn(Timestamp)) -> R
 
 async fn set(journey: &Journey<'_>, to: Timestamp) -> Result<(), db::Error> {
     let clock = journey.clock.id;
-    journey
-        .line
-        .db
-        .write(move |tx| accounts::move_clock(tx, clock, to))
-        .await
+    journey.line.db.write(move |tx| accounts::move_clock(tx, clock, to)).await
 }
 
 /// How many charges that are not final have been waited for already, and in vain.
@@ -117,12 +113,7 @@ impl Waited {
                 self.in_vain = open;
                 return Ok(unsent == 0);
             }
-            let pass = Pass {
-                scope: journey.scope.clone(),
-                lane: Lane::ALL,
-                which,
-                billing: now,
-            };
+            let pass = Pass { scope: journey.scope.clone(), lane: Lane::ALL, which, billing: now };
             if resolve::resolve(journey.line, pass).await? == 0 {
                 tokio::time::sleep(LOOK_PAUSE).await;
             }
@@ -167,14 +158,11 @@ pub async fn revenue_by_month(
     line: &Line,
     (account, mode): (AccountId, Mode),
 ) -> Result<BTreeMap<String, i64>, db::Error> {
-    line.db
-        .read(move |tx| store::revenue_by_day(tx, account, mode))
-        .await
-        .map(|days| {
-            let mut months = BTreeMap::new();
-            for (day, amount) in days {
-                *months.entry(day.chars().take(7).collect()).or_default() += amount;
-            }
-            months
-        })
+    line.db.read(move |tx| store::revenue_by_day(tx, account, mode)).await.map(|days| {
+        let mut months = BTreeMap::new();
+        for (day, amount) in days {
+            *months.entry(day.chars().take(7).collect()).or_default() += amount;
+        }
+        months
+    })
 }

@@ -9,11 +9,8 @@ use super::Totals;
 use crate::line::Scope;
 
 pub(super) fn totals(tx: &mut Tx<'_>, scope: &Scope, until: Timestamp) -> Result<Totals, Error> {
-    let side = [
-        Value::Text(scope.account.as_str()),
-        Value::Text(scope.mode.as_str()),
-        Value::Text(&scope.clock),
-    ];
+    let side =
+        [Value::Text(scope.account.as_str()), Value::Text(scope.mode.as_str()), Value::Text(&scope.clock)];
     let invoices = tx
         .query_one(
             "select count(*) from invoices

@@ -45,9 +45,7 @@ pub struct DemoArgs {
 /// Runs `teiki demo`.
 pub async fn run(setting: &Setting, args: DemoArgs) -> Result<(), Failure> {
     if setting.mode != Mode::Test {
-        return Err(Failure::usage(
-            "the demo works with --mode test only; it moves no money",
-        ));
+        return Err(Failure::usage("the demo works with --mode test only; it moves no money"));
     }
     let words = if is_japanese() { &JAPANESE } else { &ENGLISH };
     let request = Request {
@@ -66,9 +64,7 @@ pub async fn run(setting: &Setting, args: DemoArgs) -> Result<(), Failure> {
 /// What the exit code says.
 fn judge(report: &Report) -> Result<(), Failure> {
     if !report.is_right() {
-        return Err(Failure::failed(
-            "the checks of the demo failed; please report it with the text above",
-        ));
+        return Err(Failure::failed("the checks of the demo failed; please report it with the text above"));
     }
     if report.unknown > 0 {
         return Err(Failure::unfinished(format!(
@@ -99,12 +95,7 @@ struct Screen {
 
 impl Screen {
     fn new(words: &'static Words, is_quiet: bool) -> Self {
-        Self {
-            words,
-            is_quiet,
-            zone: TimeZone::get(ZONE).unwrap_or(TimeZone::UTC),
-            year: OnceLock::new(),
-        }
+        Self { words, is_quiet, zone: TimeZone::get(ZONE).unwrap_or(TimeZone::UTC), year: OnceLock::new() }
     }
 
     fn say(&self, text: &str) {

@@ -62,9 +62,7 @@ impl Directory {
 /// Makes the directory, or takes over the one that a former demo made and empties it of that demo's files.
 pub(super) fn make(path: &Path) -> Result<Directory, Failure> {
     let url = format!("sqlite:{}", path.join(DATABASE).display());
-    let database: DatabaseUrl = url
-        .parse()
-        .map_err(|error| Failure::usage(format!("--dir: {error}")))?;
+    let database: DatabaseUrl = url.parse().map_err(|error| Failure::usage(format!("--dir: {error}")))?;
     let is_new = match fs::symlink_metadata(path) {
         Ok(found) => {
             check_mark(path, found.is_dir())?;
@@ -82,11 +80,7 @@ pub(super) fn make(path: &Path) -> Result<Directory, Failure> {
         remove_former(path)?;
         write_mark(path)?;
     }
-    Ok(Directory {
-        path: path.to_owned(),
-        database,
-        _lock: lock,
-    })
+    Ok(Directory { path: path.to_owned(), database, _lock: lock })
 }
 
 fn check_mark(path: &Path, is_directory: bool) -> Result<(), Failure> {
@@ -105,10 +99,7 @@ fn check_mark(path: &Path, is_directory: bool) -> Result<(), Failure> {
 }
 
 fn write_mark(path: &Path) -> Result<(), Failure> {
-    let mark = Mark {
-        made_by: MADE_BY.to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-    };
+    let mark = Mark { made_by: MADE_BY.to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
     let text = serde_json::to_vec(&mark)
         .map_err(|error| Failure::failed(format!("the mark is no JSON: {error}")))?;
     write(&path.join(MARK), &text)
@@ -116,9 +107,7 @@ fn write_mark(path: &Path) -> Result<(), Failure> {
 
 /// Writes a file of the demo.
 pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), Failure> {
-    fs::File::create(path)
-        .and_then(|mut file| file.write_all(content))
-        .map_err(|error| cannot(path, &error))
+    fs::File::create(path).and_then(|mut file| file.write_all(content)).map_err(|error| cannot(path, &error))
 }
 
 fn remove_former(path: &Path) -> Result<(), Failure> {

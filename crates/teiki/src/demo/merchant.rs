@@ -139,10 +139,7 @@ pub(super) fn charge_day(anchor: Date, (unit, count): (&str, i32), cycle: i32) -
 pub(super) fn write(directory: &Directory, subscribers: u32) -> Result<(), Failure> {
     let plans = OFFERS.iter().map(plan_row);
     let people = (0..subscribers).map(subscriber_row);
-    for (name, text) in [
-        (directory::PLANS, to_csv(plans)),
-        (directory::SUBSCRIBERS, to_csv(people)),
-    ] {
+    for (name, text) in [(directory::PLANS, to_csv(plans)), (directory::SUBSCRIBERS, to_csv(people))] {
         let text = text.map_err(|error| Failure::failed(format!("{name} cannot be written: {error}")))?;
         directory::write(&directory.file(name), &text)?;
     }
@@ -177,11 +174,7 @@ fn subscriber_row(number: u32) -> SubscriberRow {
     let failing = failing_place(number);
     let lost = failing.and_then(|place| LOST.iter().find(|lost| lost.0 == place));
     // A lost answer is on the plan that everyone knows, so that its day is known too.
-    let offer = if lost.is_some() {
-        &OFFERS[0]
-    } else {
-        pick_offer(&mut dice)
-    };
+    let offer = if lost.is_some() { &OFFERS[0] } else { pick_offer(&mut dice) };
     let anchor = lost.map_or_else(|| pick_anchor(&mut dice, offer), |lost| lost.2);
     let (cycle, next) = first_due(anchor, offer);
     let rule = match (lost, failing) {
@@ -238,11 +231,7 @@ fn pick_anchor(dice: &mut Dice, offer: &Offer) -> Date {
     let days = if offer.instalments.is_some() { 180 } else { 1_090 };
     let back = i64::try_from(1 + dice.up_to(days)).unwrap_or(1);
     let day = FIRST.saturating_sub(back.days());
-    if dice.up_to(10) == 0 {
-        day.last_of_month()
-    } else {
-        day
-    }
+    if dice.up_to(10) == 0 { day.last_of_month() } else { day }
 }
 
 /// The first charge in the year of the demo, and how many came before it.
@@ -282,9 +271,7 @@ mod tests {
 
     #[test]
     fn six_in_a_hundred_fail_and_all_offers_add_up_to_a_hundred() {
-        let failing = (0..2_000)
-            .filter(|&number| failing_place(number).is_some())
-            .count();
+        let failing = (0..2_000).filter(|&number| failing_place(number).is_some()).count();
         assert_eq!(failing, 120);
         assert_eq!(OFFERS.iter().map(|offer| offer.percent).sum::<u64>(), 100);
     }
@@ -306,18 +293,13 @@ mod tests {
         let rows = || to_csv((0..300).map(subscriber_row)).expect("memory takes it");
         assert_eq!(rows(), rows());
         let text = String::from_utf8(rows()).expect("UTF-8");
-        assert!(
-            OFFERS
-                .iter()
-                .all(|offer| text.contains(&format!(",{},", offer.id)))
-        );
+        assert!(OFFERS.iter().all(|offer| text.contains(&format!(",{},", offer.id))));
     }
 
     #[test]
     fn a_month_end_comes_back() {
-        let days: Vec<_> = (1..4)
-            .filter_map(|cycle| charge_day(date(2026, 12, 31), ("month", 1), cycle))
-            .collect();
+        let days: Vec<_> =
+            (1..4).filter_map(|cycle| charge_day(date(2026, 12, 31), ("month", 1), cycle)).collect();
         assert_eq!(days, [date(2027, 1, 31), date(2027, 2, 28), date(2027, 3, 31)]);
         assert_eq!(charge_day(date(2026, 12, 31), ("moon", 1), 1), None);
     }

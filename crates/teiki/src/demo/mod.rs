@@ -74,21 +74,15 @@ pub async fn demo(setting: &Setting, request: &Request, watcher: &impl Watcher) 
     let started = Instant::now();
     let directory = directory::make(&request.dir)?;
     merchant::write(&directory, request.subscribers)?;
-    let setting = Setting {
-        database: directory.database.clone(),
-        data_dir: directory.path.clone(),
-        ..setting.clone()
-    };
+    let setting =
+        Setting { database: directory.database.clone(), data_dir: directory.path.clone(), ..setting.clone() };
     let app = App::open(&setting, Missing::Create).await?;
     let account = import(&app, &directory, watcher).await?;
     let billed = bill(&app, &account, &directory, watcher).await?;
     watcher.checking();
     let report = report::report(&app, &setting, (&account, &directory), (request, &billed)).await?;
     app.db.close().await;
-    Ok(Report {
-        took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-        ..report
-    })
+    Ok(Report { took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), ..report })
 }
 
 async fn import(app: &App, directory: &Directory, watcher: &impl Watcher) -> Result<Account, Failure> {
@@ -103,10 +97,7 @@ async fn import(app: &App, directory: &Directory, watcher: &impl Watcher) -> Res
         clock: Some(instant(START)?),
         is_dry_run: false,
     };
-    imports::import(app, &request, Actor::Operator, clock::now(), |total| {
-        watcher.importing(total)
-    })
-    .await?;
+    imports::import(app, &request, Actor::Operator, clock::now(), |total| watcher.importing(total)).await?;
     accounts::get(&app.db, &created.account).await
 }
 
@@ -122,9 +113,9 @@ async fn bill(
     let billed = departure.travel(until, |line, now| watcher.at(line, now)).await?;
     match &billed.ended {
         Ended::Done => Ok(billed),
-        Ended::Held(reason) => Err(Failure::unfinished(format!(
-            "charging was held: {reason}; see `teiki doctor`"
-        ))),
+        Ended::Held(reason) => {
+            Err(Failure::unfinished(format!("charging was held: {reason}; see `teiki doctor`")))
+        }
         Ended::Stopped => Err(Failure {
             code: Code::Interrupted,
             message: "interrupted; the next `teiki demo` begins anew".to_owned(),
@@ -134,6 +125,5 @@ async fn bill(
 }
 
 fn instant(text: &str) -> Result<Timestamp, Failure> {
-    text.parse()
-        .map_err(|error| Failure::failed(format!("{text}: {error}")))
+    text.parse().map_err(|error| Failure::failed(format!("{text}: {error}")))
 }

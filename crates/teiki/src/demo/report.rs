@@ -177,18 +177,11 @@ pub(super) async fn report(
 ) -> Result<Report, Failure> {
     let side = (account.id, app.mode);
     let line = &billed.line;
-    let charged = Sum {
-        count: billed.totals.charges_succeeded,
-        amount: billed.totals.amount_succeeded,
-    };
+    let charged = Sum { count: billed.totals.charges_succeeded, amount: billed.totals.amount_succeeded };
     let id = account.id.to_string();
     let stands = status::status(&app.db, app.mode, Some(&id), clock::now()).await?;
     let stands = stands.accounts.into_iter().next();
-    let owed = stands
-        .iter()
-        .flat_map(|account| &account.open_invoices)
-        .map(|open| open.owed)
-        .sum();
+    let owed = stands.iter().flat_map(|account| &account.open_invoices).map(|open| open.owed).sum();
     let database = format!("sqlite:{}", directory.path.join("teiki.db").display());
     Ok(Report {
         dir: directory.path.display().to_string(),
@@ -199,10 +192,7 @@ pub(super) async fn report(
         charged,
         failed: failed(clocks::failures(line, side).await?),
         lost_answers: lost_answers(billed),
-        open: app
-            .db
-            .read(move |tx| store::open_by_class(tx, side.0, side.1))
-            .await?,
+        open: app.db.read(move |tx| store::open_by_class(tx, side.0, side.1)).await?,
         unknown: billed.totals.unknown,
         revenue_by_month: clocks::revenue_by_month(line, side).await?,
         ledger: ledger(app, setting, account, (owed, charged)).await?,
@@ -215,14 +205,7 @@ pub(super) async fn report(
 }
 
 fn failed(by_code: Vec<(String, i64)>) -> Vec<Failed> {
-    by_code
-        .into_iter()
-        .map(|(code, count)| Failed {
-            class: DeclineClass::of(&code),
-            code,
-            count,
-        })
-        .collect()
+    by_code.into_iter().map(|(code, count)| Failed { class: DeclineClass::of(&code), code, count }).collect()
 }
 
 fn lost_answers(billed: &Billed) -> LostAnswers {
@@ -248,22 +231,14 @@ async fn ledger(
         && of("gateway") == charged.amount
         && of("surplus") == 0
         && balances.values().sum::<i64>() == 0;
-    Ok(Ledger {
-        balances,
-        owed,
-        balances_agree,
-        doctor_problems: doctor::doctor(setting).await.problems,
-    })
+    Ok(Ledger { balances, owed, balances_agree, doctor_problems: doctor::doctor(setting).await.problems })
 }
 
 fn book(directory: &Directory, charged: Sum) -> Result<Book, Failure> {
     let audit = audit(directory)?;
     let is_same =
         (i64::try_from(audit.collected), audit.collected_amount) == (Ok(charged.count), charged.amount);
-    Ok(Book {
-        agrees: audit.agrees() && is_same,
-        audit,
-    })
+    Ok(Book { agrees: audit.agrees() && is_same, audit })
 }
 
 fn next(program: &str, database: &str, dir: &Path, account: &str) -> Vec<Next> {
@@ -274,27 +249,18 @@ fn next(program: &str, database: &str, dir: &Path, account: &str) -> Vec<Next> {
     vec![
         step(What::Status, format!("{on} status")),
         step(What::Doctor, format!("{on} doctor")),
-        step(
-            What::ExportCharges,
-            format!("{on} export charges --account {account} --output charges.csv"),
-        ),
+        step(What::ExportCharges, format!("{on} export charges --account {account} --output charges.csv")),
         step(
             What::ExportInvoices,
             format!("{on} export invoices --account {account} --bom --output invoices.csv"),
         ),
-        step(
-            What::HoldOn,
-            format!("{on} hold on --account {account} --reason 'trying it'"),
-        ),
+        step(What::HoldOn, format!("{on} hold on --account {account} --reason 'trying it'")),
         step(What::HoldOff, format!("{on} hold off --account {account}")),
         step(
             What::Run,
             format!("{on} --data-dir {data} run --account {account} --until 2028-12-31T23:59:59+09:00"),
         ),
-        step(
-            What::ProofKill,
-            format!("{program} proof kill --engine sqlite --renewals 5000 --kills-min 50"),
-        ),
+        step(What::ProofKill, format!("{program} proof kill --engine sqlite --renewals 5000 --kills-min 50")),
     ]
 }
 

@@ -18,13 +18,7 @@ pub(super) fn open_by_class(tx: &mut Tx<'_>, account: AccountId, mode: Mode) -> 
         &[Value::Text(account.as_str()), Value::Text(mode.as_str())],
     )?;
     rows.iter()
-        .map(|row| {
-            Ok(Open {
-                class: row.text(0)?,
-                invoices: row.i64(1)?,
-                owed: row.i64(2)?,
-            })
-        })
+        .map(|row| Ok(Open { class: row.text(0)?, invoices: row.i64(1)?, owed: row.i64(2)? }))
         .collect()
 }
 

@@ -31,9 +31,7 @@ fn yen(amount: i64) -> String {
 /// How many columns a terminal needs for it.
 fn width(text: &str) -> usize {
     let is_wide = |letter: char| matches!(letter, '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}' | '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}' | '\u{ffe0}'..='\u{ffe6}');
-    text.chars()
-        .map(|letter| if is_wide(letter) { 2 } else { 1 })
-        .sum()
+    text.chars().map(|letter| if is_wide(letter) { 2 } else { 1 }).sum()
 }
 
 enum Side {
@@ -43,21 +41,16 @@ enum Side {
 
 /// Rows as lines: each column as wide as its widest cell, without blanks at the end.
 fn table<const N: usize>(rows: &[[String; N]], sides: [Side; N]) -> Vec<String> {
-    let widths: Vec<usize> = (0..N)
-        .map(|column| rows.iter().map(|row| width(&row[column])).max().unwrap_or(0))
-        .collect();
+    let widths: Vec<usize> =
+        (0..N).map(|column| rows.iter().map(|row| width(&row[column])).max().unwrap_or(0)).collect();
     let line = |row: &[String; N]| {
-        let cells = row
-            .iter()
-            .zip(&sides)
-            .zip(&widths)
-            .map(|((cell, side), &wanted)| {
-                let blanks = " ".repeat(wanted - width(cell));
-                match side {
-                    Side::Left => format!("{cell}{blanks}"),
-                    Side::Right => format!("{blanks}{cell}"),
-                }
-            });
+        let cells = row.iter().zip(&sides).zip(&widths).map(|((cell, side), &wanted)| {
+            let blanks = " ".repeat(wanted - width(cell));
+            match side {
+                Side::Left => format!("{cell}{blanks}"),
+                Side::Right => format!("{blanks}{cell}"),
+            }
+        });
         let line = cells.collect::<Vec<_>>().join("   ");
         format!("  {}", line.trim_end())
     };
@@ -71,33 +64,19 @@ fn head(report: &Report, words: &Words) -> Vec<String> {
     });
     let by_status = by_status.collect::<Vec<_>>().join(", ");
     let rows = [
-        [
-            words.period,
-            &format!("{} – {}", report.first_day, report.last_day),
-        ],
-        [
-            words.subscribers,
-            &format!("{}: {by_status}", grouped(i64::from(report.subscribers))),
-        ],
+        [words.period, &format!("{} – {}", report.first_day, report.last_day)],
+        [words.subscribers, &format!("{}: {by_status}", grouped(i64::from(report.subscribers)))],
         [words.place, &format!("{}  ({})", report.dir, report.account)],
     ];
     let rows = rows.map(|row| row.map(str::to_owned));
-    [
-        vec![words.title.to_owned()],
-        table(&rows, [Side::Left, Side::Left]),
-    ]
-    .concat()
+    [vec![words.title.to_owned()], table(&rows, [Side::Left, Side::Left])].concat()
 }
 
 fn charges(report: &Report, words: &Words) -> Vec<String> {
     let declined: i64 = report.failed.iter().map(|failed| failed.count).sum();
     let lost = i64::try_from(report.lost_answers.count).unwrap_or(i64::MAX);
     let mut rows = vec![
-        [
-            words.succeeded.to_owned(),
-            grouped(report.charged.count),
-            yen(report.charged.amount),
-        ],
+        [words.succeeded.to_owned(), grouped(report.charged.count), yen(report.charged.amount)],
         [words.declined.to_owned(), grouped(declined), String::new()],
         [words.lost.to_owned(), grouped(lost), words.lost_note.to_owned()],
     ];
@@ -120,11 +99,7 @@ fn charges(report: &Report, words: &Words) -> Vec<String> {
 fn reason(failed: &Failed, words: &Words) -> [String; 3] {
     let code = &failed.code;
     let named = (words.reason)(code).map_or_else(|| code.clone(), |reason| format!("{reason} ({code})"));
-    [
-        named,
-        grouped(failed.count),
-        (words.class)(failed.class).name.to_owned(),
-    ]
+    [named, grouped(failed.count), (words.class)(failed.class).name.to_owned()]
 }
 
 fn open(report: &Report, words: &Words) -> Vec<String> {
@@ -140,9 +115,7 @@ fn open(report: &Report, words: &Words) -> Vec<String> {
         .map(|open| {
             let class = open.kind().map(words.class);
             [
-                class
-                    .as_ref()
-                    .map_or_else(|| open.class.clone(), |class| class.name.to_owned()),
+                class.as_ref().map_or_else(|| open.class.clone(), |class| class.name.to_owned()),
                 counted(open.invoices),
                 yen(open.owed),
                 class.map_or("", |class| class.next_step).to_owned(),
@@ -161,13 +134,7 @@ fn open(report: &Report, words: &Words) -> Vec<String> {
 }
 
 fn revenue(report: &Report, words: &Words) -> Vec<String> {
-    let most = report
-        .revenue_by_month
-        .values()
-        .copied()
-        .max()
-        .unwrap_or(0)
-        .max(1);
+    let most = report.revenue_by_month.values().copied().max().unwrap_or(0).max(1);
     let rows: Vec<_> = report
         .revenue_by_month
         .iter()
@@ -188,11 +155,7 @@ fn bar(amount: i64, most: i64) -> String {
 
 fn checks(report: &Report, words: &Words) -> Vec<String> {
     let of = |name: &str| yen(report.ledger.balances.get(name).copied().unwrap_or_default());
-    let books = if report.ledger.balances_agree {
-        words.ledger_balances
-    } else {
-        words.ledger_wrong
-    };
+    let books = if report.ledger.balances_agree { words.ledger_balances } else { words.ledger_wrong };
     let books = books
         .replace("{receivable}", &of("receivable"))
         .replace("{owed}", &yen(report.ledger.owed))
@@ -216,11 +179,7 @@ fn checks(report: &Report, words: &Words) -> Vec<String> {
             text.replace(name, &grouped(i64::try_from(count).unwrap_or(i64::MAX)))
         })
     };
-    let book = if report.book.agrees {
-        words.book_agrees
-    } else {
-        words.book_wrong
-    };
+    let book = if report.book.agrees { words.book_agrees } else { words.book_wrong };
     let rows = [
         [words.ledger.to_owned(), books],
         [words.doctor.to_owned(), doctor],
@@ -255,10 +214,7 @@ mod tests {
     #[test]
     fn columns_are_aligned_by_what_a_terminal_shows() {
         let rows = [["残高不足", "12"], ["funds", "3"]].map(|row| row.map(str::to_owned));
-        assert_eq!(
-            table(&rows, [Side::Left, Side::Right]),
-            ["  残高不足   12", "  funds       3"]
-        );
+        assert_eq!(table(&rows, [Side::Left, Side::Right]), ["  残高不足   12", "  funds       3"]);
     }
 
     #[test]

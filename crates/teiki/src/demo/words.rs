@@ -113,20 +113,18 @@ pub(super) static ENGLISH: Words = Words {
     class: |kind| match kind {
         DeclineClass::Funds => class("not enough money", "try again after pay day (*)"),
         DeclineClass::Limit => class("limit of the card", "try again when the limit is free (*)"),
-        DeclineClass::Generic => class(
-            "refused without a reason",
-            "try again in some days, then ask the customer (*)",
-        ),
+        DeclineClass::Generic => {
+            class("refused without a reason", "try again in some days, then ask the customer (*)")
+        }
         DeclineClass::Technical => class("fault at bank or gateway", "try again within hours (*)"),
         DeclineClass::CardData => class("card expired or wrong", "ask for a new card by payment link (*)"),
         DeclineClass::MerchantFault => class("refused by the gateway", "see the alarm in `teiki status`"),
         DeclineClass::NeedsCustomer => {
             class("customer must confirm", "send a payment link with 3-D Secure (*)")
         }
-        DeclineClass::Hard => class(
-            "lost or stolen card",
-            "never again this card; ask for another by link (*)",
-        ),
+        DeclineClass::Hard => {
+            class("lost or stolen card", "never again this card; ask for another by link (*)")
+        }
     },
     what: |what| match what {
         What::Status => "where the account stands, and what needs a person",

@@ -18,13 +18,7 @@ const BACKUP: &str = "hold charging (teiki hold on), keep a copy of the database
 pub(super) async fn ledger(db: &Db) -> Check {
     let found = in_every_slot(db, store::ledger_mismatches).await;
     let ok = "of every invoice the ledger's receivable is what is still owed";
-    judge(
-        "ledger",
-        found,
-        ok,
-        "invoices whose receivable in the ledger is not what they still owe",
-        BACKUP,
-    )
+    judge("ledger", found, ok, "invoices whose receivable in the ledger is not what they still owe", BACKUP)
 }
 
 pub(super) async fn payments(db: &Db) -> Check {
@@ -43,13 +37,7 @@ pub(super) async fn schedule(db: &Db) -> Check {
     let found = in_every_slot(db, store::schedule_mismatches).await;
     let ok = "every live subscription has exactly one scheduled invoice";
     let todo = "one without a scheduled invoice is never billed again, one with two is billed twice: hold its account (teiki hold on --account …) and report it with this text";
-    judge(
-        "schedule",
-        found,
-        ok,
-        "live subscriptions without exactly one scheduled invoice",
-        todo,
-    )
+    judge("schedule", found, ok, "live subscriptions without exactly one scheduled invoice", todo)
 }
 
 pub(super) async fn events(db: &Db) -> Check {

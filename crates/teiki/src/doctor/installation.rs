@@ -16,10 +16,7 @@ pub(super) async fn database(db: &Db) -> Check {
         Engine::Postgres => "PostgreSQL",
     };
     match db.read(store::engine_version).await {
-        Ok(version) => Check::ok(
-            "database",
-            format!("{name} {version} opens and is set as teiki needs it"),
-        ),
+        Ok(version) => Check::ok("database", format!("{name} {version} opens and is set as teiki needs it")),
         Err(error) => Check::failed("database", &error),
     }
 }
@@ -39,10 +36,7 @@ pub(super) async fn schema(db: &Db) -> Check {
         ),
         Ok(SchemaState::Newer { unknown }) => Check::problem(
             "schema",
-            format!(
-                "a newer teiki wrote this database; this one does not know {}",
-                unknown.join(", ")
-            ),
+            format!("a newer teiki wrote this database; this one does not know {}", unknown.join(", ")),
             "use that version of teiki",
         ),
         Ok(SchemaState::Changed { name }) => Check::problem(
@@ -56,10 +50,7 @@ pub(super) async fn schema(db: &Db) -> Check {
 
 pub(super) async fn derivation_key(db: &Db) -> Check {
     match accounts::derivation_key(db).await {
-        Ok(_) => Check::ok(
-            "derivation key",
-            "is there; it travels with every backup of the database",
-        ),
+        Ok(_) => Check::ok("derivation key", "is there; it travels with every backup of the database"),
         Err(failure) => Check::problem(
             "derivation key",
             failure.message,
@@ -70,9 +61,7 @@ pub(super) async fn derivation_key(db: &Db) -> Check {
 
 pub(super) async fn clock(db: &Db, now: &impl Fn() -> Timestamp) -> Check {
     let before = now();
-    let read = db
-        .read(|tx| Ok::<_, Error>((tx.database_now()?, store::newest_instant(tx)?)))
-        .await;
+    let read = db.read(|tx| Ok::<_, Error>((tx.database_now()?, store::newest_instant(tx)?))).await;
     let after = now();
     match read {
         Ok((database, newest)) => judge_clock((before, after), database, newest),
@@ -131,11 +120,7 @@ mod tests {
         ];
         let real = Timestamp::from_microsecond(now).expect("an instant");
         for (database, newest, level) in table {
-            assert_eq!(
-                judge_clock((real, real), database, newest).level,
-                level,
-                "{database} {newest:?}"
-            );
+            assert_eq!(judge_clock((real, real), database, newest).level, level, "{database} {newest:?}");
         }
     }
 }

@@ -51,29 +51,15 @@ pub struct Check {
 
 impl Check {
     fn ok(name: &'static str, found: impl Into<String>) -> Self {
-        Self {
-            name,
-            level: Level::Ok,
-            found: found.into(),
-            named: Vec::new(),
-            todo: None,
-        }
+        Self { name, level: Level::Ok, found: found.into(), named: Vec::new(), todo: None }
     }
 
     fn warning(name: &'static str, found: impl Into<String>, todo: &'static str) -> Self {
-        Self {
-            level: Level::Warning,
-            todo: Some(todo),
-            ..Self::ok(name, found)
-        }
+        Self { level: Level::Warning, todo: Some(todo), ..Self::ok(name, found) }
     }
 
     fn problem(name: &'static str, found: impl Into<String>, todo: &'static str) -> Self {
-        Self {
-            level: Level::Problem,
-            todo: Some(todo),
-            ..Self::ok(name, found)
-        }
+        Self { level: Level::Problem, todo: Some(todo), ..Self::ok(name, found) }
     }
 
     /// Names the rows that were found, and says so when there are more.
@@ -96,11 +82,7 @@ impl Check {
 
 /// The rows that a listing check found, counted for its sentence: `20 or more` when it stopped looking.
 fn how_many(rows: &[String]) -> String {
-    if rows.len() > NAMED_MAX {
-        format!("more than {NAMED_MAX}")
-    } else {
-        rows.len().to_string()
-    }
+    if rows.len() > NAMED_MAX { format!("more than {NAMED_MAX}") } else { rows.len().to_string() }
 }
 
 /// The answer to `teiki doctor`.
@@ -117,11 +99,7 @@ pub struct Report {
 impl Report {
     fn of(checks: Vec<Check>) -> Self {
         let count = |level| checks.iter().filter(|check| check.level == level).count();
-        Self {
-            problems: count(Level::Problem),
-            warnings: count(Level::Warning),
-            checks,
-        }
+        Self { problems: count(Level::Problem), warnings: count(Level::Warning), checks }
     }
 }
 

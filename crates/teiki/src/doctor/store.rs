@@ -58,14 +58,8 @@ pub(super) fn ledger_mismatches(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<Strin
          order by i.id limit $2",
         &keys(slot),
     )?;
-    let line = |row: &Row| {
-        Ok(format!(
-            "{}: owes {}, the ledger says {}",
-            whose(row)?,
-            row.i64(3)?,
-            row.i64(4)?
-        ))
-    };
+    let line =
+        |row: &Row| Ok(format!("{}: owes {}, the ledger says {}", whose(row)?, row.i64(3)?, row.i64(4)?));
     rows.iter().map(line).collect()
 }
 
@@ -83,14 +77,8 @@ pub(super) fn payment_mismatches(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<Stri
          order by i.id limit $2",
         &keys(slot),
     )?;
-    let line = |row: &Row| {
-        Ok(format!(
-            "{}: paid {}, charges collected {}",
-            whose(row)?,
-            row.i64(3)?,
-            row.i64(4)?
-        ))
-    };
+    let line =
+        |row: &Row| Ok(format!("{}: paid {}, charges collected {}", whose(row)?, row.i64(3)?, row.i64(4)?));
     rows.iter().map(line).collect()
 }
 
@@ -130,10 +118,7 @@ pub(super) fn event_gaps(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<String>, Err
     )?;
     let line = |row: &Row| {
         let (number, events, last) = (row.i64(3)?, row.i64(4)?, row.i64(5)?);
-        Ok(format!(
-            "{}: counts {number} events, has {events}, the last is number {last}",
-            whose(row)?
-        ))
+        Ok(format!("{}: counts {number} events, has {events}, the last is number {last}", whose(row)?))
     };
     rows.iter().map(line).collect()
 }
@@ -168,11 +153,7 @@ pub(super) fn unknown_charges(tx: &mut Tx<'_>, since: Timestamp) -> Result<Vec<A
     )?;
     rows.iter()
         .map(|row| {
-            Ok(Aged {
-                row: whose(row)?,
-                status: row.text(3)?,
-                since: instant(row, 4, "charges.sent_at")?,
-            })
+            Ok(Aged { row: whose(row)?, status: row.text(3)?, since: instant(row, 4, "charges.sent_at")? })
         })
         .collect()
 }
@@ -186,12 +167,7 @@ pub(super) fn surplus_charges(tx: &mut Tx<'_>) -> Result<Vec<String>, Error> {
     )?;
     let line = |row: &Row| {
         let gateway = row.opt_str(5)?.unwrap_or("no gateway id");
-        Ok(format!(
-            "{}: {} {}, at the gateway {gateway}",
-            whose(row)?,
-            row.i64(3)?,
-            row.str(4)?
-        ))
+        Ok(format!("{}: {} {}, at the gateway {gateway}", whose(row)?, row.i64(3)?, row.str(4)?))
     };
     rows.iter().map(line).collect()
 }
@@ -207,8 +183,7 @@ pub(super) struct Side {
 impl fmt::Display for Side {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: {}", self.account, self.mode, self.count)?;
-        self.oldest
-            .map_or(Ok(()), |oldest| write!(f, ", the oldest since {oldest}"))
+        self.oldest.map_or(Ok(()), |oldest| write!(f, ", the oldest since {oldest}"))
     }
 }
 
@@ -219,9 +194,7 @@ pub(super) fn overdue(tx: &mut Tx<'_>, late: Timestamp) -> Result<Vec<Side>, Err
          where clock_id = 'real' and next_action_at < $1 group by account_id, mode order by account_id, mode",
         &[Value::I64(late.as_microsecond())],
     )?;
-    rows.iter()
-        .map(|row| side_of(row, opt_instant(row, 3, "invoices.next_action_at")?))
-        .collect()
+    rows.iter().map(|row| side_of(row, opt_instant(row, 3, "invoices.next_action_at")?)).collect()
 }
 
 /// Parked subscriptions.
@@ -235,12 +208,7 @@ pub(super) fn parked(tx: &mut Tx<'_>) -> Result<Vec<Side>, Error> {
 }
 
 fn side_of(row: &Row, oldest: Option<Timestamp>) -> Result<Side, Error> {
-    Ok(Side {
-        account: row.text(0)?,
-        mode: row.text(1)?,
-        count: row.i64(2)?,
-        oldest,
-    })
+    Ok(Side { account: row.text(0)?, mode: row.text(1)?, count: row.i64(2)?, oldest })
 }
 
 /// Deliveries that should have been made before `late`, and since when the oldest waits.

@@ -28,18 +28,12 @@ fn verdict(report: &Report) -> String {
     match (report.problems, report.warnings) {
         (0, 0) => "All is well.".to_owned(),
         (0, warnings) => format!("No problems; {}.", counted(warnings, "warning")),
-        (problems, warnings) => format!(
-            "{}, {}.",
-            counted(problems, "problem"),
-            counted(warnings, "warning")
-        ),
+        (problems, warnings) => {
+            format!("{}, {}.", counted(problems, "problem"), counted(warnings, "warning"))
+        }
     }
 }
 
 fn counted(count: usize, noun: &str) -> String {
-    if count == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{count} {noun}s")
-    }
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }

@@ -72,18 +72,13 @@ pub(super) async fn surplus(db: &Db) -> Check {
 pub(super) async fn due(db: &Db, now: Timestamp) -> Check {
     const NAME: &str = "due work";
     let late = before(now, DUE_LATE);
-    let read = db
-        .read(move |tx| Ok::<_, db::Error>((store::overdue(tx, late)?, switch::list(tx)?)))
-        .await;
+    let read = db.read(move |tx| Ok::<_, db::Error>((store::overdue(tx, late)?, switch::list(tx)?))).await;
     let (sides, holds) = match read {
         Ok(read) => read,
         Err(error) => return Check::failed(NAME, &error),
     };
-    let is_held = |side: &Side| {
-        holds
-            .iter()
-            .any(|hold| hold.scope == switch::ALL || hold.scope == side.account)
-    };
+    let is_held =
+        |side: &Side| holds.iter().any(|hold| hold.scope == switch::ALL || hold.scope == side.account);
     let names: Vec<String> = sides.iter().map(Side::to_string).collect();
     let count = grouped(sides.iter().map(|side| side.count).sum());
     if sides.is_empty() {
@@ -100,12 +95,7 @@ pub(super) async fn due(db: &Db, now: Timestamp) -> Check {
     }
     let todo =
         "is `teiki serve` running? Start it; missed cycles are billed with their own dates, oldest first";
-    Check::problem(
-        NAME,
-        format!("{count} invoices are due for more than an hour"),
-        todo,
-    )
-    .naming(names)
+    Check::problem(NAME, format!("{count} invoices are due for more than an hour"), todo).naming(names)
 }
 
 pub(super) async fn outbox(db: &Db, now: Timestamp) -> Check {
@@ -116,10 +106,7 @@ pub(super) async fn outbox(db: &Db, now: Timestamp) -> Check {
             let since = oldest.map_or_else(String::new, |oldest| format!(", the oldest since {oldest}"));
             Check::warning(
                 "outbox",
-                format!(
-                    "{} deliveries wait for more than ten minutes{since}",
-                    grouped(count)
-                ),
+                format!("{} deliveries wait for more than ten minutes{since}", grouped(count)),
                 "see that `teiki serve` runs and what its log says of the receiver; nothing is lost",
             )
         }
@@ -132,10 +119,7 @@ pub(super) async fn holds(db: &Db) -> Check {
         Ok(holds) if holds.is_empty() => Check::ok("holds", "charging is held for nobody"),
         Ok(holds) => {
             let line = |hold: &switch::Hold| {
-                format!(
-                    "{} since {} by {}: {}",
-                    hold.scope, hold.placed_at, hold.actor, hold.reason
-                )
+                format!("{} since {} by {}: {}", hold.scope, hold.placed_at, hold.actor, hold.reason)
             };
             let todo = "when the reason is gone: teiki hold off, with --account for one account's hold";
             Check::warning("holds", "charging is held", todo).naming(holds.iter().map(line).collect())

@@ -14,52 +14,17 @@ pub(super) fn insert_events(
     now: Timestamp,
 ) -> Result<(), Error> {
     let columns = [
-        (
-            "slot",
-            Column::I64(ids.iter().map(|id| id.slot().as_i64()).collect()),
-        ),
+        ("slot", Column::I64(ids.iter().map(|id| id.slot().as_i64()).collect())),
         ("id", Column::Text(ids.iter().map(EventId::as_str).collect())),
-        (
-            "account_id",
-            Column::Text(events.iter().map(|event| event.account.as_str()).collect()),
-        ),
-        (
-            "mode",
-            Column::Text(events.iter().map(|event| event.mode.as_str()).collect()),
-        ),
-        (
-            "subscription_id",
-            Column::Text(events.iter().map(|event| event.subscription.as_str()).collect()),
-        ),
-        (
-            "number",
-            Column::I64(events.iter().map(|event| event.number).collect()),
-        ),
-        (
-            "type",
-            Column::Text(events.iter().map(|event| event.kind.as_str()).collect()),
-        ),
-        (
-            "object_id",
-            Column::Text(events.iter().map(|event| event.object.as_str()).collect()),
-        ),
-        (
-            "data",
-            Column::Text(events.iter().map(|event| event.data.as_str()).collect()),
-        ),
-        (
-            "billing_at",
-            Column::I64(
-                events
-                    .iter()
-                    .map(|event| event.billing_at.as_microsecond())
-                    .collect(),
-            ),
-        ),
-        (
-            "recorded_at",
-            Column::I64(events.iter().map(|_| now.as_microsecond()).collect()),
-        ),
+        ("account_id", Column::Text(events.iter().map(|event| event.account.as_str()).collect())),
+        ("mode", Column::Text(events.iter().map(|event| event.mode.as_str()).collect())),
+        ("subscription_id", Column::Text(events.iter().map(|event| event.subscription.as_str()).collect())),
+        ("number", Column::I64(events.iter().map(|event| event.number).collect())),
+        ("type", Column::Text(events.iter().map(|event| event.kind.as_str()).collect())),
+        ("object_id", Column::Text(events.iter().map(|event| event.object.as_str()).collect())),
+        ("data", Column::Text(events.iter().map(|event| event.data.as_str()).collect())),
+        ("billing_at", Column::I64(events.iter().map(|event| event.billing_at.as_microsecond()).collect())),
+        ("recorded_at", Column::I64(events.iter().map(|_| now.as_microsecond()).collect())),
     ];
     tx.insert_many("events", &columns, OnConflict::Fail)?;
     Ok(())
@@ -67,19 +32,10 @@ pub(super) fn insert_events(
 
 pub(super) fn insert_outbox(tx: &mut Tx<'_>, ids: &[EventId], now: Timestamp) -> Result<(), Error> {
     let columns = [
-        (
-            "slot",
-            Column::I64(ids.iter().map(|id| id.slot().as_i64()).collect()),
-        ),
-        (
-            "event_id",
-            Column::Text(ids.iter().map(EventId::as_str).collect()),
-        ),
+        ("slot", Column::I64(ids.iter().map(|id| id.slot().as_i64()).collect())),
+        ("event_id", Column::Text(ids.iter().map(EventId::as_str).collect())),
         ("sink", Column::Text(ids.iter().map(|_| LOG_SINK).collect())),
-        (
-            "deliver_at",
-            Column::I64(ids.iter().map(|_| now.as_microsecond()).collect()),
-        ),
+        ("deliver_at", Column::I64(ids.iter().map(|_| now.as_microsecond()).collect())),
         ("attempts", Column::I64(ids.iter().map(|_| 0).collect())),
     ];
     tx.insert_many("outbox", &columns, OnConflict::Fail)?;

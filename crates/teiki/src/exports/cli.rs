@@ -51,19 +51,12 @@ struct Exported {
 /// Runs `teiki export …`.
 pub async fn run(setting: &Setting, args: ExportArgs) -> Result<(), Failure> {
     if args.bom && args.format == FileFormat::Jsonl {
-        return Err(Failure::usage(
-            "--bom is for --format csv; JSON Lines have no byte order mark",
-        ));
+        return Err(Failure::usage("--bom is for --format csv; JSON Lines have no byte order mark"));
     }
     let app = App::open(setting, Missing::Refuse).await?;
     let account = accounts::get(&app.db, &args.account).await?.id;
-    let request = Request {
-        account,
-        mode: app.mode,
-        subject: args.subject,
-        format: args.format,
-        bom: args.bom,
-    };
+    let request =
+        Request { account, mode: app.mode, subject: args.subject, format: args.format, bom: args.bom };
     match args.output {
         None => to_standard_output(&app, request).await,
         Some(path) => {
@@ -96,32 +89,18 @@ async fn to_standard_output(app: &App, request: Request) -> Result<(), Failure> 
 /// Writes beside `path` and renames when all is there; whatever ends it before, `path` stays as it was and
 /// nothing is left beside it. Only this user may read the file: it holds customers' data.
 async fn to_file(app: &App, request: Request, path: &Path) -> Result<u64, Failure> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if path.file_name().is_none() || path.is_dir() {
-        return Err(Failure::usage(format!(
-            "--output {} is a folder; name a file",
-            path.display()
-        )));
+        return Err(Failure::usage(format!("--output {} is a folder; name a file", path.display())));
     }
-    let file = tempfile::Builder::new()
-        .prefix(".teiki-export-")
-        .tempfile_in(folder)
-        .map_err(|error| {
-            Failure::usage(format!(
-                "--output: no file can be made in {}: {error}",
-                folder.display()
-            ))
-        })?;
+    let file = tempfile::Builder::new().prefix(".teiki-export-").tempfile_in(folder).map_err(|error| {
+        Failure::usage(format!("--output: no file can be made in {}: {error}", folder.display()))
+    })?;
     let bar = progress::bar(request.subject.as_str(), None, !io::stderr().is_terminal());
     let exporting = async {
         let mut out = BufWriter::new(file);
         let rows = export(&app.db, request, &mut out, |rows| bar.set_position(rows)).await?;
-        let file = out
-            .into_inner()
-            .map_err(|error| ExportError::Write(error.into_error()))?;
+        let file = out.into_inner().map_err(|error| ExportError::Write(error.into_error()))?;
         Ok::<_, Failure>((rows, file))
     };
     let result = tokio::select! {

@@ -162,9 +162,7 @@ fn invoice_status(name: &str) -> Option<&'static str> {
 
 /// The states in the words of PAY.JP's dialect, where a subscription before its first charge is `trial`.
 fn subscription_status(name: &str) -> Option<&'static str> {
-    let state = subscription::State::ALL
-        .into_iter()
-        .find(|state| state.as_str() == name)?;
+    let state = subscription::State::ALL.into_iter().find(|state| state.as_str() == name)?;
     Some(match state {
         subscription::State::Trialing => "trial",
         subscription::State::Active

@@ -115,9 +115,7 @@ pub async fn export<W: Write>(
     let mut after = store::Cursor::start();
     let mut written: u64 = 0;
     loop {
-        let page = db
-            .read(move |tx| store::page(tx, request, &after, PAGE_ROWS))
-            .await?;
+        let page = db.read(move |tx| store::page(tx, request, &after, PAGE_ROWS)).await?;
         for record in &page.records {
             sheet.write(record)?;
             written += 1;

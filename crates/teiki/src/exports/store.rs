@@ -21,10 +21,7 @@ pub(super) struct Cursor {
 impl Cursor {
     /// Before every row: slots begin at 0.
     pub(super) fn start() -> Self {
-        Self {
-            slot: -1,
-            id: String::new(),
-        }
+        Self { slot: -1, id: String::new() }
     }
 }
 
@@ -66,29 +63,18 @@ pub(super) fn page(tx: &mut Tx<'_>, request: Request, after: &Cursor, limit: usi
         Subject::Events => events_after(tx, &keys)?,
     };
     let fields = fields(request.subject);
-    let mut records = rows
-        .iter()
-        .map(|row| record(row, fields))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut records = rows.iter().map(|row| record(row, fields)).collect::<Result<Vec<_>, _>>()?;
     let ends = rows.first().zip(rows.last());
     if let (Subject::Subscriptions, Some((first, last))) = (request.subject, ends) {
         let scheduled = next_charges(tx, request, (first.i64(0)?, last.i64(0)?))?;
         for record in &mut records {
-            let next = record.first().and_then(|id| {
-                if let Cell::Text(id) = id {
-                    scheduled.get(id)
-                } else {
-                    None
-                }
-            });
+            let next =
+                record.first().and_then(|id| if let Cell::Text(id) = id { scheduled.get(id) } else { None });
             record[NEXT_CHARGE_ON] = next.map_or(Cell::Empty, |on| Cell::Text(on.clone()));
         }
     }
     let next = match rows.last() {
-        Some(last) if rows.len() == limit => Some(Cursor {
-            slot: last.i64(0)?,
-            id: last.text(1)?,
-        }),
+        Some(last) if rows.len() == limit => Some(Cursor { slot: last.i64(0)?, id: last.text(1)? }),
         Some(_) | None => None,
     };
     Ok(Page { records, next })
@@ -190,11 +176,7 @@ fn named(error: Error, row: &Row, field: &Field) -> Error {
         return error;
     };
     let column = format!("{} of {}", field.name, row.str(1).unwrap_or("a row"));
-    Error::Decode {
-        column,
-        expected,
-        found,
-    }
+    Error::Decode { column, expected, found }
 }
 
 fn cell(row: &Row, i: usize, read: Read) -> Result<Cell, Error> {
@@ -209,11 +191,9 @@ fn cell(row: &Row, i: usize, read: Read) -> Result<Cell, Error> {
         Read::Json => json(row.str(i)?)?,
         Read::OptJson => row.opt_str(i)?.map(json).transpose()?.unwrap_or(Cell::Empty),
         Read::Name(known) => name(row.str(i)?, known)?,
-        Read::OptName(known) => row
-            .opt_str(i)?
-            .map(|text| name(text, known))
-            .transpose()?
-            .unwrap_or(Cell::Empty),
+        Read::OptName(known) => {
+            row.opt_str(i)?.map(|text| name(text, known)).transpose()?.unwrap_or(Cell::Empty)
+        }
     })
 }
 
@@ -228,15 +208,9 @@ fn json(text: &str) -> Result<Cell, Error> {
 }
 
 fn name(text: &str, known: fn(&str) -> Option<&'static str>) -> Result<Cell, Error> {
-    known(text)
-        .map(|shown| Cell::Text(shown.to_owned()))
-        .ok_or_else(|| odd("a name that teiki writes", text))
+    known(text).map(|shown| Cell::Text(shown.to_owned())).ok_or_else(|| odd("a name that teiki writes", text))
 }
 
 fn odd(expected: &'static str, found: &str) -> Error {
-    Error::Decode {
-        column: String::new(),
-        expected,
-        found: format!("{found:?}"),
-    }
+    Error::Decode { column: String::new(), expected, found: format!("{found:?}") }
 }

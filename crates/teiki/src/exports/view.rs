@@ -28,9 +28,7 @@ impl<W: Write> Sheet<W> {
                     out.write_all("\u{feff}".as_bytes())?;
                 }
                 let mut writer = csv::Writer::from_writer(out);
-                writer
-                    .write_record(fields.iter().map(|field| field.name))
-                    .map_err(io_error)?;
+                writer.write_record(fields.iter().map(|field| field.name)).map_err(io_error)?;
                 To::Csv(Box::new(writer))
             }
         };
@@ -122,13 +120,7 @@ mod tests {
 
     fn written(format: FileFormat, bom: bool, records: &[Vec<Cell>]) -> String {
         let account = AccountId::random(Slot(0), jiff::Timestamp::UNIX_EPOCH, &[0; 32]);
-        let request = Request {
-            account,
-            mode: Mode::Test,
-            subject: Subject::Ledger,
-            format,
-            bom,
-        };
+        let request = Request { account, mode: Mode::Test, subject: Subject::Ledger, format, bom };
         let mut bytes = Vec::new();
         let mut sheet = Sheet::start(&mut bytes, &request).expect("memory takes it");
         for record in records {
@@ -141,10 +133,7 @@ mod tests {
     /// (what is stored, what stands in the CSV file)
     const TEXTS: [(&str, &str); 21] = [
         ("=1+1", "'=1+1"),
-        (
-            "=HYPERLINK(\"http://x\",\"y\")",
-            "\"'=HYPERLINK(\"\"http://x\"\",\"\"y\"\")\"",
-        ),
+        ("=HYPERLINK(\"http://x\",\"y\")", "\"'=HYPERLINK(\"\"http://x\"\",\"\"y\"\")\""),
         ("+81", "'+81"),
         ("-1", "'-1"),
         ("@SUM(A1)", "'@SUM(A1)"),
@@ -183,21 +172,11 @@ mod tests {
     #[test]
     fn what_is_written_as_csv_reads_back() {
         for (stored, shown) in TEXTS {
-            let csv = written(
-                FileFormat::Csv,
-                false,
-                &[record(&[Cell::Text(stored.to_owned())])],
-            );
+            let csv = written(FileFormat::Csv, false, &[record(&[Cell::Text(stored.to_owned())])]);
             let mut reader = csv::Reader::from_reader(csv.as_bytes());
             let read = reader.records().next().expect("a record").expect("it parses");
             let is_guarded = shown.trim_start_matches('"').starts_with('\'') && !stored.starts_with('\'');
-            assert_eq!(
-                read[0]
-                    .strip_prefix('\'')
-                    .filter(|_| is_guarded)
-                    .unwrap_or(&read[0]),
-                stored
-            );
+            assert_eq!(read[0].strip_prefix('\'').filter(|_| is_guarded).unwrap_or(&read[0]), stored);
         }
     }
 
@@ -213,9 +192,6 @@ mod tests {
     fn json_documents_are_nested_and_stay_on_one_line() {
         let cell = Cell::Json("{\n \"a\": [1]\n}".to_owned());
         let line = written(FileFormat::Jsonl, false, &[record(&[cell])]);
-        assert!(
-            line.starts_with("{\"entry_id\":{\"a\":[1]},") && line.lines().count() == 1,
-            "{line}"
-        );
+        assert!(line.starts_with("{\"entry_id\":{\"a\":[1]},") && line.lines().count() == 1, "{line}");
     }
 }

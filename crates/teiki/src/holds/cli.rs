@@ -81,9 +81,7 @@ async fn scope(app: &App, account: Option<String>) -> Result<String, Failure> {
 fn reason_of(text: &str) -> Result<String, Failure> {
     let text = text.trim();
     if text.is_empty() || text.chars().count() > REASON_MAX {
-        return Err(Failure::usage(format!(
-            "--reason has 1 to {REASON_MAX} characters"
-        )));
+        return Err(Failure::usage(format!("--reason has 1 to {REASON_MAX} characters")));
     }
     Ok(text.to_owned())
 }

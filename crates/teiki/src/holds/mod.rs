@@ -96,15 +96,8 @@ pub async fn release(db: &Db, scope: String) -> Result<Released, db::Error> {
         store::delete(tx, &scope)?;
         let (released, others): (Vec<Hold>, Vec<Hold>) =
             before.into_iter().partition(|hold| hold.scope == scope);
-        let remaining = others
-            .into_iter()
-            .filter(|hold| scope == ALL || hold.scope == ALL)
-            .collect();
-        Ok(Released {
-            scope: scope.clone(),
-            released: released.into_iter().next(),
-            remaining,
-        })
+        let remaining = others.into_iter().filter(|hold| scope == ALL || hold.scope == ALL).collect();
+        Ok(Released { scope: scope.clone(), released: released.into_iter().next(), remaining })
     })
     .await
 }

@@ -18,12 +18,7 @@ pub(super) fn placed(placed: &Placed) -> String {
     } else {
         "Charging was held already, and the first hold stays, for"
     };
-    format!(
-        "{lead} {}\n{}\nNext: {} lets it go on.",
-        subject(&hold.scope),
-        details(hold),
-        off(&hold.scope)
-    )
+    format!("{lead} {}\n{}\nNext: {} lets it go on.", subject(&hold.scope), details(hold), off(&hold.scope))
 }
 
 pub(super) fn released(answer: &Released) -> String {
@@ -51,36 +46,20 @@ pub(super) fn list(answer: &Holds) -> String {
         return "Nothing is held: charging runs for every account.".to_owned();
     }
     let each = |hold: &Hold| {
-        format!(
-            "Held: {}\n{}\n  release  {}",
-            subject(&hold.scope),
-            details(hold),
-            off(&hold.scope)
-        )
+        format!("Held: {}\n{}\n  release  {}", subject(&hold.scope), details(hold), off(&hold.scope))
     };
     answer.holds.iter().map(each).collect::<Vec<_>>().join("\n")
 }
 
 fn details(hold: &Hold) -> String {
-    format!(
-        "  reason   {}\n  since    {} (by {})",
-        hold.reason, hold.placed_at, hold.actor
-    )
+    format!("  reason   {}\n  since    {} (by {})", hold.reason, hold.placed_at, hold.actor)
 }
 
 fn subject(scope: &str) -> String {
-    if scope == ALL {
-        "every account".to_owned()
-    } else {
-        format!("account {scope}")
-    }
+    if scope == ALL { "every account".to_owned() } else { format!("account {scope}") }
 }
 
 /// The command that releases a scope.
 pub(super) fn off(scope: &str) -> String {
-    if scope == ALL {
-        "`teiki hold off`".to_owned()
-    } else {
-        format!("`teiki hold off --account {scope}`")
-    }
+    if scope == ALL { "`teiki hold off`".to_owned() } else { format!("`teiki hold off --account {scope}`") }
 }

@@ -83,9 +83,7 @@ fn runs(value: &str) -> Vec<Run> {
 }
 
 fn digit(letter: char) -> Option<u8> {
-    fold_char(letter)
-        .to_digit(10)
-        .and_then(|digit| u8::try_from(digit).ok())
+    fold_char(letter).to_digit(10).and_then(|digit| u8::try_from(digit).ok())
 }
 
 /// What people and programs put between the digits of a card number; some of it cannot be seen.

@@ -113,11 +113,7 @@ pub(super) fn changes(
                     let customer = &row.identity.customer_id;
                     let is_new_customer =
                         !stored.customers.contains_key(customer) && new_customers.insert(customer.clone());
-                    changes.subscriptions.push(NewSubscription {
-                        row,
-                        terms,
-                        is_new_customer,
-                    });
+                    changes.subscriptions.push(NewSubscription { row, terms, is_new_customer });
                 }
             }
         }
@@ -143,15 +139,11 @@ fn refuse_changed_plan(row: &plans::PlanRow, stored: &Plan, problems: &mut Probl
 
 fn refuse_changed_row(row: &Subscriber, kept: &str, problems: &mut Problems) {
     type ByColumn = BTreeMap<String, String>;
-    let (Ok(old), Ok(new)) = (
-        serde_json::from_str::<ByColumn>(kept),
-        serde_json::from_str::<ByColumn>(&row.fields),
-    ) else {
+    let (Ok(old), Ok(new)) =
+        (serde_json::from_str::<ByColumn>(kept), serde_json::from_str::<ByColumn>(&row.fields))
+    else {
         let place = Place::line(Source::Subscribers, row.line);
-        problems.add(
-            place,
-            "the row was imported before, and what is kept of it cannot be read",
-        );
+        problems.add(place, "the row was imported before, and what is kept of it cannot be read");
         return;
     };
     for &column in subscribers::COLUMNS {
@@ -196,32 +188,19 @@ fn new_terms(
         }
         return None;
     };
-    if let Some(text) = row
-        .remaining
-        .and_then(|remaining| wrong_remaining(plan, remaining))
-    {
+    if let Some(text) = row.remaining.and_then(|remaining| wrong_remaining(plan, remaining)) {
         is_right = false;
         refuse("remaining_charges", text);
     }
-    let dates = Dates {
-        anchor: row.billing_anchor?,
-        on: row.next_charge_on?,
-        is_new,
-    };
-    let cycle = first_cycle(frame, plan, dates)
-        .map_err(|text| refuse("next_charge_on", text))
-        .ok()?;
+    let dates = Dates { anchor: row.billing_anchor?, on: row.next_charge_on?, is_new };
+    let cycle = first_cycle(frame, plan, dates).map_err(|text| refuse("next_charge_on", text)).ok()?;
     let started_at = frame
         .terms
         .zone
         .instant(dates.anchor, Time::midnight())
         .map_err(|error| refuse("billing_anchor", error.to_string()))
         .ok()?;
-    is_right.then(|| Terms {
-        plan: Arc::clone(plan),
-        cycle,
-        started_at,
-    })
+    is_right.then(|| Terms { plan: Arc::clone(plan), cycle, started_at })
 }
 
 /// A stored customer keeps name, address and the time it lives in.
@@ -235,16 +214,10 @@ fn wrong_customer(frame: &Frame, row: &View<'_>, stored: &Stored) -> Vec<(&'stat
                     import into another account";
         wrong.push(("customer_id", text.to_owned()));
     }
-    for (column, here, there) in [
-        ("name", row.name, &known.name),
-        ("email", row.email, &known.email),
-    ] {
+    for (column, here, there) in [("name", row.name, &known.name), ("email", row.email, &known.email)] {
         if let Some(here) = here.filter(|here| here != there) {
-            let text = format!(
-                "{} in the file, but the customer is stored with {}",
-                shown(here),
-                shown(there)
-            );
+            let text =
+                format!("{} in the file, but the customer is stored with {}", shown(here), shown(there));
             wrong.push((column, text));
         }
     }
@@ -257,15 +230,13 @@ fn wrong_remaining(plan: &Plan, remaining: Option<u32>) -> Option<String> {
     match (plan.instalments, remaining) {
         (None, None) => None,
         (Some(most), Some(count)) if (1..=most).contains(&count) => None,
-        (Some(most), Some(count)) => Some(format!(
-            "must be 1 to {most}, for the plan {id} has {most} instalments, not {count}"
-        )),
+        (Some(most), Some(count)) => {
+            Some(format!("must be 1 to {most}, for the plan {id} has {most} instalments, not {count}"))
+        }
         (Some(most), None) => Some(format!(
             "is empty, but the plan {id} has {most} instalments; write how many charges are still to come, 1 to {most}"
         )),
-        (None, Some(count)) => Some(format!(
-            "{count}, but the plan {id} has no instalments; leave it empty"
-        )),
+        (None, Some(count)) => Some(format!("{count}, but the plan {id} has no instalments; leave it empty")),
     }
 }
 
@@ -285,40 +256,22 @@ fn first_cycle(frame: &Frame, plan: &Plan, Dates { anchor, on, is_new }: Dates) 
     let number = match plan.interval.cycle_on(anchor, on) {
         Ok(number) if on >= frame.today || !is_new => number,
         Ok(_) => {
-            let whose = if frame.has_clock {
-                "the day of the test clock"
-            } else {
-                "today"
-            };
-            return Err(format!(
-                "{on} is before {}, {whose}{}",
-                frame.today,
-                right_dates()
-            ));
+            let whose = if frame.has_clock { "the day of the test clock" } else { "today" };
+            return Err(format!("{on} is before {}, {whose}{}", frame.today, right_dates()));
         }
         Err(_) => {
             let id = shown(&plan.id);
-            return Err(format!(
-                "{on} is not a charge date of plan {id} from {anchor} on{}",
-                right_dates()
-            ));
+            return Err(format!("{on} is not a charge date of plan {id} from {anchor} on{}", right_dates()));
         }
     };
-    let schedule = frame
-        .terms
-        .schedule(Anchor { on: anchor, at: None }, plan.interval);
-    schedule
-        .cycle(number)
-        .map_err(|error: CalendarError| format!("{on}: {error}"))
+    let schedule = frame.terms.schedule(Anchor { on: anchor, at: None }, plan.interval);
+    schedule.cycle(number).map_err(|error: CalendarError| format!("{on}: {error}"))
 }
 
 /// The charge dates next to `on` that are not before the day of the clock.
 fn right_dates(frame: &Frame, interval: Interval, anchor: Date, on: Date) -> String {
     let from = on.max(frame.today);
-    let before = interval
-        .cycle_on(anchor, on)
-        .err()
-        .and_then(|nearest| nearest.before);
+    let before = interval.cycle_on(anchor, on).err().and_then(|nearest| nearest.before);
     let after = match interval.cycle_on(anchor, from) {
         Ok(_) => Some(from),
         Err(nearest) => nearest.after,

@@ -50,17 +50,9 @@ pub struct ImportArgs {
 /// Runs `teiki import`. A signal ends it; what is stored then is everything or nothing.
 pub async fn run(setting: &Setting, args: ImportArgs) -> Result<(), Failure> {
     let clock = args.clock.as_deref().map(instant).transpose()?;
-    let files = Files {
-        plans: args.plans,
-        subscribers: args.subscribers,
-    };
-    let request = Request {
-        account: args.account,
-        files,
-        encoding: args.encoding,
-        clock,
-        is_dry_run: args.dry_run,
-    };
+    let files = Files { plans: args.plans, subscribers: args.subscribers };
+    let request =
+        Request { account: args.account, files, encoding: args.encoding, clock, is_dry_run: args.dry_run };
     tokio::select! {
         result = import(setting, &request) => result,
         () = signals::wait() => Err(Failure {
@@ -93,26 +85,15 @@ fn instant(text: &str) -> Result<Timestamp, Failure> {
 }
 
 fn text(report: &Report, stands: Option<&str>) -> String {
-    let done = if report.dry_run {
-        "nothing was stored; this would be imported into"
-    } else {
-        "imported into"
-    };
-    let plans = format!(
-        "  plans        {} new, {} unchanged",
-        report.plans.new, report.plans.unchanged
-    );
-    let subscribers = format!(
-        "  subscribers  {} new, {} unchanged",
-        report.subscribers.new, report.subscribers.unchanged
-    );
+    let done =
+        if report.dry_run { "nothing was stored; this would be imported into" } else { "imported into" };
+    let plans = format!("  plans        {} new, {} unchanged", report.plans.new, report.plans.unchanged);
+    let subscribers =
+        format!("  subscribers  {} new, {} unchanged", report.subscribers.new, report.subscribers.unchanged);
     let customers = format!("  customers    {} new", report.customers.new);
     let clock = match stands {
         Some(at) => format!("  clock        a test clock that stands at {at}"),
         None => "  clock        real time".to_owned(),
     };
-    format!(
-        "{done} {} ({}):\n{plans}\n{subscribers}\n{customers}\n{clock}",
-        report.account, report.mode
-    )
+    format!("{done} {} ({}):\n{plans}\n{subscribers}\n{customers}\n{clock}", report.account, report.mode)
 }

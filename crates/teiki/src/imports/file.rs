@@ -39,14 +39,7 @@ pub(super) fn read(
         Ok(bytes) => match decode(bytes, said) {
             Ok(text) => Some(text),
             Err(Undecodable { line, text }) => {
-                problems.add(
-                    Place {
-                        source,
-                        line,
-                        column: None,
-                    },
-                    text,
-                );
+                problems.add(Place { source, line, column: None }, text);
                 None
             }
         },
@@ -64,10 +57,7 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
             (ErrorKind::PermissionDenied, "this user may not read the file"),
             (ErrorKind::IsADirectory, "this is a folder, not a file"),
         ];
-        let text = known
-            .iter()
-            .find(|(kind, _)| *kind == error.kind())
-            .map(|(_, text)| (*text).to_owned());
+        let text = known.iter().find(|(kind, _)| *kind == error.kind()).map(|(_, text)| (*text).to_owned());
         text.unwrap_or_else(|| format!("the file cannot be read: {error}"))
     };
     let mut bytes = Vec::new();
@@ -111,11 +101,7 @@ fn decode_unmarked(bytes: &[u8]) -> Result<String, Undecodable> {
     {
         return Ok(text);
     }
-    let looks = if guess == SHIFT_JIS {
-        String::new()
-    } else {
-        format!(" (it looks like {})", guess.name())
-    };
+    let looks = if guess == SHIFT_JIS { String::new() } else { format!(" (it looks like {})", guess.name()) };
     let line = decode_as(UTF_8, bytes).err().and_then(|error| error.line);
     let text =
         format!("not UTF-8, and the file is not Shift_JIS{looks}; save it as UTF-8 or say its --encoding");
@@ -128,14 +114,9 @@ fn decode_as(encoding: &'static encoding_rs::Encoding, bytes: &[u8]) -> Result<S
     if !has_errors {
         return Ok(text.into_owned());
     }
-    let good = text
-        .find(char::REPLACEMENT_CHARACTER)
-        .map_or(text.as_ref(), |end| &text[..end]);
+    let good = text.find(char::REPLACEMENT_CHARACTER).map_or(text.as_ref(), |end| &text[..end]);
     let line = 1 + line_breaks(good.as_bytes());
-    Err(Undecodable {
-        line: Some(line),
-        text: format!("has bytes that are not {}", encoding.name()),
-    })
+    Err(Undecodable { line: Some(line), text: format!("has bytes that are not {}", encoding.name()) })
 }
 
 /// How many lines end in `text`, by LF, CRLF or CR.
@@ -155,9 +136,7 @@ mod tests {
     const TEXT: &str = "id,name\n1,髙橋 ①㈱ ﾔﾏﾀﾞ\n2,吉田さんの野菜ボックス\n";
 
     fn utf16(bom: [u8; 2], bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
-        bom.into_iter()
-            .chain(TEXT.encode_utf16().flat_map(bytes))
-            .collect()
+        bom.into_iter().chain(TEXT.encode_utf16().flat_map(bytes)).collect()
     }
 
     #[test]
@@ -181,12 +160,8 @@ mod tests {
 
     #[test]
     fn short_shift_jis_is_detected() {
-        for text in [
-            "a,b\n1,顧客1\n",
-            "名前\n",
-            "x,山\n",
-            "a,b\r\n1,山田 ﾊﾅｺ\r\n2,ﾔﾏﾀﾞ\r\n",
-        ] {
+        for text in ["a,b\n1,顧客1\n", "名前\n", "x,山\n", "a,b\r\n1,山田 ﾊﾅｺ\r\n2,ﾔﾏﾀﾞ\r\n"]
+        {
             let bytes = SHIFT_JIS.encode(text).0.into_owned();
             assert_eq!(decode(bytes, None).as_deref(), Ok(text), "{text}");
         }
@@ -195,28 +170,16 @@ mod tests {
     #[test]
     fn bytes_that_are_no_text_are_an_error_that_names_the_line() {
         let said = decode(b"a\r\nb\r\n\r\nc\xFFd\n".to_vec(), Some(Encoding::Utf8));
-        assert_eq!(
-            said,
-            Err(Undecodable {
-                line: Some(4),
-                text: "has bytes that are not UTF-8".to_owned()
-            })
-        );
+        assert_eq!(said, Err(Undecodable { line: Some(4), text: "has bytes that are not UTF-8".to_owned() }));
         let said = decode(b"a\rb\x81\n".to_vec(), Some(Encoding::ShiftJis));
         assert_eq!(
             said,
-            Err(Undecodable {
-                line: Some(2),
-                text: "has bytes that are not Shift_JIS".to_owned()
-            })
+            Err(Undecodable { line: Some(2), text: "has bytes that are not Shift_JIS".to_owned() })
         );
         // Half-width katakana alone read as EUC-JP too: the merchant says which it is.
         let katakana = SHIFT_JIS.encode("1,ﾔﾏﾀﾞ\n").0.into_owned();
         assert!(decode(katakana.clone(), None).is_err());
-        assert_eq!(
-            decode(katakana, Some(Encoding::ShiftJis)).as_deref(),
-            Ok("1,ﾔﾏﾀﾞ\n")
-        );
+        assert_eq!(decode(katakana, Some(Encoding::ShiftJis)).as_deref(), Ok("1,ﾔﾏﾀﾞ\n"));
         let euc = encoding_rs::EUC_JP.encode(TEXT).0.into_owned();
         let error = decode(euc, None).expect_err("EUC-JP is not read");
         assert_eq!(error.line, Some(2));
@@ -225,14 +188,9 @@ mod tests {
 
     #[test]
     fn lines_are_counted_as_editors_do() {
-        for (text, count) in [
-            ("", 0),
-            ("a\nb", 1),
-            ("a\r\nb\r\n", 2),
-            ("a\rb\r", 2),
-            ("\n\r\n\r", 3),
-            ("\r\r\n", 2),
-        ] {
+        for (text, count) in
+            [("", 0), ("a\nb", 1), ("a\r\nb\r\n", 2), ("a\rb\r", 2), ("\n\r\n\r", 3), ("\r\r\n", 2)]
+        {
             assert_eq!(line_breaks(text.as_bytes()), count, "{text:?}");
         }
     }

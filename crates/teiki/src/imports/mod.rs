@@ -100,9 +100,7 @@ pub async fn import(
     progress: impl FnOnce(u64) -> ProgressBar,
 ) -> Result<Report, Failure> {
     if app.mode == Mode::Live && request.clock.is_some() {
-        return Err(Failure::usage(
-            "--clock is for --mode test; live subscriptions follow real time",
-        ));
+        return Err(Failure::usage("--clock is for --mode test; live subscriptions follow real time"));
     }
     let account = accounts::get(&app.db, &request.account).await?;
     let (input, mut problems) = read_files(request, app.mode).await?;
@@ -155,9 +153,7 @@ async fn read_files(request: &Request, mode: Mode) -> Result<(Arc<Input>, Proble
         (Arc::new(Input { plans, rows }), problems)
     };
     tokio::task::spawn_blocking(read).await.map_err(|error| {
-        Failure::failed(format!(
-            "nothing was imported, for reading the files failed: {error}"
-        ))
+        Failure::failed(format!("nothing was imported, for reading the files failed: {error}"))
     })
 }
 
@@ -172,11 +168,7 @@ async fn read_stored(
 ) -> Result<(Stored, Option<TestClock>), Failure> {
     let (input, mode) = (Arc::clone(input), app.mode);
     let read = move |tx: &mut db::Tx<'_>| {
-        let clock = if mode == Mode::Test {
-            accounts::find_clock(tx, account)?
-        } else {
-            None
-        };
+        let clock = if mode == Mode::Test { accounts::find_clock(tx, account)? } else { None };
         let views = || input.rows.iter().map(Parsed::view);
         let plan_ids: BTreeSet<&str> = views()
             .filter_map(|row| row.plan_id)
@@ -189,14 +181,10 @@ async fn read_stored(
         };
         for rows in input.rows.chunks(LOOKUP_ROWS) {
             let identities: Vec<Identity> = rows.iter().filter_map(|row| row.view().identity()).collect();
-            stored
-                .rows
-                .extend(store::find_imported(tx, (account, mode), &identities)?);
+            stored.rows.extend(store::find_imported(tx, (account, mode), &identities)?);
             let ids: BTreeSet<&str> = rows.iter().filter_map(|row| row.view().customer_id).collect();
             let ids: Vec<&str> = ids.into_iter().collect();
-            stored
-                .customers
-                .extend(store::find_customers(tx, (account, mode), &ids)?);
+            stored.customers.extend(store::find_customers(tx, (account, mode), &ids)?);
         }
         Ok::<_, db::Error>((stored, clock))
     };
@@ -239,20 +227,10 @@ fn report(
         account: account.to_string(),
         mode,
         dry_run: is_dry_run,
-        plans: Count {
-            new: changes.plans.len(),
-            unchanged: changes.plans_unchanged,
-        },
-        subscribers: Count {
-            new: changes.subscriptions.len(),
-            unchanged: changes.subscriptions_unchanged,
-        },
+        plans: Count { new: changes.plans.len(), unchanged: changes.plans_unchanged },
+        subscribers: Count { new: changes.subscriptions.len(), unchanged: changes.subscriptions_unchanged },
         customers: CustomerCount {
-            new: changes
-                .subscriptions
-                .iter()
-                .filter(|new| new.is_new_customer)
-                .count(),
+            new: changes.subscriptions.iter().filter(|new| new.is_new_customer).count(),
         },
         clock,
     }
@@ -266,10 +244,7 @@ async fn write(app: &App, import: Import, bar: ProgressBar) -> Result<(), Failur
     }
     let key = app.key.clone();
     let shown = bar.clone();
-    let written = app
-        .db
-        .write(move |tx| write::write(tx, &key, &import, &shown))
-        .await;
+    let written = app.db.write(move |tx| write::write(tx, &key, &import, &shown)).await;
     bar.finish_and_clear();
     written.map(drop).map_err(failure_of)
 }

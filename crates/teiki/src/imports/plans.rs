@@ -76,11 +76,8 @@ pub(super) fn read(text: String, problems: &mut Problems) -> PlanFile {
 fn add(file: &mut PlanFile, row: &mut Row<'_>, id: String, plan: Plan) {
     match file.plans.get(&id) {
         Some(first) => {
-            let text = format!(
-                "the plan {} is on line {} already; an id is used once",
-                shown(&id),
-                first.line
-            );
+            let text =
+                format!("the plan {} is on line {} already; an id is used once", shown(&id), first.line);
             row.refuse("id", text);
         }
         None => {
@@ -97,13 +94,11 @@ fn parse(row: &mut Row<'_>, id: Option<&str>) -> Option<Plan> {
     let tax_category = row.read("tax_category", named::<TaxCategory>);
     let unit = row.read("interval", named::<Unit>);
     let interval_count = row.read("interval_count", field::whole_number);
-    let trial_days = row.read("trial_days", |value| {
-        field::optional(value, |value| field::count(value, 0, TRIAL_DAYS_MAX))
-    });
+    let trial_days = row
+        .read("trial_days", |value| field::optional(value, |value| field::count(value, 0, TRIAL_DAYS_MAX)));
     let setup_fee = row.read("setup_fee", |value| field::optional(value, field::whole_number));
-    let instalments = row.read("instalments", |value| {
-        field::optional(value, |value| field::count(value, 1, INSTALMENTS_MAX))
-    });
+    let instalments = row
+        .read("instalments", |value| field::optional(value, |value| field::count(value, 1, INSTALMENTS_MAX)));
     // What could not be read stands as something harmless, so that the rest is still checked.
     let interval = interval(row, unit.unwrap_or(Unit::Month), interval_count.unwrap_or(1));
     let minor = |amount| Money::new(amount, currency.unwrap_or(Currency::Jpy));
@@ -119,10 +114,7 @@ fn parse(row: &mut Row<'_>, id: Option<&str>) -> Option<Plan> {
     };
     let refusals = draft.refusals();
     for refused in &refusals {
-        row.refuse(
-            refused.field,
-            format!("must be {}, not {}", refused.allowed, refused.found),
-        );
+        row.refuse(refused.field, format!("must be {}, not {}", refused.allowed, refused.found));
     }
     Some(draft)
 }
@@ -143,9 +135,7 @@ where
     T: std::str::FromStr,
     T::Err: std::fmt::Display,
 {
-    field::word(value)?
-        .parse()
-        .map_err(|error: T::Err| without_column(&error.to_string()))
+    field::word(value)?.parse().map_err(|error: T::Err| without_column(&error.to_string()))
 }
 
 /// The sentences of `billing` begin with the field's name, which stands before them already.
@@ -167,12 +157,7 @@ pub(super) fn fields(plan: &Plan) -> [(&'static str, String); 10] {
         ("interval_count", plan.interval.count().to_string()),
         ("trial_days", plan.trial_days.to_string()),
         ("setup_fee", plan.setup_fee.minor.to_string()),
-        (
-            "instalments",
-            plan.instalments
-                .map(|count| count.to_string())
-                .unwrap_or_default(),
-        ),
+        ("instalments", plan.instalments.map(|count| count.to_string()).unwrap_or_default()),
     ]
 }
 
@@ -184,24 +169,11 @@ mod tests {
     fn check(rows: &str) -> (Vec<String>, String) {
         let mut problems = Problems::default();
         let file = read(format!("{}\n{rows}", COLUMNS.join(",")), &mut problems);
-        let plans = file
-            .plans
-            .values()
-            .map(|row| fields(&row.plan).map(|(_, value)| value).join(","))
-            .collect();
-        let files = Files {
-            plans: "plans.csv".into(),
-            subscribers: "s.csv".into(),
-        };
-        let wrong = problems
-            .check(&files)
-            .map_or_else(|failure| failure.message, |()| String::new());
-        (
-            plans,
-            wrong
-                .split_once('\n')
-                .map_or(String::new(), |(_, list)| list.to_owned()),
-        )
+        let plans =
+            file.plans.values().map(|row| fields(&row.plan).map(|(_, value)| value).join(",")).collect();
+        let files = Files { plans: "plans.csv".into(), subscribers: "s.csv".into() };
+        let wrong = problems.check(&files).map_or_else(|failure| failure.message, |()| String::new());
+        (plans, wrong.split_once('\n').map_or(String::new(), |(_, list)| list.to_owned()))
     }
 
     #[test]
@@ -225,51 +197,23 @@ mod tests {
                 "p,P,x,jpy,standard,month,1,0,0,",
                 "amount: x is not a whole number; write digits only, for example 3980",
             ),
-            (
-                "p,P,-1,jpy,standard,month,1,0,0,",
-                "amount: must be 0 to 99999999, not -1",
-            ),
-            (
-                "p,P,1,eur,standard,month,1,0,0,",
-                "currency: must be jpy or usd, not \"eur\"",
-            ),
+            ("p,P,-1,jpy,standard,month,1,0,0,", "amount: must be 0 to 99999999, not -1"),
+            ("p,P,1,eur,standard,month,1,0,0,", "currency: must be jpy or usd, not \"eur\""),
             (
                 "p,P,1,jpy,none,month,1,0,0,",
                 "tax_category: must be standard, reduced or exempt, not \"none\"",
             ),
-            (
-                "p,P,1,jpy,standard,moon,1,0,0,",
-                "interval: must be day, week, month or year, not \"moon\"",
-            ),
-            (
-                "p,P,1,jpy,standard,month,0,0,0,",
-                "interval_count: must be 1 to 1000, not 0",
-            ),
-            (
-                "p,P,1,jpy,standard,month,1,-1,0,",
-                "trial_days: must be 0 to 3650, not -1",
-            ),
-            (
-                "p,P,1,jpy,standard,month,1,9999,0,",
-                "trial_days: must be 0 to 3650, not 9999",
-            ),
-            (
-                "p,P,1,jpy,standard,month,1,0,-5,",
-                "setup_fee: must be 0 to 99999999, not -5",
-            ),
-            (
-                "p,P,1,jpy,standard,month,1,0,0,0",
-                "instalments: must be 1 to 1200, not 0",
-            ),
+            ("p,P,1,jpy,standard,moon,1,0,0,", "interval: must be day, week, month or year, not \"moon\""),
+            ("p,P,1,jpy,standard,month,0,0,0,", "interval_count: must be 1 to 1000, not 0"),
+            ("p,P,1,jpy,standard,month,1,-1,0,", "trial_days: must be 0 to 3650, not -1"),
+            ("p,P,1,jpy,standard,month,1,9999,0,", "trial_days: must be 0 to 3650, not 9999"),
+            ("p,P,1,jpy,standard,month,1,0,-5,", "setup_fee: must be 0 to 99999999, not -5"),
+            ("p,P,1,jpy,standard,month,1,0,0,0", "instalments: must be 1 to 1200, not 0"),
             ("p,,1,jpy,standard,month,1,0,0,", "name: is empty"),
             (",P,1,jpy,standard,month,1,0,0,", "id: is empty"),
         ];
         for (row, expected) in table {
-            assert_eq!(
-                check(&format!("{row}\n")),
-                (vec![], format!("plans.csv:2: {expected}")),
-                "{row}"
-            );
+            assert_eq!(check(&format!("{row}\n")), (vec![], format!("plans.csv:2: {expected}")), "{row}");
         }
         let (_, wrong) = check("p,,x,eur,none,moon,y,z,w,v\n");
         assert_eq!(wrong.lines().count(), 9, "{wrong}");
@@ -282,9 +226,6 @@ mod tests {
         let row = "p,P,1,jpy,standard,month,1,0,0,\n";
         let (plans, wrong) = check(&format!("{row}\n{row}"));
         assert_eq!(plans.len(), 1);
-        assert_eq!(
-            wrong,
-            "plans.csv:4: id: the plan p is on line 2 already; an id is used once"
-        );
+        assert_eq!(wrong, "plans.csv:4: id: the plan p is on line 2 already; an id is used once");
     }
 }

@@ -37,29 +37,17 @@ pub(super) struct Place {
 impl Place {
     /// A file as a whole.
     pub(super) const fn file(source: Source) -> Self {
-        Self {
-            source,
-            line: None,
-            column: None,
-        }
+        Self { source, line: None, column: None }
     }
 
     /// A whole line.
     pub(super) const fn line(source: Source, line: u64) -> Self {
-        Self {
-            source,
-            line: Some(line),
-            column: None,
-        }
+        Self { source, line: Some(line), column: None }
     }
 
     /// A column of a line.
     pub(super) const fn column(source: Source, line: u64, column: &'static str) -> Self {
-        Self {
-            source,
-            line: Some(line),
-            column: Some(column),
-        }
+        Self { source, line: Some(line), column: Some(column) }
     }
 }
 
@@ -81,10 +69,7 @@ impl Problems {
     /// Adds one. `text` is a sentence without a capital and a full stop.
     pub(super) fn add(&mut self, place: Place, text: impl Into<String>) {
         self.count += 1;
-        self.kept.push(Problem {
-            place,
-            text: text.into(),
-        });
+        self.kept.push(Problem { place, text: text.into() });
         if self.kept.len() > KEPT_MAX {
             self.keep_first();
         }
@@ -96,8 +81,7 @@ impl Problems {
     }
 
     fn keep_first(&mut self) {
-        self.kept
-            .sort_by_key(|problem| (problem.place.source, problem.place.line));
+        self.kept.sort_by_key(|problem| (problem.place.source, problem.place.line));
         self.kept.truncate(SHOWN_MAX);
     }
 
@@ -111,16 +95,8 @@ impl Problems {
         let mut message = format!("nothing was imported, for the files have {} {noun}:", self.count);
         for problem in &self.kept {
             let name = files.path(problem.place.source).display();
-            let line = problem
-                .place
-                .line
-                .map(|line| format!(":{line}"))
-                .unwrap_or_default();
-            let column = problem
-                .place
-                .column
-                .map(|column| format!("{column}: "))
-                .unwrap_or_default();
+            let line = problem.place.line.map(|line| format!(":{line}")).unwrap_or_default();
+            let column = problem.place.column.map(|column| format!("{column}: ")).unwrap_or_default();
             // Writing to a string does not fail.
             let _ = write!(message, "\n{name}{line}: {column}{}", problem.text);
         }
@@ -170,10 +146,7 @@ mod tests {
     use super::*;
 
     fn files() -> Files {
-        Files {
-            plans: "plans.csv".into(),
-            subscribers: "subscribers.csv".into(),
-        }
+        Files { plans: "plans.csv".into(), subscribers: "subscribers.csv".into() }
     }
 
     #[test]
@@ -202,10 +175,7 @@ mod tests {
         assert!(message.starts_with(
             "nothing was imported, for the files have 5000 errors:\nsubscribers.csv:1: is wrong\n"
         ));
-        assert!(
-            message.ends_with("\nsubscribers.csv:100: is wrong\nand 4900 more"),
-            "{message}"
-        );
+        assert!(message.ends_with("\nsubscribers.csv:100: is wrong\nand 4900 more"), "{message}");
         assert!(Problems::default().check(&files()).is_ok());
     }
 

@@ -56,10 +56,7 @@ pub(super) fn read<T>(
             return None;
         }
     };
-    let mut rows = Rows {
-        read: Vec::new(),
-        has_refused: false,
-    };
+    let mut rows = Rows { read: Vec::new(), has_refused: false };
     for number in 1.. {
         let line = match records.next(&mut record) {
             Next::Record(line) => line,
@@ -71,19 +68,11 @@ pub(super) fn read<T>(
             Next::End => break,
         };
         if number > ROWS_MAX {
-            problems.add(
-                Place::line(source, line),
-                format!("a file has at most {ROWS_MAX} rows; split it"),
-            );
+            problems.add(Place::line(source, line), format!("a file has at most {ROWS_MAX} rows; split it"));
             rows.has_refused = true;
             break;
         }
-        let mut row = Row {
-            line,
-            record: &record,
-            header: &header,
-            problems: &mut *problems,
-        };
+        let mut row = Row { line, record: &record, header: &header, problems: &mut *problems };
         let parsed = if row.is_fit() { parse(&mut row) } else { None };
         rows.has_refused |= parsed.is_none();
         rows.read.extend(parsed);
@@ -112,16 +101,8 @@ enum Next {
 
 impl<'a> Records<'a> {
     fn new(text: &'a str) -> Self {
-        let reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .from_reader(text.as_bytes());
-        Self {
-            reader,
-            text: text.as_bytes(),
-            counted: 0,
-            line: 1,
-        }
+        let reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+        Self { reader, text: text.as_bytes(), counted: 0, line: 1 }
     }
 
     /// The next record that is not blank.
@@ -135,11 +116,7 @@ impl<'a> Records<'a> {
                 return Next::End;
             }
             let line = self.line_of(record);
-            if record
-                .iter()
-                .next_back()
-                .is_some_and(|field| field.ends_with(END))
-            {
+            if record.iter().next_back().is_some_and(|field| field.ends_with(END)) {
                 return Next::Unclosed(line);
             }
             if record.iter().any(|field| !field.trim().is_empty()) {
@@ -152,13 +129,8 @@ impl<'a> Records<'a> {
     /// that of the blank lines before the record.
     fn line_of(&mut self, record: &StringRecord) -> u64 {
         let position = record.position().map_or(0, csv::Position::byte);
-        let position = usize::try_from(position)
-            .unwrap_or(self.text.len())
-            .min(self.text.len());
-        let blank = self.text[position..]
-            .iter()
-            .take_while(|byte| matches!(byte, b'\r' | b'\n'))
-            .count();
+        let position = usize::try_from(position).unwrap_or(self.text.len()).min(self.text.len());
+        let blank = self.text[position..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let start = position + blank;
         self.line += line_breaks(&self.text[self.counted.min(start)..start]);
         self.counted = start;
@@ -193,32 +165,22 @@ impl Header {
                 problems.add(place, format!("the header's field {number} {CARD_NUMBER}"));
             } else if column.is_none() {
                 let known = columns.join(", ");
-                problems.add(
-                    place,
-                    format!("unknown column {}; the columns are {known}", shown(name)),
-                );
+                problems.add(place, format!("unknown column {}; the columns are {known}", shown(name)));
             } else if names.iter().filter(|other| *other == name).count() > 1
                 && names.iter().position(|other| other == name) == Some(number - 1)
             {
                 problems.add(place, format!("the column {name} is there more than once"));
             }
         }
-        let places: Vec<_> = columns
-            .iter()
-            .map(|column| names.iter().position(|name| name == column))
-            .collect();
+        let places: Vec<_> =
+            columns.iter().map(|column| names.iter().position(|name| name == column)).collect();
         for (column, found) in columns.iter().zip(&places) {
             if found.is_none() {
                 problems.add(place, format!("the column {column} is missing"));
             }
         }
         let places = places.into_iter().collect::<Option<Vec<_>>>()?;
-        (problems.count() == before).then_some(Self {
-            source,
-            columns,
-            places,
-            width: names.len(),
-        })
+        (problems.count() == before).then_some(Self { source, columns, places, width: names.len() })
     }
 }
 
@@ -258,16 +220,12 @@ impl Row<'_> {
 
     /// Adds a problem with a field.
     pub(super) fn refuse(&mut self, column: &'static str, refusal: impl Into<String>) {
-        self.problems
-            .add(Place::column(self.header.source, self.line, column), refusal);
+        self.problems.add(Place::column(self.header.source, self.line, column), refusal);
     }
 
     fn field(&self, column: &str) -> &str {
         let columns = self.header.columns.iter().zip(&self.header.places);
-        let place = columns
-            .into_iter()
-            .find(|(name, _)| **name == column)
-            .map(|(_, &place)| place);
+        let place = columns.into_iter().find(|(name, _)| **name == column).map(|(_, &place)| place);
         place.and_then(|place| self.record.get(place)).unwrap_or("")
     }
 
@@ -277,27 +235,14 @@ impl Row<'_> {
         let before = self.problems.count();
         for (number, field) in self.record.iter().enumerate() {
             if card_number::is_in(field) {
-                let name = self
-                    .header
-                    .places
-                    .iter()
-                    .position(|&at| at == number)
-                    .map(|at| self.header.columns[at]);
-                self.problems.add(
-                    Place {
-                        column: name,
-                        ..place
-                    },
-                    CARD_NUMBER,
-                );
+                let name =
+                    self.header.places.iter().position(|&at| at == number).map(|at| self.header.columns[at]);
+                self.problems.add(Place { column: name, ..place }, CARD_NUMBER);
             }
         }
         if self.record.len() != self.header.width {
             let (found, expected) = (self.record.len(), self.header.width);
-            self.problems.add(
-                place,
-                format!("the row has {found} fields, the header has {expected}"),
-            );
+            self.problems.add(place, format!("the row has {found} fields, the header has {expected}"));
         }
         self.problems.count() == before
     }
@@ -319,10 +264,7 @@ fn clean(field: &str, may_have_line_breaks: bool) -> Result<String, Refusal> {
     }
     match value.chars().find(|letter| letter.is_control()) {
         Some('\n' | '\r') => Err("has a line break inside".to_owned()),
-        Some(control) => Err(format!(
-            "has a control character inside (U+{:04X})",
-            u32::from(control)
-        )),
+        Some(control) => Err(format!("has a control character inside (U+{:04X})", u32::from(control))),
         None => Ok(value),
     }
 }
@@ -342,26 +284,16 @@ mod tests {
             let name = row.read("name", |value| Ok(value.to_owned()))?;
             Some(format!("{}: {id} | {name}", row.line))
         });
-        let files = Files {
-            plans: "p.csv".into(),
-            subscribers: "s.csv".into(),
-        };
-        let wrong = problems
-            .check(&files)
-            .map_or_else(|failure| failure.message, |()| String::new());
-        let wrong = wrong
-            .split_once('\n')
-            .map_or(String::new(), |(_, list)| list.to_owned());
+        let files = Files { plans: "p.csv".into(), subscribers: "s.csv".into() };
+        let wrong = problems.check(&files).map_or_else(|failure| failure.message, |()| String::new());
+        let wrong = wrong.split_once('\n').map_or(String::new(), |(_, list)| list.to_owned());
         (rows.map(|rows| rows.read).unwrap_or_default(), wrong)
     }
 
     #[test]
     fn lines_are_those_of_an_editor() {
         for end in ["\n", "\r\n", "\r"] {
-            let text = [
-                "", "id,name", "1,a", "", "  ", ",", "2,\"b", "c\"", "", "\"3\",d", "",
-            ]
-            .join(end);
+            let text = ["", "id,name", "1,a", "", "  ", ",", "2,\"b", "c\"", "", "\"3\",d", ""].join(end);
             let (rows, wrong) = check(&text);
             assert_eq!(rows, ["3: 1 | a", "7: 2 | b c", "10: 3 | d"], "{end:?}");
             assert_eq!(wrong, "");
@@ -373,10 +305,7 @@ mod tests {
     #[test]
     fn columns_are_found_by_name() {
         let (rows, wrong) = check("\"ｎａｍｅ\", id \n\" a \"\"b\"\", c　\",1\n");
-        assert_eq!(
-            (rows.as_slice(), wrong.as_str()),
-            (["2: 1 | a \"b\", c".to_owned()].as_slice(), "")
-        );
+        assert_eq!((rows.as_slice(), wrong.as_str()), (["2: 1 | a \"b\", c".to_owned()].as_slice(), ""));
     }
 
     #[test]
@@ -386,18 +315,9 @@ mod tests {
             ("\n\n", "p.csv: the file is empty; its first line is id,name"),
             ("\nid\n1\n", "p.csv:2: the column name is missing"),
             ("id,name,id\n", "p.csv:1: the column id is there more than once"),
-            (
-                "id,name,nmae\n",
-                "p.csv:1: unknown column nmae; the columns are id, name",
-            ),
-            (
-                "id,name,\n",
-                "p.csv:1: unknown column (empty); the columns are id, name",
-            ),
-            (
-                "id,\"name\n1,a\n",
-                "p.csv:1: a quotation mark that is opened here is never closed",
-            ),
+            ("id,name,nmae\n", "p.csv:1: unknown column nmae; the columns are id, name"),
+            ("id,name,\n", "p.csv:1: unknown column (empty); the columns are id, name"),
+            ("id,\"name\n1,a\n", "p.csv:1: a quotation mark that is opened here is never closed"),
         ];
         for (text, expected) in table {
             assert_eq!(check(text), (vec![], expected.to_owned()), "{text:?}");
@@ -409,10 +329,7 @@ mod tests {
         let table = [
             ("1\n", "p.csv:3: the row has 1 fields, the header has 2"),
             ("1,a,b\n", "p.csv:3: the row has 3 fields, the header has 2"),
-            (
-                "1,a\u{0}\n",
-                "p.csv:3: name: has a control character inside (U+0000)",
-            ),
+            ("1,a\u{0}\n", "p.csv:3: name: has a control character inside (U+0000)"),
             ("\"1\n1\",a\n", "p.csv:3: id: has a line break inside"),
         ];
         for (row, expected) in table {
@@ -421,15 +338,9 @@ mod tests {
             assert_eq!(rows.len(), 2, "{row:?}");
         }
         let long = format!("id,name\n1,{}\n", "a".repeat(FIELD_CHARS_MAX + 1));
-        assert_eq!(
-            check(&long).1,
-            "p.csv:2: name: the field is longer than 1000 characters"
-        );
+        assert_eq!(check(&long).1, "p.csv:2: name: the field is longer than 1000 characters");
         let open = check("id,name\n0,z\n1,\"a\n2,b\n");
-        assert_eq!(
-            open.1,
-            "p.csv:3: a quotation mark that is opened here is never closed"
-        );
+        assert_eq!(open.1, "p.csv:3: a quotation mark that is opened here is never closed");
     }
 
     #[test]

@@ -55,9 +55,7 @@ pub(super) fn find_plans(
          from plans p where p.account_id = $1 and p.mode = $2 and p.id = $3",
         &keys,
     )?;
-    rows.iter()
-        .map(|(_, row)| Ok((row.text(0)?, Arc::new(plan_of(row)?))))
-        .collect()
+    rows.iter().map(|(_, row)| Ok((row.text(0)?, Arc::new(plan_of(row)?)))).collect()
 }
 
 fn plan_of(row: &Row) -> Result<Plan, Error> {
@@ -87,31 +85,14 @@ pub(super) fn find_imported(
     (account, mode): (AccountId, Mode),
     identities: &[Identity],
 ) -> Result<Vec<(Identity, String)>, Error> {
-    let anchors: Vec<String> = identities
-        .iter()
-        .map(|identity| identity.billing_anchor.to_string())
-        .collect();
+    let anchors: Vec<String> =
+        identities.iter().map(|identity| identity.billing_anchor.to_string()).collect();
     let keys = [
-        Column::I64(
-            identities
-                .iter()
-                .map(|identity| Slot::of_key(&identity.customer_id).as_i64())
-                .collect(),
-        ),
+        Column::I64(identities.iter().map(|identity| Slot::of_key(&identity.customer_id).as_i64()).collect()),
         Column::Text(vec![account.as_str(); identities.len()]),
         Column::Text(vec![mode.as_str(); identities.len()]),
-        Column::Text(
-            identities
-                .iter()
-                .map(|identity| identity.customer_id.as_str())
-                .collect(),
-        ),
-        Column::Text(
-            identities
-                .iter()
-                .map(|identity| identity.plan_id.as_str())
-                .collect(),
-        ),
+        Column::Text(identities.iter().map(|identity| identity.customer_id.as_str()).collect()),
+        Column::Text(identities.iter().map(|identity| identity.plan_id.as_str()).collect()),
         Column::Text(anchors.iter().map(String::as_str).collect()),
     ];
     let found = tx.select_many(
@@ -120,10 +101,7 @@ pub(super) fn find_imported(
            and i.billing_anchor = $6",
         &keys,
     )?;
-    found
-        .iter()
-        .map(|(place, row)| Ok((identities[*place].clone(), row.text(0)?)))
-        .collect()
+    found.iter().map(|(place, row)| Ok((identities[*place].clone(), row.text(0)?))).collect()
 }
 
 pub(super) fn find_customers(
@@ -160,10 +138,7 @@ pub(super) fn insert_plans(tx: &mut Tx<'_>, scope: &Scope, plans: &[Arc<Plan>]) 
     let text = |value: fn(&Plan) -> &str| Column::Text(plans.iter().map(|plan| value(plan)).collect());
     let number = |value: fn(&Plan) -> i64| Column::I64(plans.iter().map(|plan| value(plan)).collect());
     let columns = [
-        (
-            "account_id",
-            Column::Text(vec![scope.account.as_str(); plans.len()]),
-        ),
+        ("account_id", Column::Text(vec![scope.account.as_str(); plans.len()])),
         ("mode", Column::Text(vec![scope.mode.as_str(); plans.len()])),
         ("id", text(|plan| &plan.id)),
         ("name", text(|plan| &plan.name)),
@@ -174,14 +149,8 @@ pub(super) fn insert_plans(tx: &mut Tx<'_>, scope: &Scope, plans: &[Arc<Plan>]) 
         ("interval_count", number(|plan| plan.interval.count())),
         ("trial_days", number(|plan| plan.trial_days.into())),
         ("setup_fee", number(|plan| plan.setup_fee.minor)),
-        (
-            "instalments",
-            Column::OptI64(plans.iter().map(|plan| plan.instalments.map(i64::from)).collect()),
-        ),
-        (
-            "created_at",
-            Column::I64(vec![scope.now.as_microsecond(); plans.len()]),
-        ),
+        ("instalments", Column::OptI64(plans.iter().map(|plan| plan.instalments.map(i64::from)).collect())),
+        ("created_at", Column::I64(vec![scope.now.as_microsecond(); plans.len()])),
     ];
     tx.insert_many("plans", &columns, OnConflict::Fail)?;
     Ok(())
@@ -189,35 +158,14 @@ pub(super) fn insert_plans(tx: &mut Tx<'_>, scope: &Scope, plans: &[Arc<Plan>]) 
 
 pub(super) fn insert_customers(tx: &mut Tx<'_>, scope: &Scope, rows: &[&Subscriber]) -> Result<(), Error> {
     let columns = [
-        (
-            "slot",
-            Column::I64(rows.iter().map(|row| row.slot.as_i64()).collect()),
-        ),
-        (
-            "account_id",
-            Column::Text(vec![scope.account.as_str(); rows.len()]),
-        ),
+        ("slot", Column::I64(rows.iter().map(|row| row.slot.as_i64()).collect())),
+        ("account_id", Column::Text(vec![scope.account.as_str(); rows.len()])),
         ("mode", Column::Text(vec![scope.mode.as_str(); rows.len()])),
-        (
-            "id",
-            Column::Text(rows.iter().map(|row| row.identity.customer_id.as_str()).collect()),
-        ),
-        (
-            "name",
-            Column::Text(rows.iter().map(|row| row.name.as_str()).collect()),
-        ),
-        (
-            "email",
-            Column::Text(rows.iter().map(|row| row.email.as_str()).collect()),
-        ),
-        (
-            "clock_id",
-            Column::Text(vec![scope.clock_id.as_str(); rows.len()]),
-        ),
-        (
-            "created_at",
-            Column::I64(vec![scope.billing_at.as_microsecond(); rows.len()]),
-        ),
+        ("id", Column::Text(rows.iter().map(|row| row.identity.customer_id.as_str()).collect())),
+        ("name", Column::Text(rows.iter().map(|row| row.name.as_str()).collect())),
+        ("email", Column::Text(rows.iter().map(|row| row.email.as_str()).collect())),
+        ("clock_id", Column::Text(vec![scope.clock_id.as_str(); rows.len()])),
+        ("created_at", Column::I64(vec![scope.billing_at.as_microsecond(); rows.len()])),
     ];
     tx.insert_many("customers", &columns, OnConflict::Fail)?;
     Ok(())
@@ -232,40 +180,20 @@ pub(super) fn insert_payment_methods(
     let text = |value: fn(&Subscriber) -> &str| {
         Column::Text(additions.iter().map(|one| value(&one.new.row)).collect())
     };
-    let expiries: Vec<Option<String>> = additions
-        .iter()
-        .map(|one| one.new.row.card_expires_on.map(|on| on.to_string()))
-        .collect();
+    let expiries: Vec<Option<String>> =
+        additions.iter().map(|one| one.new.row.card_expires_on.map(|on| on.to_string())).collect();
     let columns = [
-        (
-            "slot",
-            Column::I64(additions.iter().map(|one| one.new.row.slot.as_i64()).collect()),
-        ),
-        (
-            "id",
-            Column::Text(additions.iter().map(|one| one.payment_method.as_str()).collect()),
-        ),
-        (
-            "account_id",
-            Column::Text(vec![scope.account.as_str(); additions.len()]),
-        ),
+        ("slot", Column::I64(additions.iter().map(|one| one.new.row.slot.as_i64()).collect())),
+        ("id", Column::Text(additions.iter().map(|one| one.payment_method.as_str()).collect())),
+        ("account_id", Column::Text(vec![scope.account.as_str(); additions.len()])),
         ("mode", Column::Text(vec![scope.mode.as_str(); additions.len()])),
         ("customer_id", text(|row| &row.identity.customer_id)),
-        (
-            "connection_id",
-            Column::Text(vec![connection.as_str(); additions.len()]),
-        ),
+        ("connection_id", Column::Text(vec![connection.as_str(); additions.len()])),
         ("gateway_token", text(|row| &row.payment_token)),
         ("brand", text(|row| &row.card_brand)),
         ("last4", text(|row| &row.card_last4)),
-        (
-            "expires_on",
-            Column::OptText(expiries.iter().map(Option::as_deref).collect()),
-        ),
-        (
-            "created_at",
-            Column::I64(vec![scope.billing_at.as_microsecond(); additions.len()]),
-        ),
+        ("expires_on", Column::OptText(expiries.iter().map(Option::as_deref).collect())),
+        ("created_at", Column::I64(vec![scope.billing_at.as_microsecond(); additions.len()])),
     ];
     tx.insert_many("payment_methods", &columns, OnConflict::Fail)?;
     Ok(())
@@ -280,60 +208,30 @@ pub(super) fn insert_subscriptions(
 ) -> Result<(), Error> {
     let count = additions.len();
     let rows = || additions.iter().map(|one| &one.new.row);
-    let anchors: Vec<String> = rows()
-        .map(|row| row.identity.billing_anchor.to_string())
-        .collect();
-    let ends: Vec<Option<String>> = rows()
-        .map(|row| row.valid_until.map(|on| on.to_string()))
-        .collect();
+    let anchors: Vec<String> = rows().map(|row| row.identity.billing_anchor.to_string()).collect();
+    let ends: Vec<Option<String>> = rows().map(|row| row.valid_until.map(|on| on.to_string())).collect();
     let columns = [
         ("slot", Column::I64(rows().map(|row| row.slot.as_i64()).collect())),
-        (
-            "id",
-            Column::Text(additions.iter().map(|one| one.subscription.as_str()).collect()),
-        ),
+        ("id", Column::Text(additions.iter().map(|one| one.subscription.as_str()).collect())),
         ("account_id", Column::Text(vec![scope.account.as_str(); count])),
         ("mode", Column::Text(vec![scope.mode.as_str(); count])),
         ("clock_id", Column::Text(vec![scope.clock_id.as_str(); count])),
-        (
-            "customer_id",
-            Column::Text(rows().map(|row| row.identity.customer_id.as_str()).collect()),
-        ),
-        (
-            "plan_id",
-            Column::Text(rows().map(|row| row.identity.plan_id.as_str()).collect()),
-        ),
+        ("customer_id", Column::Text(rows().map(|row| row.identity.customer_id.as_str()).collect())),
+        ("plan_id", Column::Text(rows().map(|row| row.identity.plan_id.as_str()).collect())),
         (
             "payment_method_id",
             Column::Text(additions.iter().map(|one| one.payment_method.as_str()).collect()),
         ),
         ("status", Column::Text(vec![State::Active.as_str(); count])),
-        (
-            "anchor_on",
-            Column::Text(anchors.iter().map(String::as_str).collect()),
-        ),
-        (
-            "remaining",
-            Column::OptI64(rows().map(|row| row.remaining.map(i64::from)).collect()),
-        ),
+        ("anchor_on", Column::Text(anchors.iter().map(String::as_str).collect())),
+        ("remaining", Column::OptI64(rows().map(|row| row.remaining.map(i64::from)).collect())),
         ("event_number", Column::I64(vec![event_number; count])),
-        (
-            "valid_until",
-            Column::OptText(ends.iter().map(Option::as_deref).collect()),
-        ),
+        ("valid_until", Column::OptText(ends.iter().map(Option::as_deref).collect())),
         (
             "started_at",
-            Column::I64(
-                additions
-                    .iter()
-                    .map(|one| one.new.terms.started_at.as_microsecond())
-                    .collect(),
-            ),
+            Column::I64(additions.iter().map(|one| one.new.terms.started_at.as_microsecond()).collect()),
         ),
-        (
-            "created_at",
-            Column::I64(vec![scope.billing_at.as_microsecond(); count]),
-        ),
+        ("created_at", Column::I64(vec![scope.billing_at.as_microsecond(); count])),
     ];
     tx.insert_many("subscriptions", &columns, OnConflict::Fail)?;
     Ok(())
@@ -346,33 +244,16 @@ pub(super) fn insert_imported(
 ) -> Result<(), Error> {
     let count = additions.len();
     let rows = || additions.iter().map(|one| &one.new.row);
-    let anchors: Vec<String> = rows()
-        .map(|row| row.identity.billing_anchor.to_string())
-        .collect();
+    let anchors: Vec<String> = rows().map(|row| row.identity.billing_anchor.to_string()).collect();
     let columns = [
         ("slot", Column::I64(rows().map(|row| row.slot.as_i64()).collect())),
         ("account_id", Column::Text(vec![scope.account.as_str(); count])),
         ("mode", Column::Text(vec![scope.mode.as_str(); count])),
-        (
-            "customer_id",
-            Column::Text(rows().map(|row| row.identity.customer_id.as_str()).collect()),
-        ),
-        (
-            "plan_id",
-            Column::Text(rows().map(|row| row.identity.plan_id.as_str()).collect()),
-        ),
-        (
-            "billing_anchor",
-            Column::Text(anchors.iter().map(String::as_str).collect()),
-        ),
-        (
-            "fields",
-            Column::Text(rows().map(|row| row.fields.as_str()).collect()),
-        ),
-        (
-            "imported_at",
-            Column::I64(vec![scope.now.as_microsecond(); count]),
-        ),
+        ("customer_id", Column::Text(rows().map(|row| row.identity.customer_id.as_str()).collect())),
+        ("plan_id", Column::Text(rows().map(|row| row.identity.plan_id.as_str()).collect())),
+        ("billing_anchor", Column::Text(anchors.iter().map(String::as_str).collect())),
+        ("fields", Column::Text(rows().map(|row| row.fields.as_str()).collect())),
+        ("imported_at", Column::I64(vec![scope.now.as_microsecond(); count])),
     ];
     tx.insert_many("imported_rows", &columns, OnConflict::Fail)?;
     Ok(())
@@ -399,36 +280,21 @@ pub(super) fn raise_day_plans(
     let raised = found
         .iter()
         .map(|(place, row)| {
-            let planned = DayTotal {
-                count: row.i64(0)?,
-                amount: row.i64(1)?,
-            };
+            let planned = DayTotal { count: row.i64(0)?, amount: row.i64(1)? };
             Ok((days[*place].as_str(), planned.plus(totals[*place])))
         })
         .collect::<Result<Vec<_>, Error>>()?;
     tx.update_many(
         "day_plans",
         &[
-            (
-                "account_id",
-                Column::Text(vec![scope.account.as_str(); raised.len()]),
-            ),
+            ("account_id", Column::Text(vec![scope.account.as_str(); raised.len()])),
             ("mode", Column::Text(vec![scope.mode.as_str(); raised.len()])),
-            (
-                "clock_id",
-                Column::Text(vec![scope.clock_id.as_str(); raised.len()]),
-            ),
+            ("clock_id", Column::Text(vec![scope.clock_id.as_str(); raised.len()])),
             ("day", Column::Text(raised.iter().map(|(day, _)| *day).collect())),
         ],
         &[
-            (
-                "planned_count",
-                Column::I64(raised.iter().map(|(_, total)| total.count).collect()),
-            ),
-            (
-                "planned_amount",
-                Column::I64(raised.iter().map(|(_, total)| total.amount).collect()),
-            ),
+            ("planned_count", Column::I64(raised.iter().map(|(_, total)| total.count).collect())),
+            ("planned_amount", Column::I64(raised.iter().map(|(_, total)| total.amount).collect())),
         ],
         "",
     )?;

@@ -157,9 +157,7 @@ struct Fields<'a> {
 
 /// Reads the file for the side `mode` of the account.
 pub(super) fn read(text: String, mode: Mode, problems: &mut Problems) -> Vec<Parsed> {
-    let rows = record::read(text, Source::Subscribers, COLUMNS, problems, |row| {
-        Some(parse(row, mode))
-    });
+    let rows = record::read(text, Source::Subscribers, COLUMNS, problems, |row| Some(parse(row, mode)));
     let rows = rows.map(|rows| rows.read).unwrap_or_default();
     refuse_repeats(&rows, problems);
     refuse_split_customers(&rows, problems);
@@ -177,9 +175,7 @@ fn parse(row: &mut Row<'_>, mode: Mode) -> Parsed {
         billing_anchor: row.read("billing_anchor", field::date),
         next_charge_on: row.read("next_charge_on", field::date),
         remaining: row.read("remaining_charges", |value| {
-            field::optional(value, |value| {
-                field::count(value, 1, billing::plan::INSTALMENTS_MAX)
-            })
+            field::optional(value, |value| field::count(value, 1, billing::plan::INSTALMENTS_MAX))
         }),
     };
     let valid_until = row.read("valid_until", |value| field::optional(value, field::date));
@@ -211,11 +207,7 @@ fn whole(row: &Readable, valid_until: Option<Option<Date>>, card: Card) -> Optio
     let mut subscriber = Subscriber {
         line: row.line,
         slot: Slot::of_key(&customer_id),
-        identity: Identity {
-            customer_id,
-            plan_id: row.plan_id?,
-            billing_anchor: row.billing_anchor?,
-        },
+        identity: Identity { customer_id, plan_id: row.plan_id?, billing_anchor: row.billing_anchor? },
         name: row.name?,
         email: row.email?,
         next_charge_on: row.next_charge_on?,
@@ -248,19 +240,13 @@ fn fields(subscriber: &Subscriber) -> String {
         plan_id: &subscriber.identity.plan_id,
         billing_anchor: subscriber.identity.billing_anchor.to_string(),
         next_charge_on: subscriber.next_charge_on.to_string(),
-        remaining_charges: subscriber
-            .remaining
-            .map(|count| count.to_string())
-            .unwrap_or_default(),
+        remaining_charges: subscriber.remaining.map(|count| count.to_string()).unwrap_or_default(),
         valid_until: text(subscriber.valid_until),
         gateway: GATEWAY,
         payment_token: &subscriber.payment_token,
         card_brand: &subscriber.card_brand,
         card_last4: &subscriber.card_last4,
-        card_exp: subscriber
-            .card_expires_on
-            .map(|on| on.strftime("%Y-%m").to_string())
-            .unwrap_or_default(),
+        card_exp: subscriber.card_expires_on.map(|on| on.strftime("%Y-%m").to_string()).unwrap_or_default(),
     };
     serde_json::to_string(&fields).expect("a struct of texts is always JSON")
 }
@@ -295,10 +281,7 @@ fn refuse_split_customers(rows: &[Parsed], problems: &mut Problems) {
             continue;
         };
         let first = *first_rows.entry(customer_id).or_insert(view);
-        for (column, here, there) in [
-            ("name", view.name, first.name),
-            ("email", view.email, first.email),
-        ] {
+        for (column, here, there) in [("name", view.name, first.name), ("email", view.email, first.email)] {
             if let (Some(here), Some(there)) = (here, there)
                 && here != there
             {
@@ -338,21 +321,10 @@ mod tests {
 
     fn check(rows: &str) -> (Vec<String>, String) {
         let mut problems = Problems::default();
-        let rows = read(
-            format!("{}\n{rows}", COLUMNS.join(",")),
-            Mode::Test,
-            &mut problems,
-        );
-        let files = Files {
-            plans: "p.csv".into(),
-            subscribers: "subscribers.csv".into(),
-        };
-        let wrong = problems
-            .check(&files)
-            .map_or_else(|failure| failure.message, |()| String::new());
-        let wrong = wrong
-            .split_once('\n')
-            .map_or(String::new(), |(_, list)| list.to_owned());
+        let rows = read(format!("{}\n{rows}", COLUMNS.join(",")), Mode::Test, &mut problems);
+        let files = Files { plans: "p.csv".into(), subscribers: "subscribers.csv".into() };
+        let wrong = problems.check(&files).map_or_else(|failure| failure.message, |()| String::new());
+        let wrong = wrong.split_once('\n').map_or(String::new(), |(_, list)| list.to_owned());
         let whole = rows.into_iter().filter_map(|row| match row {
             Parsed::Whole(row) => Some(row.fields),
             Parsed::Refused(_) => None,
@@ -396,33 +368,13 @@ mod tests {
         let table = [
             ("customer_id", "a b", "a b has a space inside; an id has none"),
             ("name", "", "is empty"),
-            (
-                "email",
-                "a",
-                "a is not a mail address; write it as name@example.com",
-            ),
+            ("email", "a", "a is not a mail address; write it as name@example.com"),
             ("plan_id", "", "is empty"),
-            (
-                "billing_anchor",
-                "2026-02-29",
-                "2026-02-29 is not a date; write it as 2026-02-28",
-            ),
-            (
-                "next_charge_on",
-                "2027-02-30",
-                "2027-02-30 is not a date; write it as 2027-02-28",
-            ),
+            ("billing_anchor", "2026-02-29", "2026-02-29 is not a date; write it as 2026-02-28"),
+            ("next_charge_on", "2027-02-30", "2027-02-30 is not a date; write it as 2027-02-28"),
             ("remaining_charges", "0", "must be 1 to 1200, not 0"),
-            (
-                "remaining_charges",
-                "many",
-                "many is not a whole number; write digits only, for example 3980",
-            ),
-            (
-                "valid_until",
-                "soon",
-                "soon is not a date; write it as YYYY-MM-DD, for example 2027-01-31",
-            ),
+            ("remaining_charges", "many", "many is not a whole number; write digits only, for example 3980"),
+            ("valid_until", "soon", "soon is not a date; write it as YYYY-MM-DD, for example 2027-01-31"),
             ("gateway", "stripe", "must be sandbox, not stripe"),
             ("gateway", "", "is empty"),
             ("payment_token", "", "is empty"),
@@ -431,11 +383,7 @@ mod tests {
                 "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv",
                 "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv has 51 characters; at most 50 fit",
             ),
-            (
-                "card_exp",
-                "08/30",
-                "08/30 is not a month; write it as YYYY-MM, for example 2030-08",
-            ),
+            ("card_exp", "08/30", "08/30 is not a month; write it as YYYY-MM, for example 2030-08"),
         ];
         for (column, value, expected) in table {
             let (rows, wrong) = check(&row_with(&[(column, value)]));

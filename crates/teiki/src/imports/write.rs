@@ -119,11 +119,8 @@ fn write_chunk(
     chunk: &[NewSubscription],
 ) -> Result<(), db::Error> {
     let additions: Vec<Addition<'_>> = chunk.iter().map(|new| addition(key, scope, new)).collect();
-    let customers: Vec<&Subscriber> = chunk
-        .iter()
-        .filter(|new| new.is_new_customer)
-        .map(|new| &new.row)
-        .collect();
+    let customers: Vec<&Subscriber> =
+        chunk.iter().filter(|new| new.is_new_customer).map(|new| &new.row).collect();
     let scheduled: Vec<NewScheduled> = additions.iter().map(|one| scheduled(scope, one)).collect();
     let created: Vec<NewEvent> = additions.iter().map(|one| created(scope, actor, one)).collect();
     store::insert_customers(tx, scope, &customers)?;
@@ -164,11 +161,7 @@ fn scheduled(scope: &Scope, one: &Addition<'_>) -> NewScheduled {
         customer: one.new.row.identity.customer_id.clone(),
         subscription: one.subscription,
         plan: plan.id.clone(),
-        next: Next {
-            cycle: one.new.terms.cycle,
-            amount: plan.amount,
-            lines: vec![line],
-        },
+        next: Next { cycle: one.new.terms.cycle, amount: plan.amount, lines: vec![line] },
     }
 }
 
@@ -197,10 +190,7 @@ fn day_totals(subscriptions: &[NewSubscription]) -> BTreeMap<Date, DayTotal> {
     let mut totals: BTreeMap<Date, DayTotal> = BTreeMap::new();
     for new in subscriptions {
         let total = totals.entry(new.terms.cycle.on).or_default();
-        *total = total.plus(DayTotal {
-            count: 1,
-            amount: new.terms.plan.amount.minor,
-        });
+        *total = total.plus(DayTotal { count: 1, amount: new.terms.plan.amount.minor });
     }
     totals
 }

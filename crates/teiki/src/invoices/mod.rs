@@ -36,13 +36,7 @@ impl NewScheduled {
 
     /// Its id, derived from the obligation and its due instant.
     pub fn id(&self, key: &DerivationKey, obligation: &str) -> InvoiceId {
-        InvoiceId::derive(
-            key,
-            obligation,
-            self.subscription.slot(),
-            self.next.cycle.charge_at,
-            0,
-        )
+        InvoiceId::derive(key, obligation, self.subscription.slot(), self.next.cycle.charge_at, 0)
     }
 }
 

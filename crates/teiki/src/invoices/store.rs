@@ -14,100 +14,43 @@ pub(super) fn insert_scheduled(
     now: Timestamp,
 ) -> Result<(), Error> {
     let obligations: Vec<String> = invoices.iter().map(NewScheduled::obligation).collect();
-    let ids: Vec<InvoiceId> = invoices
-        .iter()
-        .zip(&obligations)
-        .map(|(invoice, of)| invoice.id(key, of))
-        .collect();
-    let lines = invoices
-        .iter()
-        .map(|invoice| lines_json(&invoice.next.lines))
-        .collect::<Result<Vec<_>, _>>()?;
-    let days: Vec<String> = invoices
-        .iter()
-        .map(|invoice| invoice.next.cycle.on.to_string())
-        .collect();
+    let ids: Vec<InvoiceId> =
+        invoices.iter().zip(&obligations).map(|(invoice, of)| invoice.id(key, of)).collect();
+    let lines =
+        invoices.iter().map(|invoice| lines_json(&invoice.next.lines)).collect::<Result<Vec<_>, _>>()?;
+    let days: Vec<String> = invoices.iter().map(|invoice| invoice.next.cycle.on.to_string()).collect();
     let each = |value: fn(&NewScheduled) -> i64| Column::I64(invoices.iter().map(value).collect());
     let zero = || Column::I64(invoices.iter().map(|_| 0).collect());
     let columns = [
-        (
-            "slot",
-            Column::I64(ids.iter().map(|id| id.slot().as_i64()).collect()),
-        ),
+        ("slot", Column::I64(ids.iter().map(|id| id.slot().as_i64()).collect())),
         ("id", Column::Text(ids.iter().map(InvoiceId::as_str).collect())),
-        (
-            "account_id",
-            Column::Text(invoices.iter().map(|invoice| invoice.account.as_str()).collect()),
-        ),
-        (
-            "mode",
-            Column::Text(invoices.iter().map(|invoice| invoice.mode.as_str()).collect()),
-        ),
-        (
-            "clock_id",
-            Column::Text(invoices.iter().map(|invoice| invoice.clock.as_str()).collect()),
-        ),
-        (
-            "customer_id",
-            Column::Text(invoices.iter().map(|invoice| invoice.customer.as_str()).collect()),
-        ),
+        ("account_id", Column::Text(invoices.iter().map(|invoice| invoice.account.as_str()).collect())),
+        ("mode", Column::Text(invoices.iter().map(|invoice| invoice.mode.as_str()).collect())),
+        ("clock_id", Column::Text(invoices.iter().map(|invoice| invoice.clock.as_str()).collect())),
+        ("customer_id", Column::Text(invoices.iter().map(|invoice| invoice.customer.as_str()).collect())),
         (
             "subscription_id",
-            Column::Text(
-                invoices
-                    .iter()
-                    .map(|invoice| invoice.subscription.as_str())
-                    .collect(),
-            ),
+            Column::Text(invoices.iter().map(|invoice| invoice.subscription.as_str()).collect()),
         ),
-        (
-            "plan_id",
-            Column::Text(invoices.iter().map(|invoice| invoice.plan.as_str()).collect()),
-        ),
-        (
-            "obligation",
-            Column::Text(obligations.iter().map(String::as_str).collect()),
-        ),
+        ("plan_id", Column::Text(invoices.iter().map(|invoice| invoice.plan.as_str()).collect())),
+        ("obligation", Column::Text(obligations.iter().map(String::as_str).collect())),
         ("cycle", each(|invoice| invoice.next.cycle.number.into())),
-        (
-            "status",
-            Column::Text(invoices.iter().map(|_| State::Scheduled.as_str()).collect()),
-        ),
+        ("status", Column::Text(invoices.iter().map(|_| State::Scheduled.as_str()).collect())),
         (
             "currency",
-            Column::Text(
-                invoices
-                    .iter()
-                    .map(|invoice| invoice.next.amount.currency.code())
-                    .collect(),
-            ),
+            Column::Text(invoices.iter().map(|invoice| invoice.next.amount.currency.code()).collect()),
         ),
         ("amount", each(|invoice| invoice.next.amount.minor)),
         ("amount_paid", zero()),
         ("amount_credited", zero()),
         ("lines", Column::Text(lines.iter().map(String::as_str).collect())),
         ("due_on", Column::Text(days.iter().map(String::as_str).collect())),
-        (
-            "due_at",
-            each(|invoice| invoice.next.cycle.charge_at.as_microsecond()),
-        ),
-        (
-            "period_start",
-            each(|invoice| invoice.next.cycle.period.start.as_microsecond()),
-        ),
-        (
-            "period_end",
-            each(|invoice| invoice.next.cycle.period.end.as_microsecond()),
-        ),
-        (
-            "next_action_at",
-            each(|invoice| invoice.next.cycle.charge_at.as_microsecond()),
-        ),
+        ("due_at", each(|invoice| invoice.next.cycle.charge_at.as_microsecond())),
+        ("period_start", each(|invoice| invoice.next.cycle.period.start.as_microsecond())),
+        ("period_end", each(|invoice| invoice.next.cycle.period.end.as_microsecond())),
+        ("next_action_at", each(|invoice| invoice.next.cycle.charge_at.as_microsecond())),
         ("charge_count", zero()),
-        (
-            "created_at",
-            Column::I64(invoices.iter().map(|_| now.as_microsecond()).collect()),
-        ),
+        ("created_at", Column::I64(invoices.iter().map(|_| now.as_microsecond()).collect())),
     ];
     tx.insert_many("invoices", &columns, OnConflict::Fail)?;
     Ok(())

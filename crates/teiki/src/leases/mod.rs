@@ -50,10 +50,7 @@ pub async fn take(db: &Db, name: &str) -> Result<Option<Lease>, Failure> {
         tokio::time::sleep(PAUSE).await;
     };
     let number = raise(db, name).await?;
-    Ok(Some(Lease {
-        fence: (name.to_owned(), number),
-        lock,
-    }))
+    Ok(Some(Lease { fence: (name.to_owned(), number), lock }))
 }
 
 /// Takes the lease if nobody has it.
@@ -62,17 +59,13 @@ pub async fn try_take(db: &Db, name: &str) -> Result<Option<Lease>, db::Error> {
         return Ok(None);
     };
     let number = raise(db, name).await?;
-    Ok(Some(Lease {
-        fence: (name.to_owned(), number),
-        lock,
-    }))
+    Ok(Some(Lease { fence: (name.to_owned(), number), lock }))
 }
 
 async fn raise(db: &Db, name: &str) -> Result<i64, db::Error> {
     let holder = format!("pid {}", std::process::id());
     let (name, now) = (name.to_owned(), clock::now());
-    db.write(move |tx| store::raise_fence(tx, &name, &holder, now))
-        .await
+    db.write(move |tx| store::raise_fence(tx, &name, &holder, now)).await
 }
 
 /// The advisory lock of a lease: the first 8 bytes of the SHA-256 of its name.

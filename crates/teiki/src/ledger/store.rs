@@ -21,56 +21,19 @@ pub(super) fn insert_entries(
     let columns = [
         ("slot", slots(ids.iter().map(EntryId::slot))),
         ("id", Column::Text(ids.iter().map(EntryId::as_str).collect())),
-        (
-            "account_id",
-            Column::Text(entries.iter().map(|new| new.account.as_str()).collect()),
-        ),
-        (
-            "mode",
-            Column::Text(entries.iter().map(|new| new.mode.as_str()).collect()),
-        ),
-        (
-            "kind",
-            Column::Text(entries.iter().map(|new| new.entry.kind).collect()),
-        ),
-        (
-            "invoice_id",
-            Column::Text(entries.iter().map(|new| new.invoice.as_str()).collect()),
-        ),
+        ("account_id", Column::Text(entries.iter().map(|new| new.account.as_str()).collect())),
+        ("mode", Column::Text(entries.iter().map(|new| new.mode.as_str()).collect())),
+        ("kind", Column::Text(entries.iter().map(|new| new.entry.kind).collect())),
+        ("invoice_id", Column::Text(entries.iter().map(|new| new.invoice.as_str()).collect())),
         (
             "charge_id",
-            Column::OptText(
-                entries
-                    .iter()
-                    .map(|new| new.charge.as_ref().map(ChargeId::as_str))
-                    .collect(),
-            ),
+            Column::OptText(entries.iter().map(|new| new.charge.as_ref().map(ChargeId::as_str)).collect()),
         ),
-        (
-            "debit",
-            Column::Text(entries.iter().map(|new| new.entry.debit.as_str()).collect()),
-        ),
-        (
-            "credit",
-            Column::Text(entries.iter().map(|new| new.entry.credit.as_str()).collect()),
-        ),
-        (
-            "amount",
-            Column::I64(entries.iter().map(|new| new.entry.amount.minor).collect()),
-        ),
-        (
-            "currency",
-            Column::Text(
-                entries
-                    .iter()
-                    .map(|new| new.entry.amount.currency.code())
-                    .collect(),
-            ),
-        ),
-        (
-            "posted_at",
-            Column::I64(entries.iter().map(|new| new.at.as_microsecond()).collect()),
-        ),
+        ("debit", Column::Text(entries.iter().map(|new| new.entry.debit.as_str()).collect())),
+        ("credit", Column::Text(entries.iter().map(|new| new.entry.credit.as_str()).collect())),
+        ("amount", Column::I64(entries.iter().map(|new| new.entry.amount.minor).collect())),
+        ("currency", Column::Text(entries.iter().map(|new| new.entry.amount.currency.code()).collect())),
+        ("posted_at", Column::I64(entries.iter().map(|new| new.at.as_microsecond()).collect())),
     ];
     tx.insert_many("ledger_entries", &columns, OnConflict::Fail)?;
     Ok(())

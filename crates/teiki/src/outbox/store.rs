@@ -28,18 +28,9 @@ pub(super) fn waiting(tx: &mut Tx<'_>, now: Timestamp, limit: i64) -> Result<Vec
 
 pub(super) fn delete(tx: &mut Tx<'_>, delivered: &[Waiting]) -> Result<u64, Error> {
     let keys = [
-        (
-            "slot",
-            slots(delivered.iter().map(|waiting| waiting.event.slot())),
-        ),
-        (
-            "event_id",
-            Column::Text(delivered.iter().map(|waiting| waiting.event.as_str()).collect()),
-        ),
-        (
-            "sink",
-            Column::Text(delivered.iter().map(|waiting| waiting.sink.as_str()).collect()),
-        ),
+        ("slot", slots(delivered.iter().map(|waiting| waiting.event.slot()))),
+        ("event_id", Column::Text(delivered.iter().map(|waiting| waiting.event.as_str()).collect())),
+        ("sink", Column::Text(delivered.iter().map(|waiting| waiting.sink.as_str()).collect())),
     ];
     tx.delete_many("outbox", &keys)
 }

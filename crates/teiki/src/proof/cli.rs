@@ -100,9 +100,7 @@ fn order(args: KillArgs, database: Option<String>) -> Result<Order, Failure> {
         broken: args.broken,
         renewals: args.renewals,
         kills_min: args.kills_min,
-        seed: args
-            .seed
-            .unwrap_or_else(|| clock::now().as_microsecond().unsigned_abs()),
+        seed: args.seed.unwrap_or_else(|| clock::now().as_microsecond().unsigned_abs()),
         folder: args.dir,
     })
 }
@@ -128,17 +126,16 @@ fn verdict(report: &Report) -> Result<(), Failure> {
     if report.passed {
         return match report.broken {
             None => Ok(()),
-            Some(_) => Err(Failure::failed(
-                "the broken protocol was not found out; take more renewals and kills",
-            )),
+            Some(_) => {
+                Err(Failure::failed("the broken protocol was not found out; take more renewals and kills"))
+            }
         };
     }
     if !report.findings.is_clean() {
         return Err(Failure::failed(match report.broken {
-            None => format!(
-                "the proof failed; --seed {} --dir DIR repeats it and keeps its files",
-                report.seed
-            ),
+            None => {
+                format!("the proof failed; --seed {} --dir DIR repeats it and keeps its files", report.seed)
+            }
             Some(broken) => format!("the broken protocol {} was found out", broken.name()),
         }));
     }

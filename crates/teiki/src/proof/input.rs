@@ -46,15 +46,8 @@ fn rows(count: u64) -> String {
     let mut text = format!("{COLUMNS}\n");
     let months = ANCHOR_MONTHS.iter().cycle();
     let days = ANCHOR_DAYS.iter().cycle();
-    let plans = (0..INSTALMENTS_EVERY)
-        .map(|i| {
-            if i == 0 {
-                ("instalments", "10")
-            } else {
-                ("monthly", "")
-            }
-        })
-        .cycle();
+    let plans =
+        (0..INSTALMENTS_EVERY).map(|i| if i == 0 { ("instalments", "10") } else { ("monthly", "") }).cycle();
     for (((number, month), day), (plan, remaining)) in (1..=count).zip(months).zip(days).zip(plans) {
         // Writing to a String cannot fail.
         let _ = writeln!(

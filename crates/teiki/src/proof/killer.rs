@@ -76,9 +76,7 @@ pub(super) async fn until_done(
         match ended {
             None => {
                 strike(&mut run, tap, &mut kills).await?;
-                kills.beyond += moment
-                    .sent
-                    .map_or(0, |awaited| tap.sent().saturating_sub(awaited));
+                kills.beyond += moment.sent.map_or(0, |awaited| tap.sent().saturating_sub(awaited));
             }
             Some((Some(0), _)) => {}
             Some((Some(code), _)) if code == Code::Unfinished as i32 && repeats < REPEATS_MAX => repeats += 1,
@@ -136,26 +134,17 @@ impl Moment {
         let left = target.renewals.saturating_sub(sent);
         if left == 0 {
             // What is left is settling the last charges; this run may end by itself.
-            return Self {
-                sent: Some(u64::MAX),
-                pause: Duration::ZERO,
-            };
+            return Self { sent: Some(u64::MAX), pause: Duration::ZERO };
         }
         if random.below(SOON_EVERY) == 0 {
-            return Self {
-                sent: None,
-                pause: Duration::from_millis(random.below(SOON_MAX_MS + 1)),
-            };
+            return Self { sent: None, pause: Duration::from_millis(random.below(SOON_MAX_MS + 1)) };
         }
         // Not every kill counts, and as charges are sent in bursts a kill uses up more work than it waits for.
         let kills_left = wanted * (kills.all + 1) / (kills.counted + 1) + 1;
         let beyond = kills.beyond / (kills.all + 1);
         let mean = (left / kills_left).saturating_sub(beyond);
         let charges = 1 + random.below(2 * mean + 1);
-        Self {
-            sent: Some(sent + charges),
-            pause: Duration::from_millis(random.below(AFTER_MAX_MS + 1)),
-        }
+        Self { sent: Some(sent + charges), pause: Duration::from_millis(random.below(AFTER_MAX_MS + 1)) }
     }
 
     async fn come(&self, tap: &Tap, on_look: impl Fn(u64)) {

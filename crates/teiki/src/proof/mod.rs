@@ -130,10 +130,7 @@ async fn prove(order: &Order, bar: &ProgressBar) -> Result<Report, Failure> {
             tempfile::tempdir().map_err(|error| Failure::failed(format!("no temporary folder: {error}")))?,
         ),
     };
-    let folder = temporary
-        .as_ref()
-        .map(|folder| folder.path().to_owned())
-        .or_else(|| order.folder.clone());
+    let folder = temporary.as_ref().map(|folder| folder.path().to_owned()).or_else(|| order.folder.clone());
     let stage = Stage::set(order, folder.unwrap_or_default(), &schema_name(order.seed)).await?;
     let found = tokio::select! {
         found = play(order, &stage, bar) => found,
@@ -156,21 +153,12 @@ async fn play(order: &Order, stage: &Stage, bar: &ProgressBar) -> Result<(Kills,
     let account = stage.import(order.renewals / input::CYCLES).await?;
     let gateway = stage.gateway(&faults(order.idempotency), order.seed).await?;
     let tap = Tap::start(&gateway.url).await?;
-    let target = Target {
-        account,
-        renewals: order.renewals,
-        kills_min: order.kills_min,
-        seed: order.seed,
-    };
+    let target = Target { account, renewals: order.renewals, kills_min: order.kills_min, seed: order.seed };
     let kills = killer::until_done(stage, &tap, &target, bar).await?;
     let book = gateway.stop().await?;
     let (plans, subscribers) = (stage.path("plans.csv"), stage.path("subscribers.csv"));
-    let evidence = Evidence {
-        plans: &plans,
-        subscribers: &subscribers,
-        book: &book,
-        last_day: input::LAST_DAY,
-    };
+    let evidence =
+        Evidence { plans: &plans, subscribers: &subscribers, book: &book, last_day: input::LAST_DAY };
     let db = stage.open().await?;
     let findings = checker::check(&evidence, &db).await;
     db.close().await;
@@ -218,7 +206,5 @@ fn report(order: &Order, kills: &Kills, findings: Findings, took: Duration) -> R
 /// The value below which `percent` of 100 are, of sorted values; 0 if there are none.
 fn percentile_ms(sorted: &[Duration], percent: usize) -> u64 {
     let index = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
-    sorted
-        .get(index)
-        .map_or(0, |value| u64::try_from(value.as_millis()).unwrap_or(u64::MAX))
+    sorted.get(index).map_or(0, |value| u64::try_from(value.as_millis()).unwrap_or(u64::MAX))
 }

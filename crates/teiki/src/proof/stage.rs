@@ -41,9 +41,7 @@ impl Stage {
     /// Prepares `folder`, which is empty, and a database for `order`. `name` is new.
     pub(super) async fn set(order: &Order, folder: PathBuf, name: &str) -> Result<Self, Failure> {
         let program = std::env::current_exe().map_err(|error| {
-            Failure::failed(format!(
-                "this program cannot find itself to start it again: {error}"
-            ))
+            Failure::failed(format!("this program cannot find itself to start it again: {error}"))
         })?;
         let broken = order.broken.map(super::Break::name);
         let (url, scratch) = match &order.engine {
@@ -53,13 +51,7 @@ impl Stage {
                 (scratch.url(server), Some(scratch))
             }
         };
-        Ok(Self {
-            folder,
-            program,
-            url,
-            scratch,
-            broken,
-        })
+        Ok(Self { folder, program, url, scratch, broken })
     }
 
     /// A file of the proof.
@@ -69,18 +61,9 @@ impl Stage {
 
     /// Opens the database, to look at it.
     pub(super) async fn open(&self) -> Result<Db, Failure> {
-        let url = self
-            .url
-            .parse()
-            .map_err(|error: db::UrlError| Failure::failed(error.to_string()))?;
-        let options = Options {
-            readers: 1,
-            writers: 1,
-            ..Options::default()
-        };
-        Db::open(&url, &options)
-            .await
-            .map_err(|error| Failure::failed(error.to_string()))
+        let url = self.url.parse().map_err(|error: db::UrlError| Failure::failed(error.to_string()))?;
+        let options = Options { readers: 1, writers: 1, ..Options::default() };
+        Db::open(&url, &options).await.map_err(|error| Failure::failed(error.to_string()))
     }
 
     /// Takes away what is not in the folder.
@@ -95,13 +78,9 @@ impl Stage {
     pub(super) async fn import(&self, count: u64) -> Result<String, Failure> {
         let (plans, subscribers) = (self.path("plans.csv"), self.path("subscribers.csv"));
         input::write(&plans, &subscribers, count)?;
-        let created = self
-            .answer(["account", "create", "teiki proof"].map(OsStr::new).to_vec())
-            .await?;
+        let created = self.answer(["account", "create", "teiki proof"].map(OsStr::new).to_vec()).await?;
         let account = created["account"].as_str().unwrap_or_default().to_owned();
-        let mut args = ["import", "--account", &account, "--clock", input::CLOCK]
-            .map(OsStr::new)
-            .to_vec();
+        let mut args = ["import", "--account", &account, "--clock", input::CLOCK].map(OsStr::new).to_vec();
         args.extend([
             OsStr::new("--plans"),
             plans.as_os_str(),
@@ -115,11 +94,7 @@ impl Stage {
     /// Runs a command to its end; its answer.
     async fn answer(&self, args: Vec<&OsStr>) -> Result<Value, Failure> {
         let shown = format!("teiki {}", args[0].display());
-        let output = self
-            .command(&args)
-            .output()
-            .await
-            .map_err(|error| not_started(&error))?;
+        let output = self.command(&args).output().await.map_err(|error| not_started(&error))?;
         if !output.status.success() {
             let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             return Err(Failure::failed(format!("{shown} failed: {reason}")));
@@ -131,38 +106,20 @@ impl Stage {
     fn command(&self, args: &[&OsStr]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(args).args(["--json", "--mode", "test"]);
-        command
-            .env("TEIKI_DATABASE", &self.url)
-            .env("TEIKI_DATA", &self.folder)
-            .env_remove(BREAK);
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
+        command.env("TEIKI_DATABASE", &self.url).env("TEIKI_DATA", &self.folder).env_remove(BREAK);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         command
     }
 
     /// Starts the gateway.
     pub(super) async fn gateway(&self, faults: &str, seed: u64) -> Result<Gateway, Failure> {
         let (book, seed) = (self.path("book.jsonl"), seed.to_string());
-        let mut args = [
-            "sandbox",
-            "--listen",
-            "127.0.0.1:0",
-            "--faults",
-            faults,
-            "--seed",
-            &seed,
-        ]
-        .map(OsStr::new)
-        .to_vec();
+        let mut args = ["sandbox", "--listen", "127.0.0.1:0", "--faults", faults, "--seed", &seed]
+            .map(OsStr::new)
+            .to_vec();
         args.extend([OsStr::new("--book"), book.as_os_str()]);
-        let mut process = self
-            .command(&args)
-            .stderr(Stdio::inherit())
-            .spawn()
-            .map_err(|error| not_started(&error))?;
+        let mut process =
+            self.command(&args).stderr(Stdio::inherit()).spawn().map_err(|error| not_started(&error))?;
         let mut answer = String::new();
         if let Some(out) = process.stdout.as_mut() {
             // A sandbox that does not start has said why on standard error.
@@ -176,16 +133,7 @@ impl Stage {
 
     /// Starts `teiki run` for `account`, charging through the gateway at `url`.
     pub(super) fn run(&self, account: &str, url: &str) -> Result<Run, Failure> {
-        let args = [
-            "run",
-            "--account",
-            account,
-            "--until",
-            input::UNTIL,
-            "--sandbox",
-            url,
-        ]
-        .map(OsStr::new);
+        let args = ["run", "--account", account, "--until", input::UNTIL, "--sandbox", url].map(OsStr::new);
         let mut command = self.command(&args);
         if let Some(broken) = self.broken {
             command.env(BREAK, broken);
@@ -194,12 +142,7 @@ impl Stage {
         let (Some(out), Some(err)) = (process.stdout.take(), process.stderr.take()) else {
             return Err(Failure::failed("the output of teiki run cannot be read"));
         };
-        Ok(Run {
-            process,
-            _out: out,
-            err: BufReader::new(err).lines(),
-            said: Vec::new(),
-        })
+        Ok(Run { process, _out: out, err: BufReader::new(err).lines(), said: Vec::new() })
     }
 }
 
@@ -209,26 +152,16 @@ fn not_started(error: &std::io::Error) -> Failure {
 
 impl Scratch {
     async fn create(server: &str, name: &str) -> Result<Self, Failure> {
-        let url = server
-            .parse()
-            .map_err(|error: db::UrlError| Failure::usage(format!("--database: {error}")))?;
-        let options = Options {
-            readers: 1,
-            writers: 1,
-            ..Options::default()
-        };
-        let server = Db::open(&url, &options)
-            .await
-            .map_err(|error| Failure::failed(error.to_string()))?;
+        let url =
+            server.parse().map_err(|error: db::UrlError| Failure::usage(format!("--database: {error}")))?;
+        let options = Options { readers: 1, writers: 1, ..Options::default() };
+        let server = Db::open(&url, &options).await.map_err(|error| Failure::failed(error.to_string()))?;
         let schema = name.to_owned();
         let made = server.write(move |tx| store::create_schema(tx, &schema)).await;
         made.map_err(|error: db::Error| {
             Failure::failed(format!("the schema of the proof cannot be made: {error}"))
         })?;
-        Ok(Self {
-            server,
-            schema: name.to_owned(),
-        })
+        Ok(Self { server, schema: name.to_owned() })
     }
 
     fn url(&self, server: &str) -> String {
@@ -263,16 +196,8 @@ impl Gateway {
             .and_then(|id| i32::try_from(id).ok())
             .ok_or_else(|| failed("it had ended before".into()))?;
         kill(Pid::from_raw(pid), Signal::SIGTERM).map_err(|error| failed(error.to_string()))?;
-        let status = self
-            .process
-            .wait()
-            .await
-            .map_err(|error| failed(error.to_string()))?;
-        if status.success() {
-            Ok(self.book)
-        } else {
-            Err(failed(status.to_string()))
-        }
+        let status = self.process.wait().await.map_err(|error| failed(error.to_string()))?;
+        if status.success() { Ok(self.book) } else { Err(failed(status.to_string())) }
     }
 }
 
@@ -294,10 +219,7 @@ impl Run {
             }
             self.said.push(line);
         }
-        Err(Failure::failed(format!(
-            "teiki run ended before it began to work: {}",
-            self.said.join("\n")
-        )))
+        Err(Failure::failed(format!("teiki run ended before it began to work: {}", self.said.join("\n"))))
     }
 
     /// Waits for its end; the exit code, and what it said last.
@@ -305,11 +227,7 @@ impl Run {
         while let Ok(Some(line)) = self.err.next_line().await {
             self.said.push(line);
         }
-        let status = self
-            .process
-            .wait()
-            .await
-            .map_err(|error| Failure::failed(error.to_string()))?;
+        let status = self.process.wait().await.map_err(|error| Failure::failed(error.to_string()))?;
         let shown = self.said.len().saturating_sub(SHOWN_LINES);
         Ok((status.code(), self.said[shown..].join("\n")))
     }

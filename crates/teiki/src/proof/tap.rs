@@ -62,17 +62,11 @@ impl Tap {
             .trim_start_matches("http://")
             .parse()
             .map_err(|_| Failure::failed(format!("the sandbox's address {gateway} does not read")))?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .map_err(failed)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
         let url = format!("http://{}", listener.local_addr().map_err(failed)?);
         let noted = Arc::new(Noted::default());
         let listening = tokio::spawn(listen(listener, gateway, Arc::clone(&noted)));
-        Ok(Self {
-            url,
-            noted,
-            listening,
-        })
+        Ok(Self { url, noted, listening })
     }
 
     /// What teiki takes for the gateway.
@@ -192,10 +186,7 @@ impl Request {
         if self.is_noted || !self.is_charge() {
             return None;
         }
-        let at = self
-            .bytes
-            .windows(REFERENCE.len())
-            .position(|window| window == REFERENCE)?;
+        let at = self.bytes.windows(REFERENCE.len()).position(|window| window == REFERENCE)?;
         let rest = &self.bytes[at + REFERENCE.len()..];
         let end = rest.iter().position(|&byte| byte == b'"')?;
         self.is_noted = true;
@@ -213,10 +204,8 @@ mod tests {
             b"POST /charges HTTP/1.1\r\nhost: x\r\n\r\n{\"token\":\"a\",\"reference\":\"ch_1\",\"x\":1}";
         for cut in 0..text.len() {
             let mut request = Request::default();
-            let found: Vec<String> = [&text[..cut], &text[cut..]]
-                .into_iter()
-                .filter_map(|part| request.take(part))
-                .collect();
+            let found: Vec<String> =
+                [&text[..cut], &text[cut..]].into_iter().filter_map(|part| request.take(part)).collect();
             assert_eq!(found, ["ch_1"], "{cut}");
             assert!(request.is_charge());
         }

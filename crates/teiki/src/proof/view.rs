@@ -12,9 +12,7 @@ pub(super) fn text(report: &Report) -> String {
         value.map(|value| value.get_name().to_owned()).unwrap_or_default()
     };
     let idempotency = named(report.sandbox_idempotency.to_possible_value());
-    let broken = report
-        .broken
-        .map_or(String::new(), |broken| format!(", broken: {}", broken.name()));
+    let broken = report.broken.map_or(String::new(), |broken| format!(", broken: {}", broken.name()));
     let mut text = format!(
         "proof kill: {}, sandbox idempotency {idempotency}{broken}, seed {}\n",
         report.engine, report.seed
@@ -25,32 +23,14 @@ pub(super) fn text(report: &Report) -> String {
         report.recovery_median_ms, report.recovery_p99_ms, report.recoveries
     );
     let above = [
-        (
-            "renewals due",
-            format!(
-                "{} ({} subscribers, {} s)",
-                found.due, report.subscribers, report.seconds
-            ),
-        ),
+        ("renewals due", format!("{} ({} subscribers, {} s)", found.due, report.subscribers, report.seconds)),
         (
             "kills counted",
-            format!(
-                "{} (of {}; at least {})",
-                report.kills_counted, report.kills, report.kills_min
-            ),
+            format!("{} (of {}; at least {})", report.kills_counted, report.kills, report.kills_min),
         ),
-        (
-            "charges in flight when killed",
-            report.charges_in_flight.to_string(),
-        ),
-        (
-            "unknown, resolved by replay",
-            found.resolved_by_replay.to_string(),
-        ),
-        (
-            "unknown, resolved by look-up",
-            found.resolved_by_lookup.to_string(),
-        ),
+        ("charges in flight when killed", report.charges_in_flight.to_string()),
+        ("unknown, resolved by replay", found.resolved_by_replay.to_string()),
+        ("unknown, resolved by look-up", found.resolved_by_lookup.to_string()),
         ("proven absent, charged anew", found.voided.to_string()),
         ("restart to first new charge", recovery),
     ];

@@ -41,9 +41,7 @@ pub fn compute(
     let before = start.checked_sub(SignedDuration::from_micros(1)).unwrap_or(start);
     let due = store::due(tx, scope, Lane::ALL, before, i64::MAX)?;
     let missed = store::overdue(tx, &due)?;
-    Ok(missed.iter().fold(DayTotal { count, amount }, |sum, row| {
-        sum.plus(missed_cycles(row, day))
-    }))
+    Ok(missed.iter().fold(DayTotal { count, amount }, |sum, row| sum.plus(missed_cycles(row, day))))
 }
 
 /// The cycles of an overdue invoice and those after it that have come due up to `day`: each becomes its
@@ -52,12 +50,7 @@ fn missed_cycles(row: &OverdueRow, day: Date) -> DayTotal {
     let last = row.interval.elapsed_cycles(row.anchor.on, day);
     let cycles = i64::from(last.saturating_sub(row.cycle)) + 1;
     let count = row.remaining.map_or(cycles, |left| cycles.min(left));
-    DayTotal {
-        count,
-        amount: row
-            .amount
-            .saturating_add(row.plan_amount.saturating_mul(count - 1)),
-    }
+    DayTotal { count, amount: row.amount.saturating_add(row.plan_amount.saturating_mul(count - 1)) }
 }
 
 /// What has been opened on `day` so far.

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use crate::line::Scope;
 
 pub mod day_plan;
+mod planning;
 pub mod prepare;
 mod store;
 pub mod work;
@@ -34,11 +35,7 @@ const SLOTS: i64 = 256;
 
 impl Lane {
     /// The whole key space.
-    pub const ALL: Self = Self {
-        number: 0,
-        first: 0,
-        last: SLOTS - 1,
-    };
+    pub const ALL: Self = Self { number: 0, first: 0, last: SLOTS - 1 };
 
     /// All slots, cut into `count` lanes of neighbours (1 to 256).
     pub fn cut(count: i64) -> Vec<Self> {

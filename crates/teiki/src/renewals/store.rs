@@ -48,11 +48,7 @@ pub(super) fn next_action_at(tx: &mut Tx<'_>, scope: &Scope) -> Result<Option<Ti
     let row = tx.query_one(
         "select min(next_action_at) from invoices where account_id = $1 and mode = $2 and clock_id = $3
          and next_action_at is not null",
-        &[
-            Value::Text(scope.account.as_str()),
-            Value::Text(scope.mode.as_str()),
-            Value::Text(&scope.clock),
-        ],
+        &[Value::Text(scope.account.as_str()), Value::Text(scope.mode.as_str()), Value::Text(&scope.clock)],
     )?;
     opt_instant(&row, 0, "invoices.next_action_at")
 }
@@ -92,10 +88,7 @@ pub(super) fn lock_subscriptions(
 fn subscription_of(row: &Row) -> Result<SubscriptionRow, Error> {
     let time = row
         .opt_str(4)?
-        .map(|time| {
-            time.parse()
-                .map_err(|_| unreadable("subscriptions.anchor_time", "a time", time))
-        })
+        .map(|time| time.parse().map_err(|_| unreadable("subscriptions.anchor_time", "a time", time)))
         .transpose()?;
     let remaining = row
         .opt_i64(5)?
@@ -108,10 +101,7 @@ fn subscription_of(row: &Row) -> Result<SubscriptionRow, Error> {
         id: parsed(row, 0, "subscriptions.id", "an id")?,
         state: subscription::State::from_stored(row.str(1)?, row.opt_str(2)?)
             .ok_or_else(|| unreadable("subscriptions.status", "a status", row.str(1).unwrap_or_default()))?,
-        anchor: Anchor {
-            on: parsed(row, 3, "subscriptions.anchor_on", "a date")?,
-            at: time,
-        },
+        anchor: Anchor { on: parsed(row, 3, "subscriptions.anchor_on", "a date")?, at: time },
         remaining,
         event_number: row.i64(6)?,
         is_parked: row.opt_str(7)?.is_some(),
@@ -162,11 +152,7 @@ fn invoice_of(row: &Row) -> Result<InvoiceRow, Error> {
     let plan_currency: Currency = parsed(row, 14, "plans.currency", "a currency")?;
     let unit: Unit = parsed(row, 16, "plans.interval_unit", "a unit")?;
     let interval = Interval::try_new(unit, row.i64(17)?).map_err(|_| {
-        unreadable(
-            "plans.interval_count",
-            "a count",
-            &row.i64(17).unwrap_or_default().to_string(),
-        )
+        unreadable("plans.interval_count", "a count", &row.i64(17).unwrap_or_default().to_string())
     })?;
     Ok(InvoiceRow {
         id: parsed(row, 0, "invoices.id", "an id")?,
@@ -204,30 +190,12 @@ pub(super) struct OpenedInvoice {
 
 pub(super) fn open_invoices(tx: &mut Tx<'_>, opened: &[OpenedInvoice], at: Timestamp) -> Result<u64, Error> {
     let set = [
-        (
-            "status",
-            Column::Text(opened.iter().map(|invoice| invoice.state.as_str()).collect()),
-        ),
-        (
-            "tax",
-            Column::Text(opened.iter().map(|invoice| invoice.tax.as_str()).collect()),
-        ),
-        (
-            "charge_count",
-            Column::I64(opened.iter().map(|invoice| invoice.charge_count).collect()),
-        ),
-        (
-            "opened_at",
-            Column::I64(opened.iter().map(|_| at.as_microsecond()).collect()),
-        ),
-        (
-            "paid_at",
-            Column::OptI64(opened.iter().map(|invoice| invoice.paid_at).collect()),
-        ),
-        (
-            "next_action_at",
-            Column::OptI64(opened.iter().map(|_| None).collect()),
-        ),
+        ("status", Column::Text(opened.iter().map(|invoice| invoice.state.as_str()).collect())),
+        ("tax", Column::Text(opened.iter().map(|invoice| invoice.tax.as_str()).collect())),
+        ("charge_count", Column::I64(opened.iter().map(|invoice| invoice.charge_count).collect())),
+        ("opened_at", Column::I64(opened.iter().map(|_| at.as_microsecond()).collect())),
+        ("paid_at", Column::OptI64(opened.iter().map(|invoice| invoice.paid_at).collect())),
+        ("next_action_at", Column::OptI64(opened.iter().map(|_| None).collect())),
     ];
     let ids: Vec<InvoiceId> = opened.iter().map(|invoice| invoice.id).collect();
     tx.update_many("invoices", &invoice_keys(&ids), &set, "status = 'scheduled'")
@@ -235,24 +203,15 @@ pub(super) fn open_invoices(tx: &mut Tx<'_>, opened: &[OpenedInvoice], at: Times
 
 /// Takes invoices off the work list.
 pub(super) fn take_off_list(tx: &mut Tx<'_>, invoices: &[InvoiceId]) -> Result<u64, Error> {
-    let set = [(
-        "next_action_at",
-        Column::OptI64(invoices.iter().map(|_| None).collect()),
-    )];
+    let set = [("next_action_at", Column::OptI64(invoices.iter().map(|_| None).collect()))];
     tx.update_many("invoices", &invoice_keys(invoices), &set, "")
 }
 
 /// Takes open invoices off the work list and sets how often they have been charged.
 pub(super) fn count_charges(tx: &mut Tx<'_>, invoices: &[(InvoiceId, i64)]) -> Result<u64, Error> {
     let set = [
-        (
-            "charge_count",
-            Column::I64(invoices.iter().map(|invoice| invoice.1).collect()),
-        ),
-        (
-            "next_action_at",
-            Column::OptI64(invoices.iter().map(|_| None).collect()),
-        ),
+        ("charge_count", Column::I64(invoices.iter().map(|invoice| invoice.1).collect())),
+        ("next_action_at", Column::OptI64(invoices.iter().map(|_| None).collect())),
     ];
     let ids: Vec<InvoiceId> = invoices.iter().map(|invoice| invoice.0).collect();
     tx.update_many("invoices", &invoice_keys(&ids), &set, "status = 'open'")
@@ -297,85 +256,30 @@ pub(super) fn insert_charges(
     let same = |value: i64| Column::I64(charges.iter().map(|_| value).collect());
     let columns = [
         ("slot", slots(charges.iter().map(|charge| charge.id.slot()))),
-        (
-            "id",
-            Column::Text(charges.iter().map(|charge| charge.id.as_str()).collect()),
-        ),
-        (
-            "account_id",
-            Column::Text(charges.iter().map(|_| scope.account.as_str()).collect()),
-        ),
-        (
-            "mode",
-            Column::Text(charges.iter().map(|_| scope.mode.as_str()).collect()),
-        ),
-        (
-            "clock_id",
-            Column::Text(charges.iter().map(|_| scope.clock.as_str()).collect()),
-        ),
-        (
-            "customer_id",
-            Column::Text(charges.iter().map(|charge| charge.customer.as_str()).collect()),
-        ),
+        ("id", Column::Text(charges.iter().map(|charge| charge.id.as_str()).collect())),
+        ("account_id", Column::Text(charges.iter().map(|_| scope.account.as_str()).collect())),
+        ("mode", Column::Text(charges.iter().map(|_| scope.mode.as_str()).collect())),
+        ("clock_id", Column::Text(charges.iter().map(|_| scope.clock.as_str()).collect())),
+        ("customer_id", Column::Text(charges.iter().map(|charge| charge.customer.as_str()).collect())),
         (
             "subscription_id",
-            Column::Text(
-                charges
-                    .iter()
-                    .map(|charge| charge.subscription.as_str())
-                    .collect(),
-            ),
+            Column::Text(charges.iter().map(|charge| charge.subscription.as_str()).collect()),
         ),
-        (
-            "invoice_id",
-            Column::Text(charges.iter().map(|charge| charge.invoice.as_str()).collect()),
-        ),
+        ("invoice_id", Column::Text(charges.iter().map(|charge| charge.invoice.as_str()).collect())),
         (
             "payment_method_id",
-            Column::Text(
-                charges
-                    .iter()
-                    .map(|charge| charge.payment_method.as_str())
-                    .collect(),
-            ),
+            Column::Text(charges.iter().map(|charge| charge.payment_method.as_str()).collect()),
         ),
-        (
-            "connection_id",
-            Column::Text(charges.iter().map(|charge| charge.connection.as_str()).collect()),
-        ),
+        ("connection_id", Column::Text(charges.iter().map(|charge| charge.connection.as_str()).collect())),
         ("number", each(|charge| charge.number)),
-        (
-            "status",
-            Column::Text(
-                charges
-                    .iter()
-                    .map(|_| billing::charge::State::Sending.as_str())
-                    .collect(),
-            ),
-        ),
+        ("status", Column::Text(charges.iter().map(|_| billing::charge::State::Sending.as_str()).collect())),
         ("amount", each(|charge| charge.amount.minor)),
-        (
-            "currency",
-            Column::Text(
-                charges
-                    .iter()
-                    .map(|charge| charge.amount.currency.code())
-                    .collect(),
-            ),
-        ),
+        ("currency", Column::Text(charges.iter().map(|charge| charge.amount.currency.code()).collect())),
         (
             "idempotency_key",
-            Column::Text(
-                charges
-                    .iter()
-                    .map(|charge| charge.idempotency_key.as_str())
-                    .collect(),
-            ),
+            Column::Text(charges.iter().map(|charge| charge.idempotency_key.as_str()).collect()),
         ),
-        (
-            "actor",
-            Column::Text(charges.iter().map(|charge| charge.actor).collect()),
-        ),
+        ("actor", Column::Text(charges.iter().map(|charge| charge.actor).collect())),
         ("surplus", Column::Bool(charges.iter().map(|_| false).collect())),
         ("frozen", Column::Bool(charges.iter().map(|_| false).collect())),
         ("billing_at", same(times.billing.as_microsecond())),
@@ -399,33 +303,12 @@ pub(super) struct SubscriptionAfter {
 
 pub(super) fn update_subscriptions(tx: &mut Tx<'_>, after: &[SubscriptionAfter]) -> Result<u64, Error> {
     let set = [
-        (
-            "status",
-            Column::Text(
-                after
-                    .iter()
-                    .map(|subscription| subscription.state.as_str())
-                    .collect(),
-            ),
-        ),
+        ("status", Column::Text(after.iter().map(|subscription| subscription.state.as_str()).collect())),
         (
             "remaining",
-            Column::OptI64(
-                after
-                    .iter()
-                    .map(|subscription| subscription.remaining.map(i64::from))
-                    .collect(),
-            ),
+            Column::OptI64(after.iter().map(|subscription| subscription.remaining.map(i64::from)).collect()),
         ),
-        (
-            "event_number",
-            Column::I64(
-                after
-                    .iter()
-                    .map(|subscription| subscription.event_number)
-                    .collect(),
-            ),
-        ),
+        ("event_number", Column::I64(after.iter().map(|subscription| subscription.event_number).collect())),
     ];
     let ids: Vec<SubscriptionId> = after.iter().map(|subscription| subscription.id).collect();
     tx.update_many("subscriptions", &subscription_keys(&ids), &set, "")
@@ -433,10 +316,7 @@ pub(super) fn update_subscriptions(tx: &mut Tx<'_>, after: &[SubscriptionAfter])
 
 /// Parks subscriptions with the reasons why.
 pub(super) fn park(tx: &mut Tx<'_>, parked: &[(SubscriptionId, String)]) -> Result<u64, Error> {
-    let set = [(
-        "parked_reason",
-        Column::Text(parked.iter().map(|parked| parked.1.as_str()).collect()),
-    )];
+    let set = [("parked_reason", Column::Text(parked.iter().map(|parked| parked.1.as_str()).collect()))];
     let ids: Vec<SubscriptionId> = parked.iter().map(|parked| parked.0).collect();
     tx.update_many("subscriptions", &subscription_keys(&ids), &set, "")
 }
@@ -444,10 +324,7 @@ pub(super) fn park(tx: &mut Tx<'_>, parked: &[(SubscriptionId, String)]) -> Resu
 fn subscription_keys(ids: &[SubscriptionId]) -> [(&'static str, Column<'_>); 2] {
     [
         ("slot", slots(ids.iter().map(SubscriptionId::slot))),
-        (
-            "id",
-            Column::Text(ids.iter().map(SubscriptionId::as_str).collect()),
-        ),
+        ("id", Column::Text(ids.iter().map(SubscriptionId::as_str).collect())),
     ]
 }
 
@@ -507,15 +384,7 @@ pub(super) fn add_to_day_run(
          on conflict (account_id, mode, clock_id, day, lane) do update set
              opened_count = day_runs.opened_count + excluded.opened_count,
              opened_amount = day_runs.opened_amount + excluded.opened_amount",
-        &[
-            account,
-            mode,
-            clock,
-            day,
-            Value::I64(lane),
-            Value::I64(count),
-            Value::I64(amount),
-        ],
+        &[account, mode, clock, day, Value::I64(lane), Value::I64(count), Value::I64(amount)],
     )?;
     Ok(())
 }
@@ -577,17 +446,11 @@ pub(super) fn overdue(tx: &mut Tx<'_>, due: &[Due]) -> Result<Vec<OverdueRow>, E
         .map(|(_, row)| {
             let time = row
                 .opt_str(1)?
-                .map(|time| {
-                    time.parse()
-                        .map_err(|_| unreadable("subscriptions.anchor_time", "a time", time))
-                })
+                .map(|time| time.parse().map_err(|_| unreadable("subscriptions.anchor_time", "a time", time)))
                 .transpose()?;
             let unit: Unit = parsed(row, 2, "plans.interval_unit", "a unit")?;
             Ok(OverdueRow {
-                anchor: Anchor {
-                    on: parsed(row, 0, "subscriptions.anchor_on", "a date")?,
-                    at: time,
-                },
+                anchor: Anchor { on: parsed(row, 0, "subscriptions.anchor_on", "a date")?, at: time },
                 interval: Interval::try_new(unit, row.i64(3)?)
                     .map_err(|_| unreadable("plans.interval_count", "a count", "another number"))?,
                 cycle: count(row, 4, "invoices.cycle")?,

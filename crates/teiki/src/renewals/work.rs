@@ -44,24 +44,13 @@ pub async fn until_done(
     lanes: &[Lane],
 ) -> Result<Ended, db::Error> {
     let (day_scope, day_terms) = (scope.clone(), terms.clone());
-    line.db
-        .write(move |tx| day_plan::ensure(tx, &day_scope, &day_terms, at))
-        .await?;
+    line.db.write(move |tx| day_plan::ensure(tx, &day_scope, &day_terms, at)).await?;
     let running = lanes.iter().map(|&lane| {
-        let task = Task {
-            scope: scope.clone(),
-            terms: terms.clone(),
-            lane,
-            billing: at,
-            real: at,
-        };
+        let task = Task { scope: scope.clone(), terms: terms.clone(), lane, billing: at, real: at };
         run_lane(line, task)
     });
     let ended = try_join_all(running).await?;
-    Ok(ended
-        .into_iter()
-        .find(|ended| *ended != Ended::Done)
-        .unwrap_or(Ended::Done))
+    Ok(ended.into_iter().find(|ended| *ended != Ended::Done).unwrap_or(Ended::Done))
 }
 
 async fn run_lane(line: &Arc<Line>, task: Task) -> Result<Ended, db::Error> {
@@ -80,16 +69,7 @@ async fn run_lane(line: &Arc<Line>, task: Task) -> Result<Ended, db::Error> {
             }
             continue;
         }
-        match prepare(
-            line,
-            &Task {
-                real: clock::now(),
-                ..task.clone()
-            },
-            due,
-        )
-        .await?
-        {
+        match prepare(line, &Task { real: clock::now(), ..task.clone() }, due).await? {
             Prepared::Ready(outgoing) => {
                 let (line, billing) = (Arc::clone(line), task.billing);
                 charging.spawn(async move { send_and_settle(&line, outgoing, billing).await });
@@ -112,9 +92,7 @@ async fn run_lane(line: &Arc<Line>, task: Task) -> Result<Ended, db::Error> {
 fn finished<T>(settled: Result<Result<T, db::Error>, tokio::task::JoinError>) -> Result<(), db::Error> {
     match settled {
         Ok(settled) => settled.map(|_| ()),
-        Err(error) => Err(db::Error::Panicked {
-            message: error.to_string(),
-        }),
+        Err(error) => Err(db::Error::Panicked { message: error.to_string() }),
     }
 }
 

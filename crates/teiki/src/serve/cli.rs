@@ -30,12 +30,5 @@ pub async fn run(setting: &Setting, args: ServeArgs) -> Result<(), Failure> {
     }
     let app = App::open(setting, Missing::Create).await?;
     let _lock = app::charging_lock(setting)?;
-    serve(
-        app,
-        Config {
-            listen: args.listen,
-            data_dir: setting.data_dir.clone(),
-        },
-    )
-    .await
+    serve(app, Config { listen: args.listen, data_dir: setting.data_dir.clone() }).await
 }

@@ -22,10 +22,7 @@ pub(super) struct ClockGuard {
 impl ClockGuard {
     /// From now on.
     pub(super) fn start(real: Timestamp) -> Self {
-        Self {
-            real,
-            counted: counted(),
-        }
+        Self { real, counted: counted() }
     }
 
     /// By how much the real clock has jumped since the last look, if that is too much.
@@ -58,11 +55,7 @@ mod tests {
     fn small_corrections_are_trusted_and_jumps_are_not() {
         let second = SignedDuration::from_secs(1);
         for (real, is_trusted) in [(1, true), (0, true), (-1, false), (61, true), (62, false)] {
-            assert_eq!(
-                judge(SignedDuration::from_secs(real), second).is_none(),
-                is_trusted,
-                "{real}"
-            );
+            assert_eq!(judge(SignedDuration::from_secs(real), second).is_none(), is_trusted, "{real}");
         }
     }
 }

@@ -25,11 +25,7 @@ pub(super) struct Held {
 
 impl Held {
     fn new(lane: Lane, lease: Option<Lease>) -> Self {
-        Self {
-            lane,
-            lease,
-            reconciled: BTreeSet::new(),
-        }
+        Self { lane, lease, reconciled: BTreeSet::new() }
     }
 
     /// Name and number of its lease.
@@ -40,11 +36,7 @@ impl Held {
     /// Which charges the next pass over an account takes: the first pass takes all, for whoever was sending
     /// them is gone.
     pub(super) fn reconcile(&mut self, account: AccountId) -> Which {
-        if self.reconciled.insert(account) {
-            Which::All
-        } else {
-            Which::Due
-        }
+        if self.reconciled.insert(account) { Which::All } else { Which::Due }
     }
 }
 

@@ -45,22 +45,13 @@ pub(crate) struct Shared {
 /// Serves until asked to stop.
 pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
-        Failure::failed(format!(
-            "cannot listen on {}: {error}; choose another --listen",
-            config.listen
-        ))
+        Failure::failed(format!("cannot listen on {}: {error}; choose another --listen", config.listen))
     })?;
-    let addr = listener
-        .local_addr()
-        .map_err(|error| Failure::failed(error.to_string()))?;
+    let addr = listener.local_addr().map_err(|error| Failure::failed(error.to_string()))?;
     let shared = Arc::new(Shared::default());
     let (stop, stopping) = watch::channel(false);
-    let scheduling = tokio::spawn(scheduler::run(
-        app.clone(),
-        config.data_dir,
-        Arc::clone(&shared),
-        stopping.clone(),
-    ));
+    let scheduling =
+        tokio::spawn(scheduler::run(app.clone(), config.data_dir, Arc::clone(&shared), stopping.clone()));
     let router = routes::router(app.db.clone(), Arc::clone(&shared));
     let mut until = stopping.clone();
     let serving = tokio::spawn(async move {
@@ -71,9 +62,7 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
             })
             .await
     });
-    output::write_line(&format!(
-        "teiki is listening on http://{addr}; stop it with Ctrl-C"
-    ))?;
+    output::write_line(&format!("teiki is listening on http://{addr}; stop it with Ctrl-C"))?;
     output::ready();
     signals::wait().await;
     stop.send_replace(true);
@@ -81,9 +70,7 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
         signals::wait().await;
         signals::exit_now();
     });
-    let scheduled = scheduling
-        .await
-        .map_err(|error| Failure::failed(error.to_string()))?;
+    let scheduled = scheduling.await.map_err(|error| Failure::failed(error.to_string()))?;
     serving
         .await
         .map_err(|error| Failure::failed(error.to_string()))?

@@ -31,11 +31,7 @@ pub(super) fn router(db: Db, shared: Arc<Shared>) -> Router {
 async fn health(State(site): State<Site>) -> Response {
     let database = site.db.read(store::ping).await.is_ok();
     let scheduler = site.shared.is_well.load(Ordering::Relaxed);
-    let status = if database && scheduler {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let status = if database && scheduler { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let word = |is_well: bool| if is_well { "ok" } else { "failing" };
     let body = json!({"status": word(database && scheduler), "database": word(database), "scheduler": word(scheduler)});
     (status, Json(body)).into_response()

@@ -54,30 +54,10 @@ impl Metrics {
     pub(crate) fn rows(&self) -> Vec<(&'static str, &'static str, &'static str, u64)> {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         vec![
-            (
-                "teiki_scheduler_ticks_total",
-                "counter",
-                "Ticks of the scheduler.",
-                of(&self.ticks),
-            ),
-            (
-                "teiki_scheduler_failed_ticks_total",
-                "counter",
-                "Ticks that failed.",
-                of(&self.failed_ticks),
-            ),
-            (
-                "teiki_charges_succeeded_total",
-                "counter",
-                "Charges that took money.",
-                of(&self.succeeded),
-            ),
-            (
-                "teiki_charges_failed_total",
-                "counter",
-                "Charges that were declined.",
-                of(&self.failed),
-            ),
+            ("teiki_scheduler_ticks_total", "counter", "Ticks of the scheduler.", of(&self.ticks)),
+            ("teiki_scheduler_failed_ticks_total", "counter", "Ticks that failed.", of(&self.failed_ticks)),
+            ("teiki_charges_succeeded_total", "counter", "Charges that took money.", of(&self.succeeded)),
+            ("teiki_charges_failed_total", "counter", "Charges that were declined.", of(&self.failed)),
             (
                 "teiki_charges_unknown_total",
                 "counter",
@@ -90,24 +70,14 @@ impl Metrics {
                 "Events delivered from the outbox.",
                 of(&self.delivered),
             ),
-            (
-                "teiki_subscriptions_parked_total",
-                "counter",
-                "Subscriptions parked.",
-                of(&self.parked),
-            ),
+            ("teiki_subscriptions_parked_total", "counter", "Subscriptions parked.", of(&self.parked)),
             (
                 "teiki_held_accounts",
                 "gauge",
                 "Sides of accounts on which charging is held.",
                 of(&self.held_accounts),
             ),
-            (
-                "teiki_lanes",
-                "gauge",
-                "Lanes of the key space that this process works in.",
-                of(&self.lanes),
-            ),
+            ("teiki_lanes", "gauge", "Lanes of the key space that this process works in.", of(&self.lanes)),
         ]
     }
 }
@@ -183,26 +153,13 @@ impl Scheduler {
         }
         self.shared.is_well.store(ticked.is_ok(), Ordering::Relaxed);
         let sum = |of: fn(&Line) -> &AtomicU64| -> u64 {
-            self.sides
-                .values()
-                .map(|side| of(&side.line).load(Ordering::Relaxed))
-                .sum()
+            self.sides.values().map(|side| of(&side.line).load(Ordering::Relaxed)).sum()
         };
-        metrics
-            .succeeded
-            .store(sum(|line| &line.counters.succeeded), Ordering::Relaxed);
-        metrics
-            .failed
-            .store(sum(|line| &line.counters.failed), Ordering::Relaxed);
-        metrics
-            .unknown
-            .store(sum(|line| &line.counters.unknown), Ordering::Relaxed);
-        metrics
-            .parked
-            .store(sum(|line| &line.counters.parked), Ordering::Relaxed);
-        metrics
-            .lanes
-            .store(u64::try_from(self.lanes.len()).unwrap_or(0), Ordering::Relaxed);
+        metrics.succeeded.store(sum(|line| &line.counters.succeeded), Ordering::Relaxed);
+        metrics.failed.store(sum(|line| &line.counters.failed), Ordering::Relaxed);
+        metrics.unknown.store(sum(|line| &line.counters.unknown), Ordering::Relaxed);
+        metrics.parked.store(sum(|line| &line.counters.parked), Ordering::Relaxed);
+        metrics.lanes.store(u64::try_from(self.lanes.len()).unwrap_or(0), Ordering::Relaxed);
     }
 
     async fn tick(&mut self) -> Result<(), Failure> {
@@ -210,13 +167,7 @@ impl Scheduler {
         if let Some(jump) = self.clock.jump(now) {
             self.distrust_clock(jump, now).await?;
         }
-        if self
-            .shared
-            .metrics
-            .ticks
-            .load(Ordering::Relaxed)
-            .is_multiple_of(LOOK_EVERY)
-        {
+        if self.shared.metrics.ticks.load(Ordering::Relaxed).is_multiple_of(LOOK_EVERY) {
             lanes::drop_lost(&mut self.lanes).await;
             lanes::take_free(&self.app.db, &mut self.lanes).await?;
             self.accounts = accounts::list(&self.app.db).await?;
@@ -225,19 +176,13 @@ impl Scheduler {
             self.finished(worked)?;
         }
         let look = self.look(now).await?;
-        self.shared
-            .metrics
-            .held_accounts
-            .store(look.held, Ordering::Relaxed);
+        self.shared.metrics.held_accounts.store(look.held, Ordering::Relaxed);
         for account in look.with_work {
             self.start_work(account, now).await?;
         }
         if look.has_outbox {
             let delivered = outbox::drain(&self.app.db).await?;
-            self.shared
-                .metrics
-                .delivered
-                .fetch_add(delivered, Ordering::Relaxed);
+            self.shared.metrics.delivered.fetch_add(delivered, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -246,10 +191,7 @@ impl Scheduler {
     async fn distrust_clock(&self, jump: jiff::SignedDuration, now: Timestamp) -> Result<(), Failure> {
         let reason = format!("guard: the clock of this machine jumped by {} s", jump.as_secs());
         tracing::error!(%reason, "charging is held");
-        self.app
-            .db
-            .write(move |tx| holds::place(tx, holds::ALL, &reason, Actor::Guard, now))
-            .await?;
+        self.app.db.write(move |tx| holds::place(tx, holds::ALL, &reason, Actor::Guard, now)).await?;
         Ok(())
     }
 
@@ -260,14 +202,9 @@ impl Scheduler {
         let look = self.app.db.read(move |tx| {
             let holds = holds::list(tx)?;
             let is_held = |id: AccountId| {
-                holds
-                    .iter()
-                    .any(|hold| hold.scope == holds::ALL || hold.scope == id.as_str())
+                holds.iter().any(|hold| hold.scope == holds::ALL || hold.scope == id.as_str())
             };
-            let mut look = Look {
-                has_outbox: store::has_outbox(tx, now)?,
-                ..Look::default()
-            };
+            let mut look = Look { has_outbox: store::has_outbox(tx, now)?, ..Look::default() };
             for &id in &ids {
                 if is_held(id) {
                     look.held += 1;
@@ -284,30 +221,17 @@ impl Scheduler {
     /// Starts a pass of the charge line for one account, in every lane of this process, unless one is under way.
     async fn start_work(&mut self, account: AccountId, now: Timestamp) -> Result<(), Failure> {
         self.ensure_side(account).await?;
-        let Some(side) = self
-            .sides
-            .get(&account)
-            .cloned()
-            .filter(|_| self.busy.insert(account))
-        else {
+        let Some(side) = self.sides.get(&account).cloned().filter(|_| self.busy.insert(account)) else {
             return Ok(());
         };
         let mode = self.app.mode;
-        let lanes: Vec<_> = self
-            .lanes
-            .iter_mut()
-            .map(|held| (held.lane, held.fence(), held.reconcile(account)))
-            .collect();
+        let lanes: Vec<_> =
+            self.lanes.iter_mut().map(|held| (held.lane, held.fence(), held.reconcile(account))).collect();
         self.working.spawn(async move {
             let watching = tokio::spawn(holds::job::watch(Arc::clone(&side.line), account));
             let mut worked = Ok(());
             for (lane, lease, which) in lanes {
-                let scope = Scope {
-                    account,
-                    mode,
-                    clock: REAL_CLOCK.to_owned(),
-                    lease,
-                };
+                let scope = Scope { account, mode, clock: REAL_CLOCK.to_owned(), lease };
                 worked = pass(&side, scope, lane, which, now).await;
                 if worked.is_err() {
                     break;
@@ -373,16 +297,7 @@ struct Look {
 }
 
 async fn pass(side: &Side, scope: Scope, lane: Lane, which: Which, now: Timestamp) -> Result<(), db::Error> {
-    resolve(
-        &side.line,
-        Pass {
-            scope: scope.clone(),
-            lane,
-            which,
-            billing: now,
-        },
-    )
-    .await?;
+    resolve(&side.line, Pass { scope: scope.clone(), lane, which, billing: now }).await?;
     until_done(&side.line, &scope, &side.account.terms, now, &[lane]).await?;
     Ok(())
 }

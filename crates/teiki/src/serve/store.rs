@@ -40,6 +40,5 @@ pub(super) fn has_outbox(tx: &mut Tx<'_>, now: Timestamp) -> Result<bool, Error>
 
 /// A statement that only a living database answers.
 pub(super) fn ping(tx: &mut Tx<'_>) -> Result<(), Error> {
-    tx.query_one("select id from installation where id = 1", &[])
-        .map(|_| ())
+    tx.query_one("select id from installation where id = 1", &[]).map(|_| ())
 }

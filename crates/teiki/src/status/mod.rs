@@ -194,10 +194,7 @@ pub async fn status(db: &Db, mode: Mode, only: Option<&str>, now: Timestamp) -> 
     for account in accounts {
         shown.push(db.read(move |tx| of_account(tx, &account, mode, now)).await?);
     }
-    Ok(Status {
-        mode,
-        accounts: shown,
-    })
+    Ok(Status { mode, accounts: shown })
 }
 
 fn of_account(
@@ -206,10 +203,7 @@ fn of_account(
     mode: Mode,
     now: Timestamp,
 ) -> Result<AccountStatus, db::Error> {
-    let side = Side {
-        account: account.id,
-        mode,
-    };
+    let side = Side { account: account.id, mode };
     let clock = match mode {
         Mode::Test => accounts::find_clock(tx, account.id)?,
         Mode::Live => None,

@@ -11,10 +11,7 @@ use super::{Alarm, NextDue, OpenInvoices, Outbox, Parked, Side, Total, UnderWay}
 use crate::stored::{instant, opt_instant, unreadable};
 
 fn keys(side: &Side) -> [Value<'_>; 2] {
-    [
-        Value::Text(side.account.as_str()),
-        Value::Text(side.mode.as_str()),
-    ]
+    [Value::Text(side.account.as_str()), Value::Text(side.mode.as_str())]
 }
 
 pub(super) fn subscriptions_by_status(tx: &mut Tx<'_>, side: Side) -> Result<BTreeMap<String, i64>, Error> {
@@ -22,9 +19,7 @@ pub(super) fn subscriptions_by_status(tx: &mut Tx<'_>, side: Side) -> Result<BTr
         "select status, count(*) from subscriptions where account_id = $1 and mode = $2 group by status order by status",
         &keys(&side),
     )?;
-    rows.iter()
-        .map(|row| Ok((shown_status(row.str(0)?)?.to_owned(), row.i64(1)?)))
-        .collect()
+    rows.iter().map(|row| Ok((shown_status(row.str(0)?)?.to_owned(), row.i64(1)?))).collect()
 }
 
 /// A subscription before its first charge is `trial` in PAY.JP's dialect.
@@ -47,12 +42,7 @@ pub(super) fn day_plan(tx: &mut Tx<'_>, side: Side, clock: &str, day: &str) -> R
             Value::Text(day),
         ],
     )?
-    .map(|row| {
-        Ok(Total {
-            count: row.i64(0)?,
-            amount: row.i64(1)?,
-        })
-    })
+    .map(|row| Ok(Total { count: row.i64(0)?, amount: row.i64(1)? }))
     .transpose()
 }
 
@@ -72,10 +62,7 @@ pub(super) fn scheduled_before(
             Value::I64(end.as_microsecond()),
         ],
     )?;
-    Ok(Total {
-        count: row.i64(0)?,
-        amount: row.i64(1)?,
-    })
+    Ok(Total { count: row.i64(0)?, amount: row.i64(1)? })
 }
 
 pub(super) fn opened_on(tx: &mut Tx<'_>, side: Side, clock: &str, day: &str) -> Result<Total, Error> {
@@ -84,10 +71,7 @@ pub(super) fn opened_on(tx: &mut Tx<'_>, side: Side, clock: &str, day: &str) -> 
          from day_runs where account_id = $1 and mode = $2 and clock_id = $3 and day = $4",
         &[Value::Text(side.account.as_str()), Value::Text(side.mode.as_str()), Value::Text(clock), Value::Text(day)],
     )?;
-    Ok(Total {
-        count: row.i64(0)?,
-        amount: row.i64(1)?,
-    })
+    Ok(Total { count: row.i64(0)?, amount: row.i64(1)? })
 }
 
 pub(super) fn next_due(tx: &mut Tx<'_>, side: Side, clock: &str) -> Result<Option<NextDue>, Error> {
@@ -121,20 +105,9 @@ pub(super) fn first_parked(tx: &mut Tx<'_>, side: Side, limit: i64) -> Result<Ve
     let rows = tx.query(
         "select id, parked_reason from subscriptions
          where account_id = $1 and mode = $2 and parked_reason is not null order by slot, id limit $3",
-        &[
-            Value::Text(side.account.as_str()),
-            Value::Text(side.mode.as_str()),
-            Value::I64(limit),
-        ],
+        &[Value::Text(side.account.as_str()), Value::Text(side.mode.as_str()), Value::I64(limit)],
     )?;
-    rows.iter()
-        .map(|row| {
-            Ok(Parked {
-                subscription: row.text(0)?,
-                reason: row.text(1)?,
-            })
-        })
-        .collect()
+    rows.iter().map(|row| Ok(Parked { subscription: row.text(0)?, reason: row.text(1)? })).collect()
 }
 
 /// The list of states is the condition of the index of charges that are not final.
@@ -165,13 +138,7 @@ pub(super) fn open_invoices(tx: &mut Tx<'_>, side: Side) -> Result<Vec<OpenInvoi
         &keys(&side),
     )?;
     rows.iter()
-        .map(|row| {
-            Ok(OpenInvoices {
-                currency: row.text(0)?,
-                count: row.i64(1)?,
-                owed: row.i64(2)?,
-            })
-        })
+        .map(|row| Ok(OpenInvoices { currency: row.text(0)?, count: row.i64(1)?, owed: row.i64(2)? }))
         .collect()
 }
 
@@ -196,11 +163,7 @@ pub(super) fn first_alarms(tx: &mut Tx<'_>, side: Side, limit: i64) -> Result<Ve
     let rows = tx.query(
         "select kind, subject, message, raised_at from alarms
          where account_id = $1 and mode = $2 and closed_at is null order by raised_at, slot, id limit $3",
-        &[
-            Value::Text(side.account.as_str()),
-            Value::Text(side.mode.as_str()),
-            Value::I64(limit),
-        ],
+        &[Value::Text(side.account.as_str()), Value::Text(side.mode.as_str()), Value::I64(limit)],
     )?;
     rows.iter()
         .map(|row| {
@@ -221,8 +184,5 @@ pub(super) fn outbox(tx: &mut Tx<'_>, side: Side) -> Result<Outbox, Error> {
          where e.account_id = $1 and e.mode = $2",
         &keys(&side),
     )?;
-    Ok(Outbox {
-        count: row.i64(0)?,
-        oldest_at: opt_instant(&row, 1, "outbox.deliver_at")?,
-    })
+    Ok(Outbox { count: row.i64(0)?, oldest_at: opt_instant(&row, 1, "outbox.deliver_at")? })
 }

@@ -14,26 +14,15 @@ pub(super) fn text(status: &Status) -> String {
         return "There is no account yet.\nNext: teiki account create 'NAME' makes one and shows its keys."
             .to_owned();
     }
-    status
-        .accounts
-        .iter()
-        .map(|account| block(account, status))
-        .collect::<Vec<_>>()
-        .join("\n\n")
+    status.accounts.iter().map(|account| block(account, status)).collect::<Vec<_>>().join("\n\n")
 }
 
 fn block(account: &AccountStatus, status: &Status) -> String {
-    let mut lines = vec![format!(
-        "{}  {}  ({} side, {})",
-        account.name, account.account, status.mode, account.zone
-    )];
+    let mut lines =
+        vec![format!("{}  {}  ({} side, {})", account.name, account.account, status.mode, account.zone)];
     let mut row = |label: &str, text: String| lines.push(format!("  {label:<16} {text}"));
     if let Some(hold) = &account.held {
-        let scope = if hold.scope == holds::ALL {
-            "with every account"
-        } else {
-            "this account"
-        };
+        let scope = if hold.scope == holds::ALL { "with every account" } else { "this account" };
         row(
             "HELD",
             format!(
@@ -48,11 +37,7 @@ fn block(account: &AccountStatus, status: &Status) -> String {
     if let Some(clock) = &account.test_clock {
         row(
             "test clock",
-            format!(
-                "{}, began {}",
-                at(clock.now, &account.zone),
-                at(clock.started_at, &account.zone)
-            ),
+            format!("{}, began {}", at(clock.now, &account.zone), at(clock.started_at, &account.zone)),
         );
     }
     for day in &account.days {
@@ -64,11 +49,9 @@ fn block(account: &AccountStatus, status: &Status) -> String {
     row("dunning", dunning(&account.dunning));
     row(
         "parked",
-        listed(
-            &account.parked,
-            "none: every live subscription is billed",
-            |parked| format!("{}: {}", parked.subscription, parked.reason),
-        ),
+        listed(&account.parked, "none: every live subscription is billed", |parked| {
+            format!("{}: {}", parked.subscription, parked.reason)
+        }),
     );
     row(
         "alarms",
@@ -83,11 +66,7 @@ fn block(account: &AccountStatus, status: &Status) -> String {
         }),
     );
     row("outbox", outbox(&account.outbox, &account.zone));
-    lines.extend(
-        next_steps(account)
-            .into_iter()
-            .map(|step| format!("  Next: {step}")),
-    );
+    lines.extend(next_steps(account).into_iter().map(|step| format!("  Next: {step}")));
     lines.join("\n")
 }
 
@@ -99,28 +78,17 @@ fn subscriptions(by_status: &BTreeMap<String, i64>) -> String {
     if by_status.is_empty() {
         return "none yet".to_owned();
     }
-    let parts: Vec<String> = by_status
-        .iter()
-        .map(|(status, count)| format!("{} {status}", grouped(*count)))
-        .collect();
+    let parts: Vec<String> =
+        by_status.iter().map(|(status, count)| format!("{} {status}", grouped(*count))).collect();
     format!("{}: {}", grouped(by_status.values().sum()), parts.join(", "))
 }
 
 fn plan(day: &Day) -> String {
-    let word = if day.is_plan_stored {
-        "planned"
-    } else {
-        "on schedule"
-    };
+    let word = if day.is_plan_stored { "planned" } else { "on schedule" };
     if day.planned == Total::default() && day.opened == Total::default() {
         return format!("{}: nothing {word}", day.day);
     }
-    format!(
-        "{}: {} {word}; opened so far {}",
-        day.day,
-        total(day.planned),
-        total(day.opened)
-    )
+    format!("{}: {} {word}; opened so far {}", day.day, total(day.planned), total(day.opened))
 }
 
 fn total(total: Total) -> String {
@@ -148,9 +116,7 @@ fn charges(under_way: &BTreeMap<String, UnderWay>, zone: &str) -> String {
         return "none is under way: every outcome is known".to_owned();
     }
     let part = |(status, charges): (&String, &UnderWay)| {
-        let check = charges
-            .next_check_at
-            .map_or_else(|| "never".to_owned(), |check| at(check, zone));
+        let check = charges.next_check_at.map_or_else(|| "never".to_owned(), |check| at(check, zone));
         format!(
             "{} {status} (oldest {}, next check {check})",
             grouped(charges.count),
@@ -164,13 +130,8 @@ fn open_invoices(open: &[OpenInvoices]) -> String {
     if open.is_empty() {
         return "none: nothing is owed".to_owned();
     }
-    let part = |open: &OpenInvoices| {
-        format!(
-            "{}, {} owed",
-            grouped(open.count),
-            money(open.owed, &open.currency)
-        )
-    };
+    let part =
+        |open: &OpenInvoices| format!("{}, {} owed", grouped(open.count), money(open.owed, &open.currency));
     open.iter().map(part).collect::<Vec<_>>().join("; ")
 }
 
@@ -203,11 +164,7 @@ fn listed<T>(list: &List<T>, empty: &str, line: impl Fn(&T) -> String) -> String
 fn outbox(outbox: &Outbox, zone: &str) -> String {
     match outbox.oldest_at {
         None => "empty: everything is delivered".to_owned(),
-        Some(oldest) => format!(
-            "{} waiting, the oldest since {}",
-            grouped(outbox.count),
-            at(oldest, zone)
-        ),
+        Some(oldest) => format!("{} waiting, the oldest since {}", grouped(outbox.count), at(oldest, zone)),
     }
 }
 
@@ -223,9 +180,7 @@ fn next_steps(account: &AccountStatus) -> Vec<String> {
         steps.push(format!("{off} lets charging go on, when the reason is gone"));
     }
     if account.subscriptions.is_empty() {
-        steps.push(format!(
-            "teiki import --account {id} --plans plans.csv --subscribers subscribers.csv"
-        ));
+        steps.push(format!("teiki import --account {id} --plans plans.csv --subscribers subscribers.csv"));
     }
     if account.charges_under_way.contains_key("unknown") {
         steps.push(
@@ -246,10 +201,7 @@ fn next_steps(account: &AccountStatus) -> Vec<String> {
 
 /// An instant in the account's zone, to the minute; in UTC if the zone cannot show it.
 fn at(at: Timestamp, zone: &str) -> String {
-    at.in_tz(zone).map_or_else(
-        |_| at.to_string(),
-        |local| local.strftime("%Y-%m-%d %H:%M").to_string(),
-    )
+    at.in_tz(zone).map_or_else(|_| at.to_string(), |local| local.strftime("%Y-%m-%d %H:%M").to_string())
 }
 
 /// A whole number with a comma every three digits.
@@ -275,10 +227,7 @@ pub(crate) fn money(minor: i64, currency: &str) -> String {
         Ok(Currency::Usd) => {
             let sign = if minor < 0 { "-" } else { "" };
             let (dollars, cents) = (minor.unsigned_abs() / 100, minor.unsigned_abs() % 100);
-            format!(
-                "{sign}${}.{cents:02}",
-                grouped(i64::try_from(dollars).unwrap_or(i64::MAX))
-            )
+            format!("{sign}${}.{cents:02}", grouped(i64::try_from(dollars).unwrap_or(i64::MAX)))
         }
         Err(_) => format!("{} {currency}", grouped(minor)),
     }
@@ -290,21 +239,8 @@ mod tests {
 
     #[test]
     fn numbers_and_amounts_are_grouped() {
-        let shown: Vec<String> = [0, 7, 999, 1_000, -1_234_567, i64::MIN]
-            .into_iter()
-            .map(grouped)
-            .collect();
-        assert_eq!(
-            shown,
-            [
-                "0",
-                "7",
-                "999",
-                "1,000",
-                "-1,234,567",
-                "-9,223,372,036,854,775,808"
-            ]
-        );
+        let shown: Vec<String> = [0, 7, 999, 1_000, -1_234_567, i64::MIN].into_iter().map(grouped).collect();
+        assert_eq!(shown, ["0", "7", "999", "1,000", "-1,234,567", "-9,223,372,036,854,775,808"]);
         assert_eq!(money(1_980, "jpy"), "¥1,980");
         assert_eq!(money(-123_405, "usd"), "-$1,234.05");
     }

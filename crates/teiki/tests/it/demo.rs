@@ -26,33 +26,21 @@ fn run(folder: &Path, args: &[&str], language: &str) -> Ran {
         .output()
         .expect("the binary runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is UTF-8");
-    Ran {
-        code: output.status.code(),
-        out: text(output.stdout),
-        err: text(output.stderr),
-    }
+    Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
 
 fn number(report: &Value, path: &str) -> i64 {
-    report
-        .pointer(path)
-        .and_then(Value::as_i64)
-        .expect("a number of the report")
+    report.pointer(path).and_then(Value::as_i64).expect("a number of the report")
 }
 
 fn sum(report: &Value, list: &str, field: &str) -> i64 {
     let rows = report[list].as_array().expect("a list");
-    rows.iter()
-        .map(|row| row[field].as_i64().expect("a number"))
-        .sum()
+    rows.iter().map(|row| row[field].as_i64().expect("a number")).sum()
 }
 
 /// The numbers of one report that must be the same.
 fn check_numbers(report: &Value) {
-    let (collected, amount) = (
-        number(report, "/charged/count"),
-        number(report, "/charged/amount"),
-    );
+    let (collected, amount) = (number(report, "/charged/count"), number(report, "/charged/amount"));
     let declined = sum(report, "failed", "count");
     assert_eq!(report["book"]["agrees"], true, "{report}");
     assert_eq!(number(report, "/book/double"), 0);
@@ -63,16 +51,9 @@ fn check_numbers(report: &Value) {
     assert_eq!(number(report, "/book/declined"), declined);
     assert_eq!(number(report, "/book/due"), collected + declined);
     assert!(collected > 600 && declined > 3, "{report}");
-    assert_eq!(
-        sum(report, "open", "invoices"),
-        declined,
-        "nothing retries a decline yet"
-    );
+    assert_eq!(sum(report, "open", "invoices"), declined, "nothing retries a decline yet");
     assert_eq!(sum(report, "open", "owed"), number(report, "/ledger/owed"));
-    assert_eq!(
-        number(report, "/ledger/balances/receivable"),
-        number(report, "/ledger/owed")
-    );
+    assert_eq!(number(report, "/ledger/balances/receivable"), number(report, "/ledger/owed"));
     assert_eq!(number(report, "/ledger/balances/gateway"), amount);
     assert_eq!(report["ledger"]["balances_agree"], true);
     assert_eq!(number(report, "/ledger/doctor_problems"), 0);
@@ -92,11 +73,7 @@ fn check_commands(folder: &Path, report: &Value) {
     assert_eq!(next.len(), 8);
     for step in &next[..6] {
         let command = step["command"].as_str().expect("a command");
-        let ran = Command::new("sh")
-            .args(["-c", command])
-            .current_dir(folder)
-            .output()
-            .expect("a shell");
+        let ran = Command::new("sh").args(["-c", command]).current_dir(folder).output().expect("a shell");
         assert!(ran.status.success(), "{command}: {ran:?}");
     }
     for (file, least) in [("charges.csv", 600), ("invoices.csv", 660)] {
@@ -112,12 +89,7 @@ fn a_year_adds_up_and_a_second_run_replaces_the_first() {
     let args = ["demo", "--dir", "a demo", "--subscribers", "60"];
     let first = run(folder.path(), &args, "ja_JP.UTF-8");
     assert_eq!(first.code, Some(0), "{first:?}");
-    for part in [
-        "一致: 二重請求 0 件、請求漏れ 0 件",
-        "残高不足",
-        "2027-12   ¥",
-        "█",
-    ] {
+    for part in ["一致: 二重請求 0 件、請求漏れ 0 件", "残高不足", "2027-12   ¥", "█"] {
         assert!(first.out.contains(part), "{part}: {}", first.out);
     }
     let files =
@@ -131,12 +103,7 @@ fn a_year_adds_up_and_a_second_run_replaces_the_first() {
     assert_eq!(files(), written, "the same subscribers");
     assert!(dir.join("mine.txt").exists(), "what a person put there stays");
     let report: Value = serde_json::from_str(&second.out).expect("one line of JSON");
-    assert!(
-        !first
-            .out
-            .contains(report["account"].as_str().expect("an account")),
-        "it began anew"
-    );
+    assert!(!first.out.contains(report["account"].as_str().expect("an account")), "it began anew");
     check_numbers(&report);
     check_commands(folder.path(), &report);
 }
@@ -159,13 +126,7 @@ fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(dir)
         .into_iter()
         .flatten()
-        .map(|entry| {
-            entry
-                .expect("an entry")
-                .file_name()
-                .to_string_lossy()
-                .into_owned()
-        })
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
         .collect();
     names.sort();
     names
@@ -179,16 +140,10 @@ fn a_directory_that_no_demo_made_is_not_touched() {
     check_refused(&folder, "was not made by");
     std::fs::write(dir.join("teiki.db"), "mine").expect("a file");
     check_refused(&folder, "was not made by");
-    std::fs::write(
-        dir.join("made-by-teiki-demo.json"),
-        "{\"made_by\":\"me\",\"version\":\"1\"}",
-    )
-    .expect("a file");
+    std::fs::write(dir.join("made-by-teiki-demo.json"), "{\"made_by\":\"me\",\"version\":\"1\"}")
+        .expect("a file");
     check_refused(&folder, "was not made by");
-    assert_eq!(
-        std::fs::read_to_string(dir.join("teiki.db")).expect("a file"),
-        "mine"
-    );
+    assert_eq!(std::fs::read_to_string(dir.join("teiki.db")).expect("a file"), "mine");
     std::fs::remove_dir_all(&dir).expect("it is ours");
     std::fs::write(&dir, "a file").expect("a file");
     check_refused(&folder, "was not made by");
@@ -210,11 +165,9 @@ fn a_directory_in_which_teiki_is_at_work_is_not_touched() {
 #[test]
 fn what_was_asked_for_is_checked_first() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    for args in [
-        ["demo", "--mode", "live"],
-        ["demo", "--subscribers", "0"],
-        ["demo", "--subscribers", "50001"],
-    ] {
+    for args in
+        [["demo", "--mode", "live"], ["demo", "--subscribers", "0"], ["demo", "--subscribers", "50001"]]
+    {
         let ran = run(folder.path(), &args, "C");
         assert_eq!(ran.code, Some(2), "{ran:?}");
     }

@@ -20,11 +20,7 @@ struct Examined {
 
 fn examine(installation: &Installation) -> Examined {
     let ran = installation.run(&["doctor", "--json"]);
-    Examined {
-        code: ran.code,
-        report: ran.json(),
-        out: ran.out,
-    }
+    Examined { code: ran.code, report: ran.json(), out: ran.out }
 }
 
 impl Examined {
@@ -59,23 +55,13 @@ struct Whole {
 
 async fn whole(installation: &Installation) -> Whole {
     let side = installation.account("みどり農園").await;
-    let first = installation
-        .subscription(&side, "cus_1", "past_due", "real")
-        .await;
+    let first = installation.subscription(&side, "cus_1", "past_due", "real").await;
     let second = installation.subscription(&side, "cus_2", "active", "real").await;
-    let canceled = installation
-        .subscription(&side, "cus_3", "canceled", "real")
-        .await;
+    let canceled = installation.subscription(&side, "cus_3", "canceled", "real").await;
     installation.charge(&canceled, "in_none", "failed").await;
     let paid = installation.paid(&first, 1).await;
     let open = installation.open(&first, 2).await;
-    Whole {
-        side,
-        first,
-        second,
-        paid,
-        open,
-    }
+    Whole { side, first, second, paid, open }
 }
 
 fn key(of: &Subscription, id: &str) -> Row {
@@ -89,18 +75,10 @@ async fn an_installation_that_is_whole_is_well() {
         let ran = installation.run(&["doctor"]);
         assert!(ran.text().ends_with("All is well.\n"), "{ran:?}");
         let examined = examine(installation);
-        assert_eq!(
-            (examined.code, examined.unwell()),
-            (0, vec![]),
-            "{}",
-            examined.out
-        );
+        assert_eq!((examined.code, examined.unwell()), (0, vec![]), "{}", examined.out);
         assert_eq!(examined.report["checks"].as_array().map(Vec::len), Some(14));
         let version = examined.check("database")["found"].as_str().unwrap().to_owned();
-        assert!(
-            version.starts_with("SQLite 3.") || version.starts_with("PostgreSQL 1"),
-            "{version}"
-        );
+        assert!(version.starts_with("SQLite 3.") || version.starts_with("PostgreSQL 1"), "{version}");
     })
     .await;
 }
@@ -114,12 +92,7 @@ async fn breaks(
 ) {
     installation.change(table, key.clone(), broken).await;
     let examined = examine(installation);
-    assert_eq!(
-        examined.unwell(),
-        [(name.to_owned(), level.to_owned())],
-        "{}",
-        examined.out
-    );
+    assert_eq!(examined.unwell(), [(name.to_owned(), level.to_owned())], "{}", examined.out);
     assert_eq!(examined.code, i32::from(level == "problem"), "{}", examined.out);
     let check = examined.check(name);
     let said = format!("{} {}", check["found"], check["named"]);
@@ -132,13 +105,7 @@ async fn breaks(
 #[tokio::test]
 async fn each_thing_that_is_broken_in_the_books_is_found() {
     on_both(async |installation| {
-        let Whole {
-            first,
-            second,
-            paid,
-            open,
-            ..
-        } = whole(installation).await;
+        let Whole { first, second, paid, open, .. } = whole(installation).await;
         let invoice = |id: &str| ("invoices", key(&first, id));
         breaks(
             installation,
@@ -164,13 +131,7 @@ async fn each_thing_that_is_broken_in_the_books_is_found() {
         breaks(
             installation,
             ("events", "problem", "the last is number 2"),
-            (
-                "events",
-                vec![
-                    ("slot", second.slot.into()),
-                    ("subscription_id", (&second.id).into()),
-                ],
-            ),
+            ("events", vec![("slot", second.slot.into()), ("subscription_id", (&second.id).into())]),
             (vec![("number", 2.into())], vec![("number", 1.into())]),
         )
         .await;
@@ -178,10 +139,7 @@ async fn each_thing_that_is_broken_in_the_books_is_found() {
         let examined = examine(installation);
         assert_eq!(examined.unwell(), [("schedule".to_owned(), "problem".to_owned())]);
         assert!(
-            examined.check("schedule")["named"][0]
-                .as_str()
-                .unwrap()
-                .contains("2 scheduled invoices"),
+            examined.check("schedule")["named"][0].as_str().unwrap().contains("2 scheduled invoices"),
             "{}",
             examined.out
         );
@@ -212,9 +170,7 @@ async fn a_live_subscription_without_a_scheduled_invoice_is_found_unless_none_is
             ("paused", Is::NoNumber, false),
         ] {
             let set = vec![("status", status.into()), ("remaining", remaining)];
-            installation
-                .change("subscriptions", key(&second, &second.id), set)
-                .await;
+            installation.change("subscriptions", key(&second, &second.id), set).await;
             let examined = examine(installation);
             assert_eq!(
                 examined.check("schedule")["level"] == "problem",
@@ -231,14 +187,9 @@ async fn a_live_subscription_without_a_scheduled_invoice_is_found_unless_none_is
 #[tokio::test]
 async fn a_ledger_entry_that_no_one_wrote_is_found() {
     on_both(async |installation| {
-        let Whole {
-            side, first, open, ..
-        } = whole(installation).await;
+        let Whole { side, first, open, .. } = whole(installation).await;
         installation
-            .insert(
-                "ledger_entries",
-                entry_row(&first, &open, (9, None), ("gateway", "receivable", 980)),
-            )
+            .insert("ledger_entries", entry_row(&first, &open, (9, None), ("gateway", "receivable", 980)))
             .await;
         let examined = examine(installation);
         let expected = format!("{open} ({} test): owes 980, the ledger says 0", side.account);
@@ -275,26 +226,14 @@ async fn due_work_that_waits_is_a_problem_and_while_charging_is_held_a_warning()
         let scheduled = vec![("slot", second.slot.into()), ("obligation", (&obligation).into())];
         let due = |hours| vec![("next_action_at", hours_ago(hours))];
         let late = ("due work", "problem", side.account.as_str());
-        breaks(
-            installation,
-            late,
-            ("invoices", scheduled.clone()),
-            (due(2), due(0)),
-        )
-        .await;
+        breaks(installation, late, ("invoices", scheduled.clone()), (due(2), due(0))).await;
         installation.change("invoices", scheduled, due(2)).await;
-        installation
-            .run(&["hold", "on", "--account", &side.account])
-            .text();
+        installation.run(&["hold", "on", "--account", &side.account]).text();
         let held = examine(installation);
         let levels = ["due work", "holds"].map(|name| (name.to_owned(), "warning".to_owned()));
         assert_eq!((held.code, held.unwell()), (0, levels.to_vec()), "{}", held.out);
         let text = installation.run(&["doctor"]);
-        assert!(
-            text.text().ends_with("No problems; 2 warnings.\n"),
-            "{}",
-            text.out
-        );
+        assert!(text.text().ends_with("No problems; 2 warnings.\n"), "{}", text.out);
     })
     .await;
 }
@@ -302,19 +241,11 @@ async fn due_work_that_waits_is_a_problem_and_while_charging_is_held_a_warning()
 #[tokio::test]
 async fn parked_subscriptions_and_surplus_charges_are_warnings() {
     on_both(async |installation| {
-        let Whole {
-            first, second, paid, ..
-        } = whole(installation).await;
+        let Whole { first, second, paid, .. } = whole(installation).await;
         let subscription = ("subscriptions", key(&second, &second.id));
         let parked = |reason| vec![("parked_reason", reason)];
         let found = ("parked", "warning", "1 subscriptions are parked");
-        breaks(
-            installation,
-            found,
-            subscription,
-            (parked("no plan".into()), parked(Is::NoText)),
-        )
-        .await;
+        breaks(installation, found, subscription, (parked("no plan".into()), parked(Is::NoText))).await;
 
         let charge = installation.charge(&first, &paid.invoice, "failed").await;
         let set = |status: &str, surplus| vec![("status", status.into()), ("surplus", Is::Flag(surplus))];
@@ -342,9 +273,7 @@ async fn a_delivery_that_waits_for_ten_minutes_is_found() {
         installation.insert("outbox", row(now - 300_000_000)).await;
         assert_eq!(examine(installation).unwell(), []);
         let key = vec![("slot", second.slot.into()), ("event_id", "evnt_1".into())];
-        installation
-            .change("outbox", key, vec![("deliver_at", (now - 660_000_000).into())])
-            .await;
+        installation.change("outbox", key, vec![("deliver_at", (now - 660_000_000).into())]).await;
         let examined = examine(installation);
         assert_eq!(
             (examined.code, examined.unwell()),
@@ -359,9 +288,8 @@ async fn long_lists_are_cut() {
     on_both(async |installation| {
         let side = installation.account("A").await;
         for number in 0..22 {
-            let subscription = installation
-                .subscription(&side, &format!("cus_{number}"), "active", "real")
-                .await;
+            let subscription =
+                installation.subscription(&side, &format!("cus_{number}"), "active", "real").await;
             installation
                 .change(
                     "subscriptions",
@@ -374,10 +302,7 @@ async fn long_lists_are_cut() {
         let check = examined.check("events");
         assert_eq!(check["named"].as_array().map(Vec::len), Some(21));
         assert_eq!(
-            (
-                &check["named"][20],
-                check["found"].as_str().unwrap().starts_with("more than 20")
-            ),
+            (&check["named"][20], check["found"].as_str().unwrap().starts_with("more than 20")),
             (&json!("and more"), true)
         );
     })
@@ -403,13 +328,7 @@ async fn a_clock_that_stands_before_the_newest_row_is_found() {
         let set = |at: Is| vec![("created_at", at)];
         let found = ("clock", "problem", "the clock went back");
         let account = ("accounts", vec![("id", (&side.account).into())]);
-        breaks(
-            installation,
-            found,
-            account,
-            (set(hours_ago(-1)), set(WRITTEN_AT.into())),
-        )
-        .await;
+        breaks(installation, found, account, (set(hours_ago(-1)), set(WRITTEN_AT.into()))).await;
     })
     .await;
 }
@@ -420,51 +339,23 @@ async fn a_schema_of_another_version_is_found_and_nothing_else_is_judged() {
         whole(installation).await;
         let named = |name: &str| vec![("name", name.into())];
         let later = vec![("hash", "x".into()), ("applied_at", WRITTEN_AT.into())];
-        installation
-            .insert("_migrations", [named("9999_later"), later].concat())
-            .await;
+        installation.insert("_migrations", [named("9999_later"), later].concat()).await;
         let newer = examine(installation);
-        assert_eq!(
-            newer.unwell(),
-            [("schema".to_owned(), "problem".to_owned())],
-            "{}",
-            newer.out
-        );
+        assert_eq!(newer.unwell(), [("schema".to_owned(), "problem".to_owned())], "{}", newer.out);
         assert!(newer.out.contains("9999_later"), "{}", newer.out);
         assert_eq!(newer.report["checks"].as_array().map(Vec::len), Some(2));
         installation.delete("_migrations", named("9999_later")).await;
 
-        installation
-            .delete("_migrations", named("0002_installation_key"))
-            .await;
+        installation.delete("_migrations", named("0002_installation_key")).await;
         let older = examine(installation);
-        assert_eq!(
-            older.unwell(),
-            [("schema".to_owned(), "problem".to_owned())],
-            "{}",
-            older.out
-        );
-        assert!(
-            older
-                .out
-                .contains("migrations are missing: 0002_installation_key"),
-            "{}",
-            older.out
-        );
+        assert_eq!(older.unwell(), [("schema".to_owned(), "problem".to_owned())], "{}", older.out);
+        assert!(older.out.contains("migrations are missing: 0002_installation_key"), "{}", older.out);
         assert_eq!(examine(installation).out, older.out, "the doctor applies none");
 
-        installation
-            .change("_migrations", named("0001_core"), vec![("hash", "x".into())])
-            .await;
+        installation.change("_migrations", named("0001_core"), vec![("hash", "x".into())]).await;
         let failed = installation.run(&["doctor"]);
-        assert_eq!(
-            (failed.code, failed.error.as_str()),
-            (1, "teiki: the doctor found a problem\n")
-        );
-        assert!(
-            failed.out.contains("PROBLEM  schema") && failed.out.contains("0001_core"),
-            "{failed:?}"
-        );
+        assert_eq!((failed.code, failed.error.as_str()), (1, "teiki: the doctor found a problem\n"));
+        assert!(failed.out.contains("PROBLEM  schema") && failed.out.contains("0001_core"), "{failed:?}");
         assert!(failed.out.ends_with("1 problem, 0 warnings.\n"), "{failed:?}");
     })
     .await;

@@ -117,12 +117,7 @@ pub(crate) async fn on_both(test: impl AsyncFn(&Installation)) {
 }
 
 fn options() -> Options {
-    Options {
-        readers: 1,
-        writers: 1,
-        create: true,
-        ..Options::default()
-    }
+    Options { readers: 1, writers: 1, create: true, ..Options::default() }
 }
 
 async fn open(url: &str) -> Db {
@@ -133,9 +128,7 @@ async fn open(url: &str) -> Db {
 fn postgres_url(database: &str) -> String {
     let server = std::env::var("TEIKI_TEST_POSTGRES").expect("run ./test, which starts PostgreSQL");
     let (address, query) = server.split_once('?').unwrap_or((&server, ""));
-    let (host, _) = address
-        .rsplit_once('/')
-        .expect("TEIKI_TEST_POSTGRES names a database");
+    let (host, _) = address.rsplit_once('/').expect("TEIKI_TEST_POSTGRES names a database");
     format!("{host}/{database}?{query}")
 }
 
@@ -167,26 +160,15 @@ impl Installation {
 
     async fn postgres() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "ops_test_{}_{}",
-            std::process::id(),
-            NUMBER.fetch_add(1, Ordering::Relaxed)
-        );
-        administer(&format!(
-            "create database {name} template template0 encoding 'UTF8'"
-        ));
+        let name = format!("ops_test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        administer(&format!("create database {name} template template0 encoding 'UTF8'"));
         Self::migrated(postgres_url(&name), tempfile::tempdir().unwrap(), Some(name)).await
     }
 
     async fn migrated(url: String, folder: TempDir, postgres: Option<String>) -> Self {
         let db = open(&url).await;
         db.migrate(MIGRATIONS).await.unwrap();
-        Self {
-            db,
-            url,
-            folder,
-            postgres,
-        }
+        Self { db, url, folder, postgres }
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
@@ -196,11 +178,7 @@ impl Installation {
     /// The binary with these arguments, ready to be started.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_teiki"));
-        command
-            .args(["--database", &self.url])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .env_remove("TEIKI_DATA");
+        command.args(["--database", &self.url]).args(arguments).stdin(Stdio::null()).env_remove("TEIKI_DATA");
         command
     }
 
@@ -209,26 +187,19 @@ impl Installation {
     }
 
     pub(crate) async fn insert(&self, table: &'static str, row: Row) {
-        self.db
-            .write(move |tx| tx.insert_many(table, &columns(&row), OnConflict::Fail))
-            .await
-            .unwrap();
+        self.db.write(move |tx| tx.insert_many(table, &columns(&row), OnConflict::Fail)).await.unwrap();
     }
 
     /// Changes the one row with these keys.
     pub(crate) async fn change(&self, table: &'static str, keys: Row, set: Row) {
-        let changed: Result<u64, Error> = self
-            .db
-            .write(move |tx| tx.update_many(table, &columns(&keys), &columns(&set), ""))
-            .await;
+        let changed: Result<u64, Error> =
+            self.db.write(move |tx| tx.update_many(table, &columns(&keys), &columns(&set), "")).await;
         assert_eq!(changed.unwrap(), 1);
     }
 
     pub(crate) async fn delete(&self, table: &'static str, keys: Row) {
-        let deleted: Result<u64, Error> = self
-            .db
-            .write(move |tx| tx.delete_many(table, &columns(&keys)))
-            .await;
+        let deleted: Result<u64, Error> =
+            self.db.write(move |tx| tx.delete_many(table, &columns(&keys))).await;
         assert_eq!(deleted.unwrap(), 1);
     }
 
@@ -236,10 +207,7 @@ impl Installation {
     pub(crate) async fn account(&self, name: &str) -> Side {
         let now = Timestamp::from_microsecond(WRITTEN_AT).unwrap();
         let created = accounts::create(&self.db, name, "Asia/Tokyo", now).await.unwrap();
-        Side {
-            account: created.account,
-            mode: "test",
-        }
+        Side { account: created.account, mode: "test" }
     }
 
     async fn connection(&self, side: &Side) -> String {
@@ -275,16 +243,8 @@ impl Installation {
         let method = PaymentMethodId::random(slot, at, &seed).to_string();
         let connection = self.connection(side).await;
         self.insert("customers", customer_row(&subscription, clock)).await;
-        self.insert(
-            "payment_methods",
-            payment_method_row(&subscription, &method, &connection),
-        )
-        .await;
-        self.insert(
-            "subscriptions",
-            subscription_row(&subscription, (status, clock), &method),
-        )
-        .await;
+        self.insert("payment_methods", payment_method_row(&subscription, &method, &connection)).await;
+        self.insert("subscriptions", subscription_row(&subscription, (status, clock), &method)).await;
         self.insert("events", event_row(&subscription, 1)).await;
         self.scheduled(&subscription, 7, clock).await;
         subscription
@@ -325,11 +285,8 @@ impl Installation {
             (1, "receivable", "consumption_tax", 89, None),
             (2, "gateway", "receivable", 980, Some(&charge)),
         ] {
-            self.insert(
-                "ledger_entries",
-                entry_row(of, &invoice, (number, charge), (debit, credit, amount)),
-            )
-            .await;
+            self.insert("ledger_entries", entry_row(of, &invoice, (number, charge), (debit, credit, amount)))
+                .await;
         }
         Paid { invoice, charge }
     }
@@ -346,11 +303,8 @@ impl Installation {
             ("charge_count", 1.into()),
         ]);
         self.insert("invoices", row).await;
-        self.insert(
-            "ledger_entries",
-            entry_row(of, &invoice, (0, None), ("receivable", "revenue", 980)),
-        )
-        .await;
+        self.insert("ledger_entries", entry_row(of, &invoice, (0, None), ("receivable", "revenue", 980)))
+            .await;
         invoice
     }
 
@@ -358,8 +312,7 @@ impl Installation {
     pub(crate) async fn charge(&self, of: &Subscription, invoice: &str, status: &str) -> String {
         let at = Timestamp::from_microsecond(WRITTEN_AT).unwrap();
         let id = ChargeId::random(slot_of(of), at, &seed(&[invoice, status])).to_string();
-        self.insert("charges", charge_row(of, &id, (invoice, status)))
-            .await;
+        self.insert("charges", charge_row(of, &id, (invoice, status))).await;
         id
     }
 }
@@ -409,11 +362,7 @@ fn invoice_id(of: &Subscription, cycle: i64) -> String {
 }
 
 fn owned(of: &Subscription) -> Row {
-    vec![
-        ("slot", of.slot.into()),
-        ("account_id", (&of.side.account).into()),
-        ("mode", of.side.mode.into()),
-    ]
+    vec![("slot", of.slot.into()), ("account_id", (&of.side.account).into()), ("mode", of.side.mode.into())]
 }
 
 fn customer_row(of: &Subscription, clock: &str) -> Row {
@@ -452,14 +401,7 @@ fn subscription_row(of: &Subscription, (status, clock): (&str, &str), method: &s
         ("plan_id", "monthly".into()),
         ("payment_method_id", method.into()),
         ("status", status.into()),
-        (
-            "cancel_reason",
-            if status == "canceled" {
-                "requested".into()
-            } else {
-                Is::NoText
-            },
-        ),
+        ("cancel_reason", if status == "canceled" { "requested".into() } else { Is::NoText }),
         ("anchor_on", "2025-08-31".into()),
         ("remaining", Is::NoNumber),
         ("event_number", 1.into()),
@@ -474,10 +416,7 @@ pub(crate) fn event_row(of: &Subscription, number: i64) -> Row {
     let at = Timestamp::from_microsecond(WRITTEN_AT).unwrap();
     let mut row = owned(of);
     row.extend([
-        (
-            "id",
-            (&EventId::random(slot_of(of), at, &seed(&[&of.id, &number.to_string()])).to_string()).into(),
-        ),
+        ("id", (&EventId::random(slot_of(of), at, &seed(&[&of.id, &number.to_string()])).to_string()).into()),
         ("subscription_id", (&of.id).into()),
         ("number", number.into()),
         ("type", "subscription.created".into()),
@@ -535,10 +474,7 @@ fn charge_row(of: &Subscription, id: &str, (invoice, status): (&str, &str)) -> R
         ("sent_at", WRITTEN_AT.into()),
         ("tries", 0.into()),
         ("check_at", if is_final { Is::NoNumber } else { DUE_AT.into() }),
-        (
-            "settled_at",
-            if is_final { WRITTEN_AT.into() } else { Is::NoNumber },
-        ),
+        ("settled_at", if is_final { WRITTEN_AT.into() } else { Is::NoNumber }),
         ("created_at", WRITTEN_AT.into()),
     ]);
     row

@@ -32,14 +32,8 @@ const HEADERS: [(&str, &str); 5] = [
          valid_until,parked_reason,payment_method_brand,payment_method_last4,payment_method_expires_on,started_at,\
          created_at\n",
     ),
-    (
-        "ledger",
-        "entry_id,posted_at,kind,invoice_id,charge_id,debit,credit,amount,currency\n",
-    ),
-    (
-        "events",
-        "event_id,subscription_id,number,type,object_id,data,billing_at,recorded_at\n",
-    ),
+    ("ledger", "entry_id,posted_at,kind,invoice_id,charge_id,debit,credit,amount,currency\n"),
+    ("events", "event_id,subscription_id,number,type,object_id,data,billing_at,recorded_at\n"),
 ];
 
 fn export(installation: &Installation, side: &Side, subject: &str, more: &[&str]) -> Ran {
@@ -48,10 +42,7 @@ fn export(installation: &Installation, side: &Side, subject: &str, more: &[&str]
 }
 
 fn objects(ran: &Ran) -> Vec<Value> {
-    ran.text()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    ran.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 fn key(of: &Subscription, id: &str) -> Row {
@@ -64,19 +55,10 @@ async fn an_empty_export_is_a_header_or_nothing() {
         let side = installation.account("A").await;
         for (subject, header) in HEADERS {
             assert_eq!(export(installation, &side, subject, &[]).text(), header);
-            assert_eq!(
-                export(installation, &side, subject, &["--format", "jsonl"]).text(),
-                ""
-            );
-            assert_eq!(
-                export(installation, &side, subject, &["--bom"]).text(),
-                format!("\u{feff}{header}")
-            );
+            assert_eq!(export(installation, &side, subject, &["--format", "jsonl"]).text(), "");
+            assert_eq!(export(installation, &side, subject, &["--bom"]).text(), format!("\u{feff}{header}"));
         }
-        assert_eq!(
-            export(installation, &side, "charges", &["--bom", "--format", "jsonl"]).code,
-            2
-        );
+        assert_eq!(export(installation, &side, "charges", &["--bom", "--format", "jsonl"]).code, 2);
         assert_eq!(export(installation, &side, "customers", &[]).code, 2);
     })
     .await;
@@ -86,9 +68,7 @@ async fn an_empty_export_is_a_header_or_nothing() {
 async fn a_subscription_is_exported_with_customer_payment_method_and_next_charge() {
     on_both(async |installation| {
         let side = installation.account("A").await;
-        let subscription = installation
-            .subscription(&side, "cus_1", "trialing", "real")
-            .await;
+        let subscription = installation.subscription(&side, "cus_1", "trialing", "real").await;
         installation.paid(&subscription, 1).await;
         let csv = export(installation, &side, "subscriptions", &[]);
         let (_, row) = csv.text().split_once('\n').unwrap();
@@ -103,20 +83,10 @@ async fn a_subscription_is_exported_with_customer_payment_method_and_next_charge
             ("remaining", 2.into()),
             ("valid_until", "2027-01-01".into()),
         ];
-        installation
-            .change("subscriptions", key(&subscription, &subscription.id), set)
-            .await;
-        let object = &objects(&export(
-            installation,
-            &side,
-            "subscriptions",
-            &["--format", "jsonl"],
-        ))[0];
+        installation.change("subscriptions", key(&subscription, &subscription.id), set).await;
+        let object = &objects(&export(installation, &side, "subscriptions", &["--format", "jsonl"]))[0];
         assert_eq!(object["billing_anchor"], "2025-08-31T10:30:00");
-        assert_eq!(
-            (&object["remaining"], &object["valid_until"]),
-            (&json!(2), &json!("2027-01-01"))
-        );
+        assert_eq!((&object["remaining"], &object["valid_until"]), (&json!(2), &json!("2027-01-01")));
         assert_eq!(
             (&object["cancel_reason"], &object["next_charge_on"]),
             (&Value::Null, &json!("2026-07-28"))
@@ -166,10 +136,7 @@ async fn charges_invoices_entries_and_events_are_exported_with_every_column() {
 async fn only_rows_of_the_account_and_the_side_are_exported() {
     on_both(async |installation| {
         let side = installation.account("A").await;
-        let live = Side {
-            mode: "live",
-            ..side.clone()
-        };
+        let live = Side { mode: "live", ..side.clone() };
         let other = installation.account("B").await;
         let mut own = BTreeSet::new();
         for side in [&side, &live, &other] {
@@ -187,9 +154,7 @@ async fn only_rows_of_the_account_and_the_side_are_exported() {
                     _ => 1,
                 };
                 assert_eq!(rows.len(), expected, "{subject}");
-                rows.iter()
-                    .map(|row| row.to_string())
-                    .collect::<BTreeSet<String>>()
+                rows.iter().map(|row| row.to_string()).collect::<BTreeSet<String>>()
             };
             let all: BTreeSet<String> = [&side, &live, &other].into_iter().flat_map(ids).collect();
             assert_eq!(
@@ -227,21 +192,11 @@ async fn a_customer_cannot_put_a_formula_into_the_merchants_spreadsheet() {
         let subscription = installation.subscription(&side, "cus_1", "active", "real").await;
         for (name, expected) in NAMES {
             let customer = vec![("slot", subscription.slot.into()), ("id", "cus_1".into())];
-            installation
-                .change("customers", customer, vec![("name", name.into())])
-                .await;
+            installation.change("customers", customer, vec![("name", name.into())]).await;
             let csv = export(installation, &side, "subscriptions", &[]);
-            assert!(
-                csv.text().contains(&format!(",cus_1,{expected},taro@")),
-                "{name:?}: {csv:?}"
-            );
+            assert!(csv.text().contains(&format!(",cus_1,{expected},taro@")), "{name:?}: {csv:?}");
             assert_eq!(
-                objects(&export(
-                    installation,
-                    &side,
-                    "subscriptions",
-                    &["--format", "jsonl"]
-                ))[0]["name"],
+                objects(&export(installation, &side, "subscriptions", &["--format", "jsonl"]))[0]["name"],
                 name
             );
         }
@@ -254,9 +209,8 @@ async fn many_entries(installation: &Installation, side: &Side) -> usize {
     const COUNT: usize = 12_500;
     let account = side.account.clone();
     let write = installation.db.write(move |tx| {
-        let ids: Vec<String> = (0..COUNT)
-            .map(|number| format!("le_{:02x}{number:027}", number % 2))
-            .collect();
+        let ids: Vec<String> =
+            (0..COUNT).map(|number| format!("le_{:02x}{number:027}", number % 2)).collect();
         let text = |value: &'static str| Column::Text(vec![value; COUNT]);
         let columns = [
             ("slot", Column::I64((0..2).cycle().take(COUNT).collect())),
@@ -305,9 +259,7 @@ async fn a_reader_that_has_seen_enough_ends_the_export_quietly() {
             .unwrap();
         let mut line = String::new();
         // Dropped after one line, with most of the export unread.
-        BufReader::with_capacity(64, child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        BufReader::with_capacity(64, child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert!(line.starts_with("entry_id,"));
         let ran = Ran::of(child.wait_with_output().unwrap());
         assert_eq!((ran.code, ran.error.as_str()), (0, ""), "{ran:?}");
@@ -368,12 +320,7 @@ async fn a_stored_value_that_no_version_has_written_is_an_error_that_names_its_r
         let subscription = installation.subscription(&side, "cus_1", "active", "real").await;
         let paid = installation.paid(&subscription, 1).await;
         let breaks = [
-            (
-                "charges",
-                "charges",
-                &paid.charge,
-                vec![("status", "captured".into())],
-            ),
+            ("charges", "charges", &paid.charge, vec![("status", "captured".into())]),
             (
                 "charges",
                 "charges",
@@ -381,12 +328,7 @@ async fn a_stored_value_that_no_version_has_written_is_an_error_that_names_its_r
                 vec![("status", "succeeded".into()), ("created_at", i64::MAX.into())],
             ),
             ("invoices", "invoices", &paid.invoice, vec![("tax", "{".into())]),
-            (
-                "invoices",
-                "invoices",
-                &paid.invoice,
-                vec![("tax", Is::NoText), ("currency", "yen".into())],
-            ),
+            ("invoices", "invoices", &paid.invoice, vec![("tax", Is::NoText), ("currency", "yen".into())]),
         ];
         for (subject, table, id, set) in breaks {
             let changed = format!("{set:?}");
@@ -398,17 +340,10 @@ async fn a_stored_value_that_no_version_has_written_is_an_error_that_names_its_r
         let lost = installation.subscription(&side, "cus_2", "active", "real").await;
         let charge = installation.charge(&lost, "in_lost", "failed").await;
         installation
-            .change(
-                "charges",
-                key(&subscription, &paid.charge),
-                vec![("created_at", 0.into())],
-            )
+            .change("charges", key(&subscription, &paid.charge), vec![("created_at", 0.into())])
             .await;
         let failed = export(installation, &side, "charges", &[]);
-        assert!(
-            failed.code == 1 && failed.error.contains(&format!("plan_id of {charge}")),
-            "{failed:?}"
-        );
+        assert!(failed.code == 1 && failed.error.contains(&format!("plan_id of {charge}")), "{failed:?}");
     })
     .await;
 }

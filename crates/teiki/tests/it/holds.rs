@@ -34,23 +34,12 @@ async fn a_hold_stops_its_account_and_the_first_one_stays() {
             move |tx: &mut db::Tx<'_>| Ok::<_, Error>((holds::active(tx, held)?, holds::active(tx, free)?));
         let (found, none) = installation.db.read(active).await.unwrap();
         let found = found.unwrap();
-        assert_eq!(
-            (found.scope.as_str(), found.reason.as_str()),
-            (side.account.as_str(), "guard: too many")
-        );
-        assert_eq!(
-            (found.actor.as_str(), found.placed_at, none),
-            ("guard", now, None)
-        );
-        let all = installation
-            .db
-            .write(move |tx| holds::place(tx, holds::ALL, "stop", Actor::Operator, now));
+        assert_eq!((found.scope.as_str(), found.reason.as_str()), (side.account.as_str(), "guard: too many"));
+        assert_eq!((found.actor.as_str(), found.placed_at, none), ("guard", now, None));
+        let all = installation.db.write(move |tx| holds::place(tx, holds::ALL, "stop", Actor::Operator, now));
         assert!(all.await.unwrap());
         let (first, second) = installation.db.read(active).await.unwrap();
-        assert_eq!(
-            (first.unwrap().scope, second.unwrap().scope),
-            ("all".to_owned(), "all".to_owned())
-        );
+        assert_eq!((first.unwrap().scope, second.unwrap().scope), ("all".to_owned(), "all".to_owned()));
     })
     .await;
 }
@@ -61,40 +50,19 @@ async fn the_command_places_shows_and_releases_holds() {
         let account = installation.account("みどり農園").await.account;
         let account = account.as_str();
         let run = |arguments: &[&str]| installation.run(&[&["hold"], arguments].concat());
-        assert_eq!(
-            run(&[]).text(),
-            "Nothing is held: charging runs for every account.\n"
-        );
+        assert_eq!(run(&[]).text(), "Nothing is held: charging runs for every account.\n");
         assert_eq!(run(&["--json"]).json(), json!({"holds": []}));
 
-        let on = run(&[
-            "on",
-            "--account",
-            account,
-            "--reason",
-            "prices are wrong",
-            "--json",
-        ])
-        .json();
-        assert_eq!(
-            (&on["changed"], &on["hold"]["scope"]),
-            (&json!(true), &json!(account))
-        );
+        let on = run(&["on", "--account", account, "--reason", "prices are wrong", "--json"]).json();
+        assert_eq!((&on["changed"], &on["hold"]["scope"]), (&json!(true), &json!(account)));
         assert_eq!(
             (&on["hold"]["reason"], &on["hold"]["actor"]),
             (&json!("prices are wrong"), &json!("operator"))
         );
         let again = run(&["on", "--account", account, "--reason", "another"]);
-        assert!(
-            again.text().contains("held already") && again.out.contains("prices are wrong"),
-            "{again:?}"
-        );
+        assert!(again.text().contains("held already") && again.out.contains("prices are wrong"), "{again:?}");
         assert!(!again.out.contains("another"));
-        assert!(
-            run(&["on"])
-                .text()
-                .contains("Charging is now held for every account")
-        );
+        assert!(run(&["on"]).text().contains("Charging is now held for every account"));
 
         let shown = run(&["status"]);
         let [first, second] =
@@ -103,25 +71,15 @@ async fn the_command_places_shows_and_releases_holds() {
         assert_eq!(run(&["--json"]).json()["holds"][1]["since"], on["hold"]["since"]);
 
         let off = run(&["off", "--account", account]);
-        assert!(
-            off.text().contains("Released") && off.out.contains("Still held: every account"),
-            "{off:?}"
-        );
+        assert!(off.text().contains("Released") && off.out.contains("Still held: every account"), "{off:?}");
         let off = run(&["off", "--json"]).json();
         assert_eq!(
             (&off["scope"], &off["released"]["scope"], &off["remaining"]),
             (&json!("all"), &json!("all"), &json!([]))
         );
         let none = run(&["off"]);
-        assert!(
-            none.text()
-                .contains("There was no hold of every account; nothing changed."),
-            "{none:?}"
-        );
-        assert_eq!(
-            run(&["off", "--account", account, "--json"]).json()["released"],
-            json!(null)
-        );
+        assert!(none.text().contains("There was no hold of every account; nothing changed."), "{none:?}");
+        assert_eq!(run(&["off", "--account", account, "--json"]).json()["released"], json!(null));
     })
     .await;
 }
@@ -132,9 +90,7 @@ async fn a_hold_of_nobody_or_without_a_reason_is_refused() {
         let missing = installation.run(&["hold", "on", "--account", "acct_0000000000000000000000000aa"]);
         assert_eq!((missing.code, missing.out.as_str()), (2, ""), "{missing:?}");
         assert!(
-            missing
-                .error
-                .contains("there is no account acct_0000000000000000000000000aa"),
+            missing.error.contains("there is no account acct_0000000000000000000000000aa"),
             "{missing:?}"
         );
         assert_eq!(installation.run(&["hold", "off", "--account", "x"]).code, 2);

@@ -24,27 +24,13 @@ fn check(engine: &str, idempotency: &str) {
         "--kills-min",
         "5",
     ]);
-    let (out, err) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{out}{err}");
     let report: serde_json::Value = serde_json::from_str(&out).expect("an answer in JSON");
     let count = |name: &str| report[name].as_u64().expect(name);
-    assert!(
-        count("kills_counted") >= 5 && count("charges_in_flight") >= 5,
-        "{out}"
-    );
+    assert!(count("kills_counted") >= 5 && count("charges_in_flight") >= 5, "{out}");
     assert_eq!((count("due"), &report["passed"]), (400, &true.into()), "{out}");
-    for name in [
-        "doubles",
-        "missed",
-        "early",
-        "ledger_sum",
-        "outbox_left",
-        "unknown_left",
-        "strange",
-    ] {
+    for name in ["doubles", "missed", "early", "ledger_sum", "outbox_left", "unknown_left", "strange"] {
         assert_eq!(count(name), 0, "{name}: {out}");
     }
     let (asked, other) = match idempotency {
@@ -79,27 +65,15 @@ fn too_few_kills_prove_nothing() {
     let output = proof(&["--engine", "sqlite", "--renewals", "10", "--kills-min", "1000"]);
     let err = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{err}");
-    assert!(
-        err.contains("of 1000 kills counted, which proves too little"),
-        "{err}"
-    );
+    assert!(err.contains("of 1000 kills counted, which proves too little"), "{err}");
 }
 
 #[test]
 fn what_cannot_be_proven_is_refused() {
     for (args, expected) in [
-        (
-            ["--engine", "sqlite", "--renewals", "7"].as_slice(),
-            "take a multiple of 10",
-        ),
-        (
-            ["--engine", "sqlite", "--renewals", "0"].as_slice(),
-            "take a multiple of 10",
-        ),
-        (
-            ["--engine", "sqlite", "--renewals", "10", "--break", "new-key"].as_slice(),
-            "--features broken",
-        ),
+        (["--engine", "sqlite", "--renewals", "7"].as_slice(), "take a multiple of 10"),
+        (["--engine", "sqlite", "--renewals", "0"].as_slice(), "take a multiple of 10"),
+        (["--engine", "sqlite", "--renewals", "10", "--break", "new-key"].as_slice(), "--features broken"),
     ] {
         let output = proof(args);
         let err = String::from_utf8_lossy(&output.stderr);

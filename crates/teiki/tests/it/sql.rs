@@ -57,11 +57,7 @@ fn statements() -> Vec<(PathBuf, String)> {
 #[tokio::test]
 async fn every_statement_is_understood_by_both_engines() {
     let statements = statements();
-    assert!(
-        statements.len() > 60,
-        "only {} statements were found",
-        statements.len()
-    );
+    assert!(statements.len() > 60, "only {} statements were found", statements.len());
     on_both(async |installation| {
         assert!(!MIGRATIONS.is_empty());
         for (file, statement) in &statements {
@@ -78,10 +74,7 @@ async fn every_statement_is_understood_by_both_engines() {
 
 fn on_sqlite(path: &str, statement: &str) -> Result<(), String> {
     let connection = rusqlite::Connection::open(path).map_err(|error| error.to_string())?;
-    connection
-        .prepare(&statement.replace('$', "?"))
-        .map(|_| ())
-        .map_err(|error| error.to_string())
+    connection.prepare(&statement.replace('$', "?")).map(|_| ()).map_err(|error| error.to_string())
 }
 
 /// In a thread, as the client must not run in an async one.
@@ -90,10 +83,7 @@ fn on_postgres(url: &str, statement: &str) -> Result<(), String> {
         let thread = scope.spawn(|| {
             let mut client =
                 postgres::Client::connect(url, postgres::NoTls).map_err(|error| error.to_string())?;
-            client
-                .prepare(statement)
-                .map(|_| ())
-                .map_err(|error| format!("{error:?}"))
+            client.prepare(statement).map(|_| ()).map_err(|error| format!("{error:?}"))
         });
         thread.join().expect("the client does not panic")
     })

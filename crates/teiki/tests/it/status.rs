@@ -20,22 +20,12 @@ fn with(side: &Side, more: Row) -> Row {
 }
 
 fn key(subscription: &Subscription) -> Row {
-    vec![
-        ("slot", subscription.slot.into()),
-        ("id", (&subscription.id).into()),
-    ]
+    vec![("slot", subscription.slot.into()), ("id", (&subscription.id).into())]
 }
 
 /// The status of one account as JSON.
 fn status(installation: &Installation, side: &Side) -> Value {
-    let ran = installation.run(&[
-        "status",
-        "--account",
-        &side.account,
-        "--mode",
-        side.mode,
-        "--json",
-    ]);
+    let ran = installation.run(&["status", "--account", &side.account, "--mode", side.mode, "--json"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     let status = ran.json();
     assert_eq!(status["mode"], side.mode);
@@ -59,16 +49,8 @@ async fn test_clock(installation: &Installation, side: &Side, at: i64) -> String
 #[tokio::test]
 async fn an_installation_without_accounts_says_how_to_make_one() {
     on_both(async |installation| {
-        assert!(
-            installation
-                .run(&["status"])
-                .text()
-                .contains("teiki account create")
-        );
-        assert_eq!(
-            installation.run(&["status", "--json"]).json(),
-            json!({"mode": "test", "accounts": []})
-        );
+        assert!(installation.run(&["status"]).text().contains("teiki account create"));
+        assert_eq!(installation.run(&["status", "--json"]).json(), json!({"mode": "test", "accounts": []}));
         let missing = installation.run(&["status", "--account", "acct_0000000000000000000000000aa"]);
         assert_eq!(missing.code, 2, "{missing:?}");
     })
@@ -98,10 +80,7 @@ async fn an_empty_account_has_a_sentence_for_everything() {
         }
         assert!(!ran.out.contains("HELD"));
         let empty = status(installation, &side);
-        assert_eq!(
-            (&empty["held"], &empty["test_clock"]),
-            (&Value::Null, &Value::Null)
-        );
+        assert_eq!((&empty["held"], &empty["test_clock"]), (&Value::Null, &Value::Null));
         assert_eq!(empty["subscriptions"], json!({}));
         assert_eq!(empty["outbox"], json!({"count": 0, "oldest_at": null}));
         assert_eq!(empty["parked"], json!({"count": 0, "first": []}));
@@ -114,16 +93,9 @@ async fn numbers_are_those_of_the_account_and_the_side() {
     on_both(async |installation| {
         let side = installation.account("A").await;
         let other = installation.account("B").await;
-        let live = Side {
-            mode: "live",
-            ..side.clone()
-        };
-        let first = installation
-            .subscription(&side, "cus_1", "trialing", "real")
-            .await;
-        let second = installation
-            .subscription(&side, "cus_2", "past_due", "real")
-            .await;
+        let live = Side { mode: "live", ..side.clone() };
+        let first = installation.subscription(&side, "cus_1", "trialing", "real").await;
+        let second = installation.subscription(&side, "cus_2", "past_due", "real").await;
         installation.subscription(&live, "cus_1", "active", "real").await;
         installation.subscription(&other, "cus_1", "active", "real").await;
         installation.paid(&first, 1).await;
@@ -133,10 +105,7 @@ async fn numbers_are_those_of_the_account_and_the_side() {
 
         let shown = status(installation, &side);
         assert_eq!(shown["subscriptions"], json!({"past_due": 1, "trial": 1}));
-        assert_eq!(
-            shown["open_invoices"],
-            json!([{"currency": "jpy", "count": 1, "owed": 980}])
-        );
+        assert_eq!(shown["open_invoices"], json!([{"currency": "jpy", "count": 1, "owed": 980}]));
         assert_eq!(shown["dunning"], json!({"funds": 1}));
         assert_eq!(
             shown["parked"]["first"],
@@ -146,33 +115,18 @@ async fn numbers_are_those_of_the_account_and_the_side() {
             (&shown["alarms"]["count"], &shown["alarms"]["first"][0]["kind"]),
             (&json!(1), &json!("surplus"))
         );
-        assert_eq!(
-            shown["outbox"],
-            json!({"count": 1, "oldest_at": "2026-01-31T00:00:00Z"})
-        );
+        assert_eq!(shown["outbox"], json!({"count": 1, "oldest_at": "2026-01-31T00:00:00Z"}));
         let unknown =
             json!({"count": 1, "oldest_at": "2026-01-31T00:00:00Z", "next_check_at": "2100-02-28T00:00:00Z"});
         assert_eq!(shown["charges_under_way"], json!({"unknown": unknown}));
         let due = &shown["days"][0]["next_due"];
-        assert_eq!(
-            (&due["at"], &due["amount"]),
-            (&json!("2100-02-28T00:00:00Z"), &json!(980))
-        );
+        assert_eq!((&due["at"], &due["amount"]), (&json!("2100-02-28T00:00:00Z"), &json!(980)));
         for elsewhere in [&live, &other] {
             let shown = status(installation, elsewhere);
             assert_eq!(shown["subscriptions"], json!({"active": 1}));
-            assert_eq!(
-                (&shown["open_invoices"], &shown["outbox"]["count"]),
-                (&json!([]), &json!(0))
-            );
-            assert_eq!(
-                (&shown["parked"]["count"], &shown["alarms"]["count"]),
-                (&json!(0), &json!(0))
-            );
-            assert_eq!(
-                (&shown["dunning"], &shown["charges_under_way"]),
-                (&json!({}), &json!({}))
-            );
+            assert_eq!((&shown["open_invoices"], &shown["outbox"]["count"]), (&json!([]), &json!(0)));
+            assert_eq!((&shown["parked"]["count"], &shown["alarms"]["count"]), (&json!(0), &json!(0)));
+            assert_eq!((&shown["dunning"], &shown["charges_under_way"]), (&json!({}), &json!({})));
         }
         text_tells(installation, &side);
     })
@@ -190,10 +144,7 @@ fn text_tells(installation: &Installation, side: &Side) {
     ] {
         assert!(text.text().contains(part), "{part}: {}", text.out);
     }
-    assert_eq!(
-        installation.run(&["status"]).text().matches("test side").count(),
-        2
-    );
+    assert_eq!(installation.run(&["status"]).text().matches("test side").count(), 2);
 }
 
 /// A parked subscription, a dunning case, an alarm (and a closed one) and a delivery.
@@ -204,11 +155,7 @@ async fn write_what_waits(
     owed: &str,
 ) {
     installation
-        .change(
-            "subscriptions",
-            key(first),
-            vec![("parked_reason", "its plan is missing".into())],
-        )
+        .change("subscriptions", key(first), vec![("parked_reason", "its plan is missing".into())])
         .await;
     let case = DunningCaseId::random(Slot(0), Timestamp::UNIX_EPOCH, &[1; 32]).to_string();
     let case = with(
@@ -242,11 +189,7 @@ async fn write_what_waits(
         installation.insert("alarms", alarm).await;
     }
     let event = crate::doctor_installation::event_row(second, 2);
-    let id = event
-        .iter()
-        .find(|(name, _)| *name == "id")
-        .map(|(_, id)| id.clone())
-        .unwrap();
+    let id = event.iter().find(|(name, _)| *name == "id").map(|(_, id)| id.clone()).unwrap();
     installation.insert("events", event).await;
     let delivery = vec![
         ("slot", second.slot.into()),
@@ -269,28 +212,15 @@ async fn without_a_stored_plan_the_day_is_counted_from_the_schedule_until_it_end
         let shown = status(installation, &side);
         assert_eq!(shown["test_clock"]["now"], "2100-02-27T14:59:59Z");
         let day = &shown["days"][0];
-        assert_eq!(
-            (&day["clock"], &day["day"]),
-            (&json!(clock), &json!("2100-02-27"))
-        );
+        assert_eq!((&day["clock"], &day["day"]), (&json!(clock), &json!("2100-02-27")));
         assert_eq!(
             (&day["planned"], &day["is_plan_stored"]),
             (&json!({"count": 0, "amount": 0}), &json!(false))
         );
-        assert_eq!(
-            shown["days"].as_array().map(Vec::len),
-            Some(1),
-            "nobody lives by real time"
-        );
+        assert_eq!(shown["days"].as_array().map(Vec::len), Some(1), "nobody lives by real time");
 
         let clock_key = vec![("id", (&clock).into())];
-        installation
-            .change(
-                "test_clocks",
-                clock_key,
-                vec![("frozen_time", (late + 1_000_000).into())],
-            )
-            .await;
+        installation.change("test_clocks", clock_key, vec![("frozen_time", (late + 1_000_000).into())]).await;
         let day = &status(installation, &side)["days"][0];
         assert_eq!(
             (&day["day"], &day["planned"]),
@@ -307,30 +237,14 @@ async fn a_stored_plan_of_the_day_is_shown_with_what_its_lanes_have_opened() {
         let clock = test_clock(installation, &side, DUE_AT).await;
         installation.subscription(&side, "cus_1", "active", &clock).await;
         let on = |more: Row| {
-            with(
-                &side,
-                [
-                    vec![("clock_id", (&clock).into()), ("day", "2100-02-28".into())],
-                    more,
-                ]
-                .concat(),
-            )
+            with(&side, [vec![("clock_id", (&clock).into()), ("day", "2100-02-28".into())], more].concat())
         };
         installation
-            .insert(
-                "day_plans",
-                on(vec![
-                    ("planned_count", 6.into()),
-                    ("planned_amount", 5_880.into()),
-                ]),
-            )
+            .insert("day_plans", on(vec![("planned_count", 6.into()), ("planned_amount", 5_880.into())]))
             .await;
         for lane in [0, 1] {
-            let lane = vec![
-                ("lane", lane.into()),
-                ("opened_count", 2.into()),
-                ("opened_amount", 1_960.into()),
-            ];
+            let lane =
+                vec![("lane", lane.into()), ("opened_count", 2.into()), ("opened_amount", 1_960.into())];
             installation.insert("day_runs", on(lane)).await;
         }
         let day = &status(installation, &side)["days"][0];
@@ -341,8 +255,7 @@ async fn a_stored_plan_of_the_day_is_shown_with_what_its_lanes_have_opened() {
         assert_eq!(day["opened"], json!({"count": 4, "amount": 3_920}));
         let text = installation.run(&["status"]);
         assert!(
-            text.text()
-                .contains("6 invoices of 5,880 planned; opened so far 4 invoices of 3,920"),
+            text.text().contains("6 invoices of 5,880 planned; opened so far 4 invoices of 3,920"),
             "{}",
             text.out
         );
@@ -354,25 +267,11 @@ async fn a_stored_plan_of_the_day_is_shown_with_what_its_lanes_have_opened() {
 async fn a_held_account_is_shown_with_the_command_that_releases_it() {
     on_both(async |installation| {
         let side = installation.account("A").await;
-        installation
-            .run(&[
-                "hold",
-                "on",
-                "--account",
-                &side.account,
-                "--reason",
-                "guard: too many",
-            ])
-            .text();
+        installation.run(&["hold", "on", "--account", &side.account, "--reason", "guard: too many"]).text();
         assert_eq!(status(installation, &side)["held"]["reason"], "guard: too many");
         let text = installation.run(&["status"]);
         assert!(text.text().contains("guard: too many"), "{}", text.out);
-        assert!(
-            text.out
-                .contains(&format!("teiki hold off --account {}", side.account)),
-            "{}",
-            text.out
-        );
+        assert!(text.out.contains(&format!("teiki hold off --account {}", side.account)), "{}", text.out);
     })
     .await;
 }
@@ -383,22 +282,13 @@ async fn lists_are_cut_and_counts_are_not() {
         let side = installation.account("A").await;
         for number in 0..22 {
             let customer = format!("cus_{number}");
-            let subscription = installation
-                .subscription(&side, &customer, "active", "real")
-                .await;
+            let subscription = installation.subscription(&side, &customer, "active", "real").await;
             installation
-                .change(
-                    "subscriptions",
-                    key(&subscription),
-                    vec![("parked_reason", "reason".into())],
-                )
+                .change("subscriptions", key(&subscription), vec![("parked_reason", "reason".into())])
                 .await;
         }
         let parked = &status(installation, &side)["parked"];
-        assert_eq!(
-            (&parked["count"], parked["first"].as_array().map(Vec::len)),
-            (&json!(22), Some(20))
-        );
+        assert_eq!((&parked["count"], parked["first"].as_array().map(Vec::len)), (&json!(22), Some(20)));
         assert!(installation.run(&["status"]).text().contains("and 2 more"));
     })
     .await;

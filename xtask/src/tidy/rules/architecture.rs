@@ -21,12 +21,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let words = words_of_code(tree);
     let mut findings = Vec::new();
     for (line, name) in inline_codes(page) {
-        let finding = |text| Finding {
-            path: PATH.to_owned(),
-            line,
-            rule: "architecture",
-            text,
-        };
+        let finding = |text| Finding { path: PATH.to_owned(), line, rule: "architecture", text };
         if is_path(name) {
             if !exists(tree, name) {
                 findings.push(finding(format!("`{name}` is not in the tree; correct the name")));
@@ -69,18 +64,14 @@ fn exists(tree: &Tree, name: &str) -> bool {
     tree.paths().any(|path| {
         let in_crate = path.split_once("/src/").map(|(_, rest)| rest);
         let file = path.rsplit('/').next().filter(|_| !name.contains('/'));
-        [Some(path), in_crate, file]
-            .into_iter()
-            .flatten()
-            .any(|place| is_at(name, place))
+        [Some(path), in_crate, file].into_iter().flatten().any(|place| is_at(name, place))
     })
 }
 
 /// Whether `place` is what `name` names, or is inside of it.
 fn is_at(name: &str, place: &str) -> bool {
     let mut parts = place.split('/');
-    name.split('/')
-        .all(|wanted| parts.next().is_some_and(|part| matches_glob(wanted, part)))
+    name.split('/').all(|wanted| parts.next().is_some_and(|part| matches_glob(wanted, part)))
 }
 
 /// Whether `text` is `pattern`, in which each `*` stands for any characters.
@@ -91,18 +82,14 @@ fn matches_glob(pattern: &str, text: &str) -> bool {
     let Some(text) = text.strip_prefix(start) else {
         return false;
     };
-    (0..=text.len())
-        .filter(|at| text.is_char_boundary(*at))
-        .any(|at| matches_glob(rest, &text[at..]))
+    (0..=text.len()).filter(|at| text.is_char_boundary(*at)).any(|at| matches_glob(rest, &text[at..]))
 }
 
 /// The CamelCase words of a name like `Db::write` or `Money`; none if it is anything but a path of words.
 fn types_in(name: &str) -> impl Iterator<Item = &str> {
     let name = name.trim_end_matches("()").trim_end_matches('!');
     let is_name = !name.is_empty()
-        && name
-            .chars()
-            .all(|found| found.is_ascii_alphanumeric() || matches!(found, '_' | ':'));
+        && name.chars().all(|found| found.is_ascii_alphanumeric() || matches!(found, '_' | ':'));
     let is_type = |part: &&str| {
         part.starts_with(|first: char| first.is_ascii_uppercase())
             && part.contains(|any: char| any.is_ascii_lowercase())
@@ -111,11 +98,8 @@ fn types_in(name: &str) -> impl Iterator<Item = &str> {
 }
 
 fn words_of_code(tree: &Tree) -> BTreeSet<&str> {
-    let code = tree
-        .texts()
-        .filter(|(path, _)| path.ends_with(".rs") && !path.starts_with(OWN_FOLDER));
-    code.flat_map(|(_, text)| text.split(|found: char| !found.is_alphanumeric() && found != '_'))
-        .collect()
+    let code = tree.texts().filter(|(path, _)| path.ends_with(".rs") && !path.starts_with(OWN_FOLDER));
+    code.flat_map(|(_, text)| text.split(|found: char| !found.is_alphanumeric() && found != '_')).collect()
 }
 
 #[cfg(test)]
@@ -145,11 +129,7 @@ mod tests {
             "Tx::Gone",
             "store",
         ] {
-            let wanted: &[&str] = if name == "store" {
-                &[]
-            } else {
-                &["ARCHITECTURE.md:2"]
-            };
+            let wanted: &[&str] = if name == "store" { &[] } else { &["ARCHITECTURE.md:2"] };
             assert_eq!(lines(&format!("Words.\nSee `{name}`.\n")), wanted, "{name}");
         }
     }

@@ -12,27 +12,15 @@ const ALLOWED: [(&str, &[&str], &[&str]); 7] = [
     ("gateway", &["billing"], &["sandbox"]),
     ("teiki", &["billing", "db", "gateway", "sandbox"], &[]),
     ("sim", &["billing", "db", "gateway", "sandbox", "teiki"], &[]),
-    (
-        "xtask",
-        &["billing", "db", "gateway", "sandbox", "teiki", "sim"],
-        &[],
-    ),
+    ("xtask", &["billing", "db", "gateway", "sandbox", "teiki", "sim"], &[]),
 ];
 
 /// Compares the dependency tables of every crate with [`ALLOWED`].
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for manifest in tree
-        .manifests()
-        .iter()
-        .filter(|manifest| !manifest.name.is_empty())
-    {
-        let finding = |line, text| Finding {
-            path: manifest.path.clone(),
-            line,
-            rule: "crate-direction",
-            text,
-        };
+    for manifest in tree.manifests().iter().filter(|manifest| !manifest.name.is_empty()) {
+        let finding =
+            |line, text| Finding { path: manifest.path.clone(), line, rule: "crate-direction", text };
         let Some((_, normal, tests)) = ALLOWED.iter().find(|(name, ..)| *name == manifest.name) else {
             let text = format!(
                 "`{}` has no place among the crates; say in tidy's crate_direction.rs what it may use",
@@ -41,11 +29,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
             findings.push(finding(1, text));
             continue;
         };
-        for dependency in manifest
-            .dependencies
-            .iter()
-            .filter(|dependency| is_ours(&dependency.name))
-        {
+        for dependency in manifest.dependencies.iter().filter(|dependency| is_ours(&dependency.name)) {
             if !is_allowed(dependency, manifest, normal, tests) {
                 let text = format!(
                     "`{}` must not use `{}`; see the layout in ARCHITECTURE.md",

@@ -6,17 +6,8 @@ use crate::tidy::manifest::{Dependency, Table};
 use crate::tidy::tree::Tree;
 
 /// A word of one of these in the comment counts as its licence.
-const LICENCES: [&str; 9] = [
-    "MIT",
-    "Apache-2.0",
-    "BSD",
-    "ISC",
-    "Unlicense",
-    "MPL-2.0",
-    "Zlib",
-    "CC0",
-    "public domain",
-];
+const LICENCES: [&str; 9] =
+    ["MIT", "Apache-2.0", "BSD", "ISC", "Unlicense", "MPL-2.0", "Zlib", "CC0", "public domain"];
 
 /// Looks at every line of the dependency tables; path dependencies, which are ours, need no reason.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
@@ -49,15 +40,11 @@ fn workspace_fault(dependency: &Dependency, commented: &str) -> Option<String> {
     let is_ours = dependency.value.contains("path =");
     let family = |name: &str| name.split(['-', '_']).next().unwrap_or_default().to_owned();
     let shares_comment = dependency.comment.is_empty() && family(commented) == family(name);
-    let has_licence = LICENCES
-        .iter()
-        .any(|licence| dependency.comment.contains(licence));
+    let has_licence = LICENCES.iter().any(|licence| dependency.comment.contains(licence));
     if is_ours || shares_comment || has_licence {
         return None;
     }
-    Some(format!(
-        "`{name}` has no comment with its reason and licence; say what it saves us from writing"
-    ))
+    Some(format!("`{name}` has no comment with its reason and licence; say what it saves us from writing"))
 }
 
 fn member_fault(dependency: &Dependency) -> Option<String> {
@@ -78,10 +65,7 @@ mod tests {
     fn a_choice_without_reason_or_licence_is_found() {
         let text = "[workspace.dependencies]\nours = { path = \"x\" }\n# JSON. MIT.\nserde = \"1\"\nserde_json = \"1\"\n\
                     syn = \"1\"\n# Words without a licence.\nhex = \"1\"\n";
-        assert_eq!(
-            places(check, &[("Cargo.toml", text)]),
-            ["Cargo.toml:6", "Cargo.toml:8"]
-        );
+        assert_eq!(places(check, &[("Cargo.toml", text)]), ["Cargo.toml:6", "Cargo.toml:8"]);
     }
 
     #[test]
@@ -89,13 +73,6 @@ mod tests {
         let text = "[dependencies]\na.workspace = true\nb = { workspace = true, features = [\"x\"] }\nc = \"1\"\n\
                     d = { path = \"../d\" }\n[dev-dependencies.e]\nversion = \"1\"\n";
         let found = places(check, &[("crates/a/Cargo.toml", text)]);
-        assert_eq!(
-            found,
-            [
-                "crates/a/Cargo.toml:4",
-                "crates/a/Cargo.toml:5",
-                "crates/a/Cargo.toml:6"
-            ]
-        );
+        assert_eq!(found, ["crates/a/Cargo.toml:4", "crates/a/Cargo.toml:5", "crates/a/Cargo.toml:6"]);
     }
 }

@@ -30,9 +30,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
             ));
         }
     }
-    let lines = tree
-        .text("ARCHITECTURE.md")
-        .map_or(0, |text| text.lines().count());
+    let lines = tree.text("ARCHITECTURE.md").map_or(0, |text| text.lines().count());
     if lines > ARCHITECTURE_LINES_MAX {
         findings.push(long(
             "ARCHITECTURE.md",
@@ -52,12 +50,7 @@ fn lines_without_tests(source: &Source) -> usize {
     if !is_for_tests(&last.attrs) || last.content.is_none() {
         return all;
     }
-    let first_line = last
-        .attrs
-        .first()
-        .map_or_else(|| last.span(), Spanned::span)
-        .start()
-        .line;
+    let first_line = last.attrs.first().map_or_else(|| last.span(), Spanned::span).start().line;
     first_line.saturating_sub(1)
 }
 
@@ -78,12 +71,7 @@ mod tests {
         let tests_first = format!("{tests}{}", lines(1));
         let found = places(
             check,
-            &[
-                ("a.rs", &short),
-                ("b.rs", &long),
-                ("c.rs", &tests_first),
-                ("x/tests/d.rs", &lines(600)),
-            ],
+            &[("a.rs", &short), ("b.rs", &long), ("c.rs", &tests_first), ("x/tests/d.rs", &lines(600))],
         );
         assert_eq!(found, ["b.rs:501", "c.rs:501"]);
     }

@@ -3,9 +3,8 @@
 use crate::tidy::Finding;
 use crate::tidy::tree::Tree;
 
-const FORBIDDEN: [&str; 10] = [
-    "util", "utils", "helper", "helpers", "common", "misc", "manager", "types", "data", "info",
-];
+const FORBIDDEN: [&str; 10] =
+    ["util", "utils", "helper", "helpers", "common", "misc", "manager", "types", "data", "info"];
 
 /// Looks at every part of the path of every Rust file.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
@@ -35,23 +34,11 @@ mod tests {
 
     #[test]
     fn names_that_hold_anything_are_found() {
-        let files = [
-            ("crates/teiki/src/plans/utils.rs", ""),
-            ("crates/teiki/tests/common/mod.rs", ""),
-        ];
+        let files = [("crates/teiki/src/plans/utils.rs", ""), ("crates/teiki/tests/common/mod.rs", "")];
         assert_eq!(
             places(check, &files),
-            [
-                "crates/teiki/src/plans/utils.rs:1",
-                "crates/teiki/tests/common/mod.rs:1"
-            ]
+            ["crates/teiki/src/plans/utils.rs:1", "crates/teiki/tests/common/mod.rs:1"]
         );
-        assert!(
-            places(
-                check,
-                &[("crates/teiki/src/plans/store.rs", ""), ("docs/common.md", "")]
-            )
-            .is_empty()
-        );
+        assert!(places(check, &[("crates/teiki/src/plans/store.rs", ""), ("docs/common.md", "")]).is_empty());
     }
 }

@@ -13,10 +13,7 @@ const LINES_MAX: usize = 70;
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for source in tree.sources().iter().filter(|source| !is_test_file(&source.path)) {
-        let mut visitor = Functions {
-            path: &source.path,
-            findings: &mut findings,
-        };
+        let mut visitor = Functions { path: &source.path, findings: &mut findings };
         visitor.visit_file(&source.syntax);
     }
     findings
@@ -85,14 +82,8 @@ mod tests {
     fn a_long_function_is_found_wherever_it_stands() {
         assert!(places(check, &[("a.rs", &function(70))]).is_empty());
         assert_eq!(places(check, &[("a.rs", &function(71))]), ["a.rs:1"]);
-        assert_eq!(
-            places(check, &[("a.rs", &format!("impl A {{\n{}}}", function(71)))]),
-            ["a.rs:2"]
-        );
-        assert_eq!(
-            places(check, &[("a.rs", &format!("trait A {{\n{}}}", function(71)))]),
-            ["a.rs:2"]
-        );
+        assert_eq!(places(check, &[("a.rs", &format!("impl A {{\n{}}}", function(71)))]), ["a.rs:2"]);
+        assert_eq!(places(check, &[("a.rs", &format!("trait A {{\n{}}}", function(71)))]), ["a.rs:2"]);
     }
 
     #[test]
@@ -100,15 +91,8 @@ mod tests {
         let test = format!("#[test]\n{}", function(99));
         let module = format!("#[cfg(test)]\nmod tests {{\n{}}}", function(99));
         assert!(
-            places(
-                check,
-                &[
-                    ("a.rs", &test),
-                    ("b.rs", &module),
-                    ("x/tests/it/c.rs", &function(99))
-                ]
-            )
-            .is_empty()
+            places(check, &[("a.rs", &test), ("b.rs", &module), ("x/tests/it/c.rs", &function(99))])
+                .is_empty()
         );
     }
 }

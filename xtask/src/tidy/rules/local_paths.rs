@@ -10,9 +10,8 @@ const EXEMPT: [&str; 2] = ["LICENSE", "Cargo.lock"];
 /// Looks at every line of every text.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (path, text) in tree
-        .texts()
-        .filter(|(path, _)| !EXEMPT.contains(path) && !path.starts_with(OWN_FOLDER))
+    for (path, text) in
+        tree.texts().filter(|(path, _)| !EXEMPT.contains(path) && !path.starts_with(OWN_FOLDER))
     {
         for (index, line) in text.lines().enumerate() {
             if let Some(folder) = FORBIDDEN.iter().find(|folder| line.contains(**folder)) {

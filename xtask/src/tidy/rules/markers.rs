@@ -7,35 +7,14 @@ use crate::tidy::{Finding, OWN_FOLDER};
 
 /// Tokens that must not follow each other, and what to do instead.
 const CODE: [(&str, &str); 8] = [
-    (
-        "# [ allow",
-        "`#[allow]`; mend it, or write `#[expect(…, reason = \"…\")]`",
-    ),
-    (
-        "# ! [ allow",
-        "`#![allow]`; mend it, or write `#![expect(…, reason = \"…\")]`",
-    ),
-    (
-        "# [ ignore",
-        "`#[ignore]`; assert what happens today and say why it is wrong",
-    ),
+    ("# [ allow", "`#[allow]`; mend it, or write `#[expect(…, reason = \"…\")]`"),
+    ("# ! [ allow", "`#![allow]`; mend it, or write `#![expect(…, reason = \"…\")]`"),
+    ("# [ ignore", "`#[ignore]`; assert what happens today and say why it is wrong"),
     ("todo !", "`todo!`; finish it, or leave the whole thing out"),
-    (
-        "unimplemented !",
-        "`unimplemented!`; finish it, or leave the whole thing out",
-    ),
-    (
-        ", allow (",
-        "`allow` in an attribute; mend it, or write `expect(…, reason = \"…\")`",
-    ),
-    (
-        ", ignore ]",
-        "`ignore` in an attribute; assert what happens today and say why it is wrong",
-    ),
-    (
-        ", ignore )",
-        "`ignore` in an attribute; assert what happens today and say why it is wrong",
-    ),
+    ("unimplemented !", "`unimplemented!`; finish it, or leave the whole thing out"),
+    (", allow (", "`allow` in an attribute; mend it, or write `expect(…, reason = \"…\")`"),
+    (", ignore ]", "`ignore` in an attribute; assert what happens today and say why it is wrong"),
+    (", ignore )", "`ignore` in an attribute; assert what happens today and say why it is wrong"),
 ];
 const REMINDERS: [&str; 4] = ["FIXME", "XXX", "HACK", "TODO"];
 /// Where people write reminders; documents may speak of them, and `.min.js` is written by others.
@@ -48,12 +27,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
         for (index, line) in text.lines().enumerate() {
             if let Some(word) = REMINDERS.iter().find(|word| has_word(line, word)) {
                 let text = format!("`{word}`; do it now, or open an issue");
-                findings.push(Finding {
-                    path: path.to_owned(),
-                    line: index + 1,
-                    rule: "markers",
-                    text,
-                });
+                findings.push(Finding { path: path.to_owned(), line: index + 1, rule: "markers", text });
             }
         }
     }
@@ -78,11 +52,7 @@ fn code(source: &Source) -> Vec<Finding> {
 
 /// Whether `line` begins as an attribute, so that a call or a list with such a word in it is none.
 fn is_attribute(source: &Source, line: usize) -> bool {
-    source
-        .text
-        .lines()
-        .nth(line - 1)
-        .is_some_and(|text| text.trim_start().starts_with('#'))
+    source.text.lines().nth(line - 1).is_some_and(|text| text.trim_start().starts_with('#'))
 }
 
 fn may_remind(path: &str) -> bool {

@@ -14,18 +14,10 @@ const CONSTRAINTS: [&str; 6] = ["primary", "unique", "check", "foreign", "constr
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (path, text) in tree.texts() {
-        let Some(name) = path
-            .strip_prefix("migrations/")
-            .and_then(|name| name.strip_suffix(".sql"))
-        else {
+        let Some(name) = path.strip_prefix("migrations/").and_then(|name| name.strip_suffix(".sql")) else {
             continue;
         };
-        let finding = |line, text| Finding {
-            path: path.to_owned(),
-            line,
-            rule: "migrations",
-            text,
-        };
+        let finding = |line, text| Finding { path: path.to_owned(), line, rule: "migrations", text };
         if !is_name(name) {
             findings.push(finding(
                 1,
@@ -63,16 +55,9 @@ fn faults(text: &str) -> Vec<(usize, String)> {
     let sql = blanked(text).to_lowercase();
     let tables = tables(text, &sql);
     let mut faults: Vec<(usize, String)> = tables.iter().flat_map(table_faults).collect();
-    faults.extend(
-        added_columns(&sql)
-            .into_iter()
-            .filter_map(|(line, column)| type_fault(line, &column)),
-    );
-    let owned = |name: &str| {
-        tables
-            .iter()
-            .any(|table| table.name.eq_ignore_ascii_case(name) && table.is_owned())
-    };
+    faults.extend(added_columns(&sql).into_iter().filter_map(|(line, column)| type_fault(line, &column)));
+    let owned =
+        |name: &str| tables.iter().any(|table| table.name.eq_ignore_ascii_case(name) && table.is_owned());
     for (line, table, columns) in unique_indexes(&sql) {
         if owned(&table) && !begins_with_slot(&columns) {
             faults.push((
@@ -115,10 +100,7 @@ fn table_faults(table: &Table) -> Vec<(usize, String)> {
         let advice = "begin it with `slot`, or mark a table without customers `-- catalogue`";
         faults.push((
             table.line,
-            format!(
-                "the primary key of `{}` does not begin with `slot`; {advice}",
-                table.name
-            ),
+            format!("the primary key of `{}` does not begin with `slot`; {advice}", table.name),
         ));
     }
     faults
@@ -135,10 +117,7 @@ fn after<'a>(item: &'a str, words: &str) -> Option<&'a str> {
 }
 
 fn begins_with_slot(columns: &str) -> bool {
-    let first = columns
-        .trim_start()
-        .strip_prefix('(')
-        .and_then(|columns| columns.split([',', ')']).next());
+    let first = columns.trim_start().strip_prefix('(').and_then(|columns| columns.split([',', ')']).next());
     first.is_some_and(|column| column.trim() == "slot")
 }
 
@@ -155,12 +134,7 @@ fn tables<'a>(text: &'a str, sql: &str) -> Vec<Table<'a>> {
         };
         let name = text[head..open].split_whitespace().last().unwrap_or_default();
         let is_catalogue = line_text.contains("-- catalogue");
-        tables.push(Table {
-            line: line_at(sql, at),
-            name,
-            is_catalogue,
-            items: items(sql, open + 1),
-        });
+        tables.push(Table { line: line_at(sql, at), name, is_catalogue, items: items(sql, open + 1) });
     }
     tables
 }
@@ -195,10 +169,7 @@ fn added_columns(sql: &str) -> Vec<(usize, String)> {
     let column = |(at, words): (usize, &str)| {
         let rest = sql[at + words.len()..].trim_start();
         let rest = rest.strip_prefix("if not exists").unwrap_or(rest);
-        (
-            line_at(sql, at),
-            rest.split([';', ',']).next().unwrap_or_default().to_owned(),
-        )
+        (line_at(sql, at), rest.split([';', ',']).next().unwrap_or_default().to_owned())
     };
     sql.match_indices("add column").map(column).collect()
 }
@@ -208,15 +179,9 @@ fn unique_indexes(sql: &str) -> Vec<(usize, String, String)> {
     let index = |(at, _): (usize, &str)| {
         let (_, rest) = sql[at..].split_once(" on ")?;
         let open = rest.find('(')?;
-        Some((
-            line_at(sql, at),
-            rest[..open].trim().to_owned(),
-            rest[open..].to_owned(),
-        ))
+        Some((line_at(sql, at), rest[..open].trim().to_owned(), rest[open..].to_owned()))
     };
-    sql.match_indices("create unique index")
-        .filter_map(index)
-        .collect()
+    sql.match_indices("create unique index").filter_map(index).collect()
 }
 
 fn line_at(text: &str, at: usize) -> usize {
@@ -229,27 +194,15 @@ fn blanked(text: &str) -> String {
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
         let ends = [("--", "\n"), ("/*", "*/"), ("'", "'")];
-        let hidden = ends
-            .iter()
-            .find(|(start, _)| rest.starts_with(start))
-            .map(|(start, end)| {
-                let inside = rest[start.len()..]
-                    .find(end)
-                    .map_or(rest.len(), |found| start.len() + found + end.len());
-                // The end of a comment's line stays.
-                if *end == "\n" && inside < rest.len() {
-                    inside - 1
-                } else {
-                    inside
-                }
-            });
+        let hidden = ends.iter().find(|(start, _)| rest.starts_with(start)).map(|(start, end)| {
+            let inside =
+                rest[start.len()..].find(end).map_or(rest.len(), |found| start.len() + found + end.len());
+            // The end of a comment's line stays.
+            if *end == "\n" && inside < rest.len() { inside - 1 } else { inside }
+        });
         let length = hidden.unwrap_or(first.len_utf8());
         let keep = |byte: u8| {
-            if hidden.is_none() || byte == b'\n' {
-                char::from(byte)
-            } else {
-                ' '
-            }
+            if hidden.is_none() || byte == b'\n' { char::from(byte) } else { ' ' }
         };
         if first.is_ascii() {
             blanked.extend(rest.bytes().take(length).map(keep));
@@ -272,29 +225,13 @@ mod tests {
 
     #[test]
     fn names_have_a_number_words_and_perhaps_an_engine() {
-        for name in [
-            "1_core",
-            "0001",
-            "0001_Core",
-            "0001_core.mysql",
-            "0001_core.sqlite.x",
-        ] {
+        for name in ["1_core", "0001", "0001_Core", "0001_core.mysql", "0001_core.sqlite.x"] {
             let path = format!("migrations/{name}.sql");
-            assert_eq!(
-                places(check, &[(path.as_str(), "")]),
-                [format!("{path}:1")],
-                "{name}"
-            );
+            assert_eq!(places(check, &[(path.as_str(), "")]), [format!("{path}:1")], "{name}");
         }
         assert!(
-            places(
-                check,
-                &[
-                    ("migrations/0001_core.sql", ""),
-                    ("migrations/0002_core.citus.sql", "")
-                ]
-            )
-            .is_empty()
+            places(check, &[("migrations/0001_core.sql", ""), ("migrations/0002_core.citus.sql", "")])
+                .is_empty()
         );
     }
 
@@ -320,14 +257,8 @@ mod tests {
     #[test]
     fn columns_have_portable_types() {
         let sql = "create table a ( -- catalogue, 日本\n  id TEXT primary key, -- of (all\n  at TIMESTAMPTZ,\n  j JSONB\n);";
-        assert_eq!(
-            lines(sql),
-            ["migrations/0001_core.sql:3", "migrations/0001_core.sql:4"]
-        );
-        assert_eq!(
-            lines("alter table a add column b REAL;"),
-            ["migrations/0001_core.sql:1"]
-        );
+        assert_eq!(lines(sql), ["migrations/0001_core.sql:3", "migrations/0001_core.sql:4"]);
+        assert_eq!(lines("alter table a add column b REAL;"), ["migrations/0001_core.sql:1"]);
     }
 
     #[test]

@@ -47,11 +47,7 @@ fn is_test_file(path: &str) -> bool {
 /// Whether the item is built for tests only: `#[cfg(test)]`, `#[test]`.
 fn is_for_tests(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| {
-        let cfg_test = || {
-            attribute
-                .parse_args::<syn::Path>()
-                .is_ok_and(|argument| argument.is_ident("test"))
-        };
+        let cfg_test = || attribute.parse_args::<syn::Path>().is_ok_and(|argument| argument.is_ident("test"));
         let last = attribute.path().segments.last();
         last.is_some_and(|last| last.ident == "test") || attribute.path().is_ident("cfg") && cfg_test()
     })
@@ -62,8 +58,5 @@ fn is_for_tests(attributes: &[syn::Attribute]) -> bool {
 fn places(rule: Rule, files: &[(&str, &str)]) -> Vec<String> {
     let mut findings = rule(&Tree::of(files));
     findings.sort();
-    findings
-        .iter()
-        .map(|finding| format!("{}:{}", finding.path, finding.line))
-        .collect()
+    findings.iter().map(|finding| format!("{}:{}", finding.path, finding.line)).collect()
 }

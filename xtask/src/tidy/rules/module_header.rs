@@ -6,9 +6,7 @@ use crate::tidy::tree::Tree;
 
 /// Looks at the first line of every Rust file that is not empty, a shebang or an attribute.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
-    let headless = tree
-        .texts()
-        .filter(|(path, text)| path.ends_with(".rs") && !has_header(text));
+    let headless = tree.texts().filter(|(path, text)| path.ends_with(".rs") && !has_header(text));
     let finding = |(path, _): (&str, &str)| Finding {
         path: path.to_owned(),
         line: 1,
@@ -24,9 +22,7 @@ fn has_header(text: &str) -> bool {
         if in_attribute || line.starts_with("#![") {
             in_attribute = !line.ends_with(']');
         } else if !line.is_empty() {
-            return line
-                .strip_prefix("//!")
-                .is_some_and(|words| !words.trim().is_empty());
+            return line.strip_prefix("//!").is_some_and(|words| !words.trim().is_empty());
         }
     }
     false
@@ -51,10 +47,7 @@ mod tests {
 
     #[test]
     fn a_header_may_follow_a_shebang_and_attributes() {
-        let files = [
-            ("a.rs", "//! A.\n"),
-            ("b.rs", "#!/usr/bin/env x\n\n#![cfg(\n    unix\n)]\n//! B.\n"),
-        ];
+        let files = [("a.rs", "//! A.\n"), ("b.rs", "#!/usr/bin/env x\n\n#![cfg(\n    unix\n)]\n//! B.\n")];
         assert!(places(check, &files).is_empty());
     }
 }

@@ -27,19 +27,10 @@ const FORBIDDEN_STD: [&str; 7] = ["time", "fs", "net", "env", "thread", "process
 /// Looks at every token of `crates/billing/src`, tests too, but not at comments and texts.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for source in tree
-        .sources()
-        .iter()
-        .filter(|source| source.path.starts_with("crates/billing/src/"))
-    {
+    for source in tree.sources().iter().filter(|source| source.path.starts_with("crates/billing/src/")) {
         let mut found: Vec<(usize, String)> = std_uses(source);
         for pattern in FORBIDDEN {
-            found.extend(
-                source
-                    .lines_of(pattern)
-                    .into_iter()
-                    .map(|line| (line, pattern.replace(' ', ""))),
-            );
+            found.extend(source.lines_of(pattern).into_iter().map(|line| (line, pattern.replace(' ', ""))));
         }
         let floats = source.tokens.iter().filter(|token| token.kind == Kind::Float);
         found.extend(floats.map(|token| (token.line, "a float".to_owned())));
@@ -63,11 +54,7 @@ fn std_uses(source: &Source) -> Vec<(usize, String)> {
         if !first.is("std") || !second.is("::") {
             continue;
         }
-        let names = if third.is("{") {
-            grouped(source, index + 3)
-        } else {
-            vec![index + 2]
-        };
+        let names = if third.is("{") { grouped(source, index + 3) } else { vec![index + 2] };
         for name in names {
             let token = &source.tokens[name];
             if let Some(module) = FORBIDDEN_STD.iter().find(|module| token.is(module)) {
@@ -121,10 +108,7 @@ mod tests {
                 ["crates/billing/src/a.rs:2"],
                 "{code}"
             );
-            assert!(
-                places(check, &[("crates/teiki/src/a.rs", &text)]).is_empty(),
-                "{code}"
-            );
+            assert!(places(check, &[("crates/teiki/src/a.rs", &text)]).is_empty(), "{code}");
         }
     }
 

@@ -3,13 +3,7 @@
 use crate::tidy::Finding;
 use crate::tidy::tree::Tree;
 
-const REQUIRED: [&str; 5] = [
-    "README.md",
-    "README.ja.md",
-    "ARCHITECTURE.md",
-    "CHANGELOG.md",
-    "LICENSE",
-];
+const REQUIRED: [&str; 5] = ["README.md", "README.ja.md", "ARCHITECTURE.md", "CHANGELOG.md", "LICENSE"];
 
 /// Looks for each of them at the root.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
@@ -33,12 +27,8 @@ mod tests {
 
     #[test]
     fn a_missing_or_empty_file_is_found() {
-        let files = [
-            ("README.md", "a"),
-            ("README.ja.md", "a"),
-            ("ARCHITECTURE.md", "a"),
-            ("CHANGELOG.md", " \n"),
-        ];
+        let files =
+            [("README.md", "a"), ("README.ja.md", "a"), ("ARCHITECTURE.md", "a"), ("CHANGELOG.md", " \n")];
         assert_eq!(places(check, &files), ["CHANGELOG.md:1", "LICENSE:1"]);
     }
 }

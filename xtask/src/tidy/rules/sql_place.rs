@@ -32,18 +32,9 @@ mod tests {
         let text = "//! A.\nconst A: &str = \"select id from plans\";\n";
         let found = places(
             check,
-            &[
-                ("crates/teiki/src/plans/api.rs", text),
-                ("crates/teiki/tests/it/plans.rs", text),
-            ],
+            &[("crates/teiki/src/plans/api.rs", text), ("crates/teiki/tests/it/plans.rs", text)],
         );
-        assert_eq!(
-            found,
-            [
-                "crates/teiki/src/plans/api.rs:2",
-                "crates/teiki/tests/it/plans.rs:2"
-            ]
-        );
+        assert_eq!(found, ["crates/teiki/src/plans/api.rs:2", "crates/teiki/tests/it/plans.rs:2"]);
     }
 
     #[test]
@@ -53,10 +44,7 @@ mod tests {
         assert!(
             places(
                 check,
-                &[
-                    ("crates/teiki/src/plans/store.rs", sql),
-                    ("crates/teiki/src/plans/api.rs", sentence)
-                ]
+                &[("crates/teiki/src/plans/store.rs", sql), ("crates/teiki/src/plans/api.rs", sentence)]
             )
             .is_empty()
         );

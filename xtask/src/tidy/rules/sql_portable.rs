@@ -34,17 +34,8 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let subject = |path: &str| !path.starts_with("crates/db/") && !path.starts_with(OWN_FOLDER);
     for source in tree.sources().iter().filter(|source| subject(&source.path)) {
         for (line, text) in source.literals().filter(|(_, text)| is_sql(text)) {
-            let finding = |text| Finding {
-                path: source.path.clone(),
-                line,
-                rule: "sql-portable",
-                text,
-            };
-            findings.extend(
-                faults(&without_quotes(text), is_store(&source.path))
-                    .into_iter()
-                    .map(finding),
-            );
+            let finding = |text| Finding { path: source.path.clone(), line, rule: "sql-portable", text };
+            findings.extend(faults(&without_quotes(text), is_store(&source.path)).into_iter().map(finding));
         }
     }
     findings
@@ -67,9 +58,7 @@ fn faults(sql: &str, in_store: bool) -> Vec<String> {
         .filter(|call| has_word(sql, call) && sql.replace(' ', "").contains(&format!("{call}(")))
         .copied();
     for name in word.chain(call) {
-        faults.push(format!(
-            "`{name}` in SQL; compute it before the statement and give it as a parameter"
-        ));
+        faults.push(format!("`{name}` in SQL; compute it before the statement and give it as a parameter"));
     }
     faults
 }
@@ -89,10 +78,7 @@ mod tests {
         assert_eq!(found("crates/teiki/src/a/store.rs", sql), 1);
         assert_eq!(found("xtask/src/bench/floor.rs", sql), 1);
         assert_eq!(found("crates/db/src/a.rs", sql), 0);
-        assert_eq!(
-            found("crates/teiki/src/a/store.rs", "select a from b where c = 'x::y?'"),
-            0
-        );
+        assert_eq!(found("crates/teiki/src/a/store.rs", "select a from b where c = 'x::y?'"), 0);
     }
 
     #[test]
@@ -108,10 +94,7 @@ mod tests {
             assert_eq!(found("crates/teiki/src/a/store.rs", sql), 1, "{sql}");
         }
         assert_eq!(
-            found(
-                "crates/teiki/src/a/store.rs",
-                "select interval_unit, known from b where at = $1"
-            ),
+            found("crates/teiki/src/a/store.rs", "select interval_unit, known from b where at = $1"),
             0
         );
     }

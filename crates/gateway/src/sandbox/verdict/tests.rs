@@ -17,10 +17,7 @@ fn charge(changes: &[(&str, &str)]) -> String {
 }
 
 fn declined_charge(changes: &[(&str, &str)]) -> String {
-    let decline = [
-        ("succeeded", "declined"),
-        ("\"code\":null", "\"code\":\"lost_card\""),
-    ];
+    let decline = [("succeeded", "declined"), ("\"code\":null", "\"code\":\"lost_card\"")];
     charge(&[&decline, changes].concat())
 }
 
@@ -33,33 +30,19 @@ fn error(kind: &str, code: &str) -> String {
 }
 
 fn answer(status: u16, is_json: bool, body: &str) -> Answer {
-    Answer {
-        status,
-        is_json,
-        retry_after_ms: Some(1_000),
-        body: body.as_bytes().to_vec(),
-    }
+    Answer { status, is_json, retry_after_ms: Some(1_000), body: body.as_bytes().to_vec() }
 }
 
 fn verdict(status: u16, is_json: bool, body: &str, too_many_is_unexecuted: bool) -> String {
-    let expected = Expectation {
-        reference: "ref_1",
-        amount: Money::yen(1_200),
-        too_many_is_unexecuted,
-    };
+    let expected = Expectation { reference: "ref_1", amount: Money::yen(1_200), too_many_is_unexecuted };
     match classify(&expected, &answer(status, is_json, body)) {
         ChargeReply::Known(truth) => {
-            assert_eq!(
-                (truth.reference.as_str(), truth.amount),
-                ("ref_1", Money::yen(1_200))
-            );
+            assert_eq!((truth.reference.as_str(), truth.amount), ("ref_1", Money::yen(1_200)));
             format!("known {} {:?}", truth.gateway_charge_id, truth.outcome)
         }
         ChargeReply::NotSent { .. } => "not sent".into(),
         ChargeReply::NotExecuted { refusal, .. } => format!("not executed {refusal:?}"),
-        ChargeReply::Unknown {
-            alarm: Some(alarm), ..
-        } => format!("unknown {alarm:?}"),
+        ChargeReply::Unknown { alarm: Some(alarm), .. } => format!("unknown {alarm:?}"),
         ChargeReply::Unknown { alarm: None, .. } => "unknown".into(),
         ChargeReply::InProgress => "in progress".into(),
     }
@@ -74,12 +57,7 @@ fn check(status: u16, is_json: bool, body: &str, expected: &str) {
 fn a_success_is_believed_only_if_everything_agrees() {
     check(200, JSON, CHARGE, "known sch_1 Succeeded");
     check(201, JSON, CHARGE, "known sch_1 Succeeded");
-    check(
-        200,
-        JSON,
-        &charge(&[("sch_1", "sch\\u005f1")]),
-        "known sch_1 Succeeded",
-    );
+    check(200, JSON, &charge(&[("sch_1", "sch\\u005f1")]), "known sch_1 Succeeded");
     for (from, to, alarm) in [
         ("1200", "1201", "WrongAmount"),
         ("1200", "-1200", "WrongAmount"),
@@ -106,24 +84,11 @@ fn a_success_is_believed_only_if_everything_agrees() {
     }
     check(200, HTML, CHARGE, "unknown Malformed");
     check(200, HTML, "<!DOCTYPE html>", "unknown Malformed");
-    for body in [
-        "",
-        "null",
-        "[]",
-        "{}",
-        "<!DOCTYPE html>",
-        r#"{"object":"charge","id":"sch_"#,
-        "\u{0}",
-    ] {
+    for body in ["", "null", "[]", "{}", "<!DOCTYPE html>", r#"{"object":"charge","id":"sch_"#, "\u{0}"] {
         check(200, JSON, body, "unknown Malformed");
     }
     check(204, HTML, "", "unknown Malformed");
-    check(
-        200,
-        JSON,
-        &error("api_error", "internal_error"),
-        "unknown Malformed",
-    );
+    check(200, JSON, &error("api_error", "internal_error"), "unknown Malformed");
 }
 
 #[test]
@@ -139,12 +104,7 @@ fn a_decline_is_believed_only_if_everything_agrees() {
         ("lost_card", "do_not_honor", "Malformed"),
         ("\"code\":\"lost_card\"", "\"code\":null", "Malformed"),
     ] {
-        check(
-            402,
-            JSON,
-            &decline(&declined_charge(&[(from, to)])),
-            &format!("unknown {alarm}"),
-        );
+        check(402, JSON, &decline(&declined_charge(&[(from, to)])), &format!("unknown {alarm}"));
     }
     check(402, JSON, &decline(CHARGE), "unknown Malformed");
     check(402, JSON, &error("card_error", "lost_card"), "unknown Malformed");
@@ -158,62 +118,27 @@ fn a_decline_is_believed_only_if_everything_agrees() {
 fn a_refusal_counts_only_in_the_own_form_of_the_sandbox() {
     for status in [400, 404, 405, 413, 415, 422] {
         let expected = "not executed InvalidRequest { code: \"unknown_token\" }";
-        check(
-            status,
-            JSON,
-            &error("invalid_request_error", "unknown_token"),
-            expected,
-        );
+        check(status, JSON, &error("invalid_request_error", "unknown_token"), expected);
     }
     for status in [401, 403] {
-        check(
-            status,
-            JSON,
-            &error("auth_error", "unauthorized"),
-            "not executed Unauthorized",
-        );
-        check(
-            status,
-            JSON,
-            &error("invalid_request_error", "unauthorized"),
-            "not executed Unauthorized",
-        );
+        check(status, JSON, &error("auth_error", "unauthorized"), "not executed Unauthorized");
+        check(status, JSON, &error("invalid_request_error", "unauthorized"), "not executed Unauthorized");
     }
     let limited = "not executed RateLimited { retry_after_ms: Some(1000) }";
-    check(
-        429,
-        JSON,
-        &error("rate_limit_error", "too_many_requests"),
-        limited,
-    );
+    check(429, JSON, &error("rate_limit_error", "too_many_requests"), limited);
     for status in [400, 401, 402, 403, 404, 405, 409, 413, 415, 422, 429] {
         check(status, HTML, "<!DOCTYPE html>", "unknown");
-        check(
-            status,
-            HTML,
-            &error("invalid_request_error", "not_found"),
-            "unknown",
-        );
+        check(status, HTML, &error("invalid_request_error", "not_found"), "unknown");
         check(status, JSON, "<!DOCTYPE html>", "unknown");
         check(status, JSON, "", "unknown");
         check(status, JSON, r#"{"message":"Forbidden"}"#, "unknown");
         check(status, JSON, r#"{"error":"forbidden"}"#, "unknown");
         check(status, JSON, &error("waf_error", "blocked"), "unknown");
-        check(
-            status,
-            JSON,
-            &error("invalid_request_error", "a code <b>"),
-            "unknown",
-        );
+        check(status, JSON, &error("invalid_request_error", "a code <b>"), "unknown");
         check(status, JSON, &error("api_error", "internal_error"), "unknown");
     }
     for status in [406, 408, 410, 425, 499] {
-        check(
-            status,
-            JSON,
-            &error("invalid_request_error", "not_found"),
-            "unknown",
-        );
+        check(status, JSON, &error("invalid_request_error", "not_found"), "unknown");
     }
 }
 
@@ -225,38 +150,16 @@ fn a_429_counts_only_if_the_sandbox_declares_that_it_does_nothing_then() {
 
 #[test]
 fn a_key_in_progress_and_a_key_in_conflict_differ() {
-    check(
-        409,
-        JSON,
-        &error("idempotency_error", "idempotency_in_progress"),
-        "in progress",
-    );
-    check(
-        409,
-        JSON,
-        &error("idempotency_error", "idempotency_conflict"),
-        "unknown KeyMismatch",
-    );
+    check(409, JSON, &error("idempotency_error", "idempotency_in_progress"), "in progress");
+    check(409, JSON, &error("idempotency_error", "idempotency_conflict"), "unknown KeyMismatch");
     check(409, JSON, &error("idempotency_error", "something_new"), "unknown");
-    check(
-        409,
-        JSON,
-        &error("invalid_request_error", "idempotency_in_progress"),
-        "unknown",
-    );
-    check(
-        400,
-        JSON,
-        &error("idempotency_error", "idempotency_in_progress"),
-        "unknown",
-    );
+    check(409, JSON, &error("invalid_request_error", "idempotency_in_progress"), "unknown");
+    check(400, JSON, &error("idempotency_error", "idempotency_in_progress"), "unknown");
 }
 
 #[test]
 fn every_other_status_proves_nothing_whatever_it_says() {
-    for status in [
-        100, 101, 300, 301, 302, 303, 304, 307, 308, 500, 501, 502, 503, 504, 599,
-    ] {
+    for status in [100, 101, 300, 301, 302, 303, 304, 307, 308, 500, 501, 502, 503, 504, 599] {
         check(status, JSON, CHARGE, "unknown");
         check(status, JSON, &decline(&declined_charge(&[])), "unknown");
         check(status, JSON, &error("api_error", "internal_error"), "unknown");
@@ -270,28 +173,15 @@ fn name(lookup: &Lookup) -> String {
         Lookup::Several(truths) => format!("several {}", truths.len()),
         Lookup::Absent => "absent".into(),
         Lookup::Failed { refusal: None, .. } => "failed".into(),
-        Lookup::Failed {
-            refusal: Some(refusal),
-            ..
-        } => format!("failed {refusal:?}"),
+        Lookup::Failed { refusal: Some(refusal), .. } => format!("failed {refusal:?}"),
     }
 }
 
 /// What every look-up makes of an answer that is not 200.
 const REFUSED_LOOKUPS: [(u16, &str, &str, &str); 5] = [
     (401, "auth_error", "unauthorized", "failed Unauthorized"),
-    (
-        429,
-        "rate_limit_error",
-        "too_many_requests",
-        "failed RateLimited { retry_after_ms: Some(1000) }",
-    ),
-    (
-        400,
-        "invalid_request_error",
-        "invalid_query",
-        "failed InvalidRequest { code: \"invalid_query\" }",
-    ),
+    (429, "rate_limit_error", "too_many_requests", "failed RateLimited { retry_after_ms: Some(1000) }"),
+    (400, "invalid_request_error", "invalid_query", "failed InvalidRequest { code: \"invalid_query\" }"),
     (404, "auth_error", "not_found", "failed"),
     (500, "api_error", "internal_error", "failed"),
 ];
@@ -299,11 +189,7 @@ const REFUSED_LOOKUPS: [(u16, &str, &str, &str); 5] = [
 #[test]
 fn a_look_up_by_id_finds_the_charge_with_that_id_only() {
     let check = |status, is_json, body: &str, expected: &str| {
-        assert_eq!(
-            name(&found_by_id("sch_1", &answer(status, is_json, body))),
-            expected,
-            "{status} {body}"
-        );
+        assert_eq!(name(&found_by_id("sch_1", &answer(status, is_json, body))), expected, "{status} {body}");
     };
     check(200, JSON, CHARGE, "found sch_1 Succeeded");
     let declined = "found sch_1 Declined { code: \"lost_card\", class: Hard }";
@@ -338,12 +224,7 @@ fn a_look_up_by_reference_is_absent_only_if_a_whole_list_is_empty() {
     check(200, JSON, "{}", "failed");
     check(200, HTML, &list(&[]), "failed");
     check(200, JSON, &list(&[CHARGE]), "found sch_1 Succeeded");
-    check(
-        200,
-        JSON,
-        &list(&[CHARGE, &charge(&[("sch_1", "sch_2")])]),
-        "several 2",
-    );
+    check(200, JSON, &list(&[CHARGE, &charge(&[("sch_1", "sch_2")])]), "several 2");
     check(200, JSON, &list(&[CHARGE, "{}"]), "failed");
     check(200, JSON, &list(&[&charge(&[("ref_1", "ref_2")])]), "failed");
     check(

@@ -27,11 +27,7 @@ impl Day {
     /// Reads `2027-12-31`.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.splitn(3, '-').map(|part| part.parse().ok());
-        let day = Self {
-            year: parts.next()??,
-            month: parts.next()??,
-            day: parts.next()??,
-        };
+        let day = Self { year: parts.next()??, month: parts.next()??, day: parts.next()?? };
         let exists = (1..=12).contains(&day.month) && (1..=length(day.year, day.month)).contains(&day.day);
         exists.then_some(day)
     }
@@ -41,11 +37,7 @@ impl Day {
     pub(super) fn months_later(self, count: i64, wanted: i64) -> Self {
         let months = self.year * 12 + self.month - 1 + count;
         let (year, month) = (months.div_euclid(12), months.rem_euclid(12) + 1);
-        Self {
-            year,
-            month,
-            day: wanted.min(length(year, month)),
-        }
+        Self { year, month, day: wanted.min(length(year, month)) }
     }
 
     /// The instant at which charging begins on this day in Tokyo, in seconds since 1970.
@@ -95,16 +87,7 @@ mod tests {
     fn months_end_where_they_end_and_the_wanted_day_comes_back() {
         let anchor = day("2027-12-31");
         let days: Vec<String> = (0..5).map(|k| anchor.months_later(k, 31).to_string()).collect();
-        assert_eq!(
-            days,
-            [
-                "2027-12-31",
-                "2028-01-31",
-                "2028-02-29",
-                "2028-03-31",
-                "2028-04-30"
-            ]
-        );
+        assert_eq!(days, ["2027-12-31", "2028-01-31", "2028-02-29", "2028-03-31", "2028-04-30"]);
         assert_eq!(day("2026-12-30").months_later(2, 30).to_string(), "2027-02-28");
         assert!(Day::parse("2027-02-29").is_none() && Day::parse("2027-13-01").is_none());
     }

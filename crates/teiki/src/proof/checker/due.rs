@@ -25,32 +25,21 @@ pub(super) fn read(plans: &Path, subscribers: &Path, last: Day) -> Result<BTreeM
     let plans = read_plans(plans)?;
     let mut due = BTreeMap::new();
     for row in rows(subscribers)? {
-        let of = |column: &str| {
-            row.get(column)
-                .ok_or_else(|| format!("subscribers.csv has no column {column}"))
-        };
+        let of =
+            |column: &str| row.get(column).ok_or_else(|| format!("subscribers.csv has no column {column}"));
         let day =
             |column: &str| Day::parse(of(column)?).ok_or_else(|| format!("{} is not a day", row[column]));
-        let plan = plans
-            .get(of("plan_id")?)
-            .ok_or("subscribers.csv names a plan that plans.csv has not")?;
+        let plan = plans.get(of("plan_id")?).ok_or("subscribers.csv names a plan that plans.csv has not")?;
         let left = match of("remaining_charges")?.as_str() {
             "" => i64::MAX,
             count => count.parse().map_err(|_| format!("{count} is not a count"))?,
         };
         let (first, wanted) = (day("next_charge_on")?, day("billing_anchor")?.day);
-        let days = (0..left)
-            .map(|k| first.months_later(k, wanted))
-            .take_while(|&day| day <= last)
-            .collect();
-        let owed = Owed {
-            days,
-            amount: plan.amount,
-            currency: plan.currency.clone(),
-        };
+        let days = (0..left).map(|k| first.months_later(k, wanted)).take_while(|&day| day <= last).collect();
+        let owed = Owed { days, amount: plan.amount, currency: plan.currency.clone() };
         if due.insert(of("payment_token")?.clone(), owed).is_some() {
             return Err(
-                "a payment token stands in two rows; the checker tells subscriptions by it".to_owned(),
+                "a payment token stands in two rows; the checker tells subscriptions by it".to_owned()
             );
         }
     }
@@ -61,21 +50,13 @@ fn read_plans(path: &Path) -> Result<BTreeMap<String, Plan>, String> {
     rows(path)?
         .into_iter()
         .map(|mut row| {
-            let mut of = |column: &str| {
-                row.remove(column)
-                    .ok_or_else(|| format!("plans.csv has no column {column}"))
-            };
+            let mut of =
+                |column: &str| row.remove(column).ok_or_else(|| format!("plans.csv has no column {column}"));
             if (of("interval")?.as_str(), of("interval_count")?.as_str()) != ("month", "1") {
                 return Err("the checker knows monthly plans only".to_owned());
             }
             let amount = of("amount")?.parse().map_err(|_| "an amount is not a number")?;
-            Ok((
-                of("id")?,
-                Plan {
-                    amount,
-                    currency: of("currency")?,
-                },
-            ))
+            Ok((of("id")?, Plan { amount, currency: of("currency")? }))
         })
         .collect()
 }
@@ -89,10 +70,7 @@ fn rows(path: &Path) -> Result<Vec<BTreeMap<String, String>>, String> {
         .map(|line| {
             let values: Vec<&str> = line.split(',').collect();
             if values.len() != columns.len() || line.contains('"') {
-                return Err(format!(
-                    "{} has a row that the checker cannot read",
-                    path.display()
-                ));
+                return Err(format!("{} has a row that the checker cannot read", path.display()));
             }
             Ok(columns
                 .iter()

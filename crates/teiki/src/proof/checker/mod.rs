@@ -79,9 +79,7 @@ pub(super) async fn check(evidence: &Evidence<'_>, db: &Db) -> Result<Findings, 
     let last = Day::parse(evidence.last_day).ok_or("the last day is not a day")?;
     let due = due::read(evidence.plans, evidence.subscribers, last)?;
     let taken = book::read(evidence.book)?;
-    let tables = tables::read(db)
-        .await
-        .map_err(|error| format!("the tables cannot be read: {error}"))?;
+    let tables = tables::read(db).await.map_err(|error| format!("the tables cannot be read: {error}"))?;
     Ok(compare(&due, &taken, &tables))
 }
 
@@ -102,22 +100,13 @@ fn compare(due: &BTreeMap<String, Owed>, taken: &[Taken], tables: &Tables) -> Fi
         by_token.entry(&taken.token).or_default().push(taken);
     }
     for (token, owed) in due {
-        match_token(
-            owed,
-            by_token.remove(token.as_str()).unwrap_or_default(),
-            &mut findings,
-        );
+        match_token(owed, by_token.remove(token.as_str()).unwrap_or_default(), &mut findings);
     }
     findings.strange += by_token.values().map(|strays| count(strays.len())).sum::<u64>();
     let in_book: HashSet<&String> = taken.iter().map(|taken| &taken.id).collect();
     findings.strange += count(tables.succeeded.iter().filter(|id| !in_book.contains(id)).count());
     // A double is known to the book alone and counted above.
-    let unknown_to_tables = count(
-        in_book
-            .iter()
-            .filter(|id| !tables.succeeded.contains(**id))
-            .count(),
-    );
+    let unknown_to_tables = count(in_book.iter().filter(|id| !tables.succeeded.contains(**id)).count());
     findings.strange += unknown_to_tables.saturating_sub(findings.doubles + findings.early);
     findings
 }
@@ -132,11 +121,7 @@ fn match_token(owed: &Owed, mut taken: Vec<&Taken>, findings: &mut Findings) {
         if taken.amount != owed.amount || taken.currency != owed.currency {
             findings.strange += 1;
         }
-        let begun = owed
-            .days
-            .iter()
-            .take_while(|day| day.opening() <= taken.at)
-            .count();
+        let begun = owed.days.iter().take_while(|day| day.opening() <= taken.at).count();
         match (0..begun).rev().find(|&cycle| !paid[cycle]) {
             Some(cycle) => paid[cycle] = true,
             None => over.push(begun),
@@ -172,14 +157,7 @@ mod tests {
     fn owed() -> BTreeMap<String, Owed> {
         let day = |text| Day::parse(text).expect("a day");
         let days = vec![day("2028-01-31"), day("2028-02-29"), day("2028-03-31")];
-        BTreeMap::from([(
-            "sbx_ok.a".to_owned(),
-            Owed {
-                days,
-                amount: PRICE,
-                currency: "jpy".to_owned(),
-            },
-        )])
+        BTreeMap::from([("sbx_ok.a".to_owned(), Owed { days, amount: PRICE, currency: "jpy".to_owned() })])
     }
 
     /// Findings for successes at these times (UTC), with tables that fit what was due.
@@ -196,10 +174,7 @@ mod tests {
             })
             .collect();
         let succeeded = taken.iter().take(3).map(|taken| taken.id.clone()).collect();
-        let tables = Tables {
-            succeeded,
-            ..Tables::default()
-        };
+        let tables = Tables { succeeded, ..Tables::default() };
         compare(&owed(), &taken, &tables)
     }
 
@@ -210,40 +185,20 @@ mod tests {
 
     #[test]
     fn doubles_missed_and_early_charges_are_told_apart() {
-        let [jan, feb, mar] = [
-            "2028-01-31T00:00:00Z",
-            "2028-02-29T00:00:00Z",
-            "2028-03-31T00:00:00Z",
-        ];
+        let [jan, feb, mar] = ["2028-01-31T00:00:00Z", "2028-02-29T00:00:00Z", "2028-03-31T00:00:00Z"];
         assert!(found(&[jan, feb, mar]).is_clean());
         assert_eq!(wrong(&[jan, feb, feb, mar]), (1, 0, 0), "twice on its day");
-        assert_eq!(
-            wrong(&[jan, feb, "2028-03-05T00:00:00Z", mar]),
-            (1, 0, 0),
-            "again some days later"
-        );
+        assert_eq!(wrong(&[jan, feb, "2028-03-05T00:00:00Z", mar]), (1, 0, 0), "again some days later");
         assert_eq!(wrong(&[jan, feb, mar, mar, mar]), (2, 0, 0), "three times");
         assert_eq!(wrong(&[jan, mar]), (0, 1, 0), "never");
-        assert_eq!(
-            wrong(&[jan, "2028-02-28T23:59:59Z", mar]),
-            (0, 1, 1),
-            "a second before its time"
-        );
-        assert_eq!(
-            wrong(&["2028-01-30T00:00:00Z", jan, feb, mar]),
-            (0, 0, 1),
-            "before the first"
-        );
+        assert_eq!(wrong(&[jan, "2028-02-28T23:59:59Z", mar]), (0, 1, 1), "a second before its time");
+        assert_eq!(wrong(&["2028-01-30T00:00:00Z", jan, feb, mar]), (0, 0, 1), "before the first");
         assert_eq!(wrong(&[jan, mar, mar]), (0, 0, 0), "late, but once");
     }
 
     #[test]
     fn money_that_only_one_side_knows_of_and_books_that_differ_are_found() {
-        let all = [
-            "2028-01-31T00:00:00Z",
-            "2028-02-29T00:00:00Z",
-            "2028-03-31T00:00:00Z",
-        ];
+        let all = ["2028-01-31T00:00:00Z", "2028-02-29T00:00:00Z", "2028-03-31T00:00:00Z"];
         let taken = |amount, token: &str| Taken {
             id: "sch_9".to_owned(),
             token: token.to_owned(),
@@ -253,21 +208,11 @@ mod tests {
         };
         let stray = compare(&BTreeMap::new(), &[taken(PRICE, "sbx_ok.x")], &Tables::default());
         assert_eq!(stray.strange, 2, "nobody's, and the tables know nothing of it");
-        let phantom = Tables {
-            succeeded: HashSet::from(["sch_1".to_owned()]),
-            ..Tables::default()
-        };
-        assert_eq!(
-            compare(&BTreeMap::new(), &[], &phantom).strange,
-            1,
-            "only the tables know it"
-        );
+        let phantom = Tables { succeeded: HashSet::from(["sch_1".to_owned()]), ..Tables::default() };
+        assert_eq!(compare(&BTreeMap::new(), &[], &phantom).strange, 1, "only the tables know it");
         let wrong_amount = compare(&owed(), &[taken(PRICE + 1, "sbx_ok.a")], &Tables::default());
         assert!(wrong_amount.strange >= 1 && wrong_amount.missed == 2);
-        let books = Tables {
-            balances: BTreeMap::from([("receivable".to_owned(), 7)]),
-            ..Tables::default()
-        };
+        let books = Tables { balances: BTreeMap::from([("receivable".to_owned(), 7)]), ..Tables::default() };
         assert_eq!(
             compare(&BTreeMap::new(), &[], &books).ledger_sum,
             14,

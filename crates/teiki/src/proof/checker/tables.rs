@@ -29,11 +29,7 @@ pub(super) struct Tables {
 /// Reads everything in one snapshot.
 pub(super) async fn read(db: &Db) -> Result<Tables, Error> {
     db.read(|tx| {
-        let mut tables = Tables {
-            outbox: outbox(tx)?,
-            open_amount: open_amount(tx)?,
-            ..Tables::default()
-        };
+        let mut tables = Tables { outbox: outbox(tx)?, open_amount: open_amount(tx)?, ..Tables::default() };
         read_charges(tx, &mut tables)?;
         tables.balances = balances(tx)?;
         Ok(tables)
@@ -42,10 +38,7 @@ pub(super) async fn read(db: &Db) -> Result<Tables, Error> {
 }
 
 fn read_charges(tx: &mut Tx<'_>, tables: &mut Tables) -> Result<(), Error> {
-    for row in tx.query(
-        "select status, surplus, resolved_by, gateway_charge_id from charges",
-        &[],
-    )? {
+    for row in tx.query("select status, surplus, resolved_by, gateway_charge_id from charges", &[])? {
         match row.str(0)? {
             "succeeded" => {
                 tables.succeeded.extend(row.opt_text(3)?);
@@ -65,10 +58,7 @@ fn read_charges(tx: &mut Tx<'_>, tables: &mut Tables) -> Result<(), Error> {
 }
 
 fn outbox(tx: &mut Tx<'_>) -> Result<u64, Error> {
-    Ok(tx
-        .query_one("select count(*) from outbox", &[])?
-        .i64(0)?
-        .unsigned_abs())
+    Ok(tx.query_one("select count(*) from outbox", &[])?.i64(0)?.unsigned_abs())
 }
 
 fn open_amount(tx: &mut Tx<'_>) -> Result<i64, Error> {

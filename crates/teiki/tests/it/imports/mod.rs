@@ -34,19 +34,14 @@ fn import_and_import_again(installation: Installation) {
     assert_eq!(installation.counts(), stored);
 
     // The same again, also when the clock has passed all of its dates.
-    assert_eq!(
-        installation.import(&["--clock", CLOCK, "--json"]).counts(),
-        (0, 2, 0, 3, 0)
-    );
+    assert_eq!(installation.import(&["--clock", CLOCK, "--json"]).counts(), (0, 2, 0, 3, 0));
     installation.move_clock_by_a_year();
     assert_eq!(installation.import(&["--json"]).counts(), (0, 2, 0, 3, 0));
     assert_eq!(installation.counts(), stored);
 
     // A changed row, a changed plan, and a new row before the clock: all are named, nothing is stored.
     installation.write("plans.csv", PLANS.replace("980", "1280"));
-    let changed = ROWS
-        .replace("sbx_ok.c2", "sbx_ok.c3")
-        .replace("c2,鈴木", "c2,佐藤");
+    let changed = ROWS.replace("sbx_ok.c2", "sbx_ok.c3").replace("c2,鈴木", "c2,佐藤");
     let late = "c3,高橋,c@example.com,basic,2024-08-31,2027-02-28,,,sandbox,sbx_ok.c3,,,\n";
     installation.write("subscribers.csv", format!("{HEADER}{changed}{late}"));
     assert_eq!(
@@ -87,10 +82,7 @@ fn what_is_stored(installation: Installation) {
          school|3|scheduled|jpy|24800|[{\"kind\":\"plan\",\"plan\":\"school\",\"amount\":24800,\"tax_category\":\"exempt\"}]|2027-01-20|1800403200000000|1800403200000000\n\
          basic|30|scheduled|jpy|980|[{\"kind\":\"plan\",\"plan\":\"basic\",\"amount\":980,\"tax_category\":\"standard\"}]|2027-02-28|1803772800000000|1803772800000000"
     );
-    assert_eq!(
-        installation.events(),
-        "subscription.created|1|log|1798729200000000"
-    );
+    assert_eq!(installation.events(), "subscription.created|1|log|1798729200000000");
     assert_eq!(installation.customers(), "山田|a@example.com\n鈴木|b@example.com");
 }
 
@@ -131,12 +123,7 @@ fn a_later_file_adds_to_customers_plans_and_the_plan_of_the_day_on_postgres() {
 #[test]
 fn a_dry_run_says_what_would_be_and_stores_nothing() {
     let installation = with_files(Installation::sqlite());
-    assert_eq!(
-        installation
-            .import(&["--clock", CLOCK, "--dry-run", "--json"])
-            .counts(),
-        (2, 0, 3, 0, 2)
-    );
+    assert_eq!(installation.import(&["--clock", CLOCK, "--dry-run", "--json"]).counts(), (2, 0, 3, 0, 2));
     assert_eq!(installation.counts(), "0|0|0|0|0|0|0|0|0");
     let answer = installation.import(&["--clock", CLOCK, "--dry-run"]);
     assert_eq!(
@@ -153,9 +140,7 @@ fn the_clock_is_set_once() {
     let installation = with_files(Installation::sqlite());
     assert_eq!(installation.import(&["--clock", CLOCK, "--json"]).counts().2, 3);
     // The same instant, written in another offset.
-    installation
-        .import(&["--clock", "2026-12-31T15:00:00Z", "--json"])
-        .counts();
+    installation.import(&["--clock", "2026-12-31T15:00:00Z", "--json"]).counts();
     installation.move_clock_by_a_day();
     installation.import(&["--clock", CLOCK, "--json"]).counts();
     let other = installation.import(&["--clock", "2027-02-01T00:00:00+09:00"]);
@@ -172,28 +157,16 @@ fn the_clock_is_set_once() {
 #[test]
 fn accounts_and_files_without_a_clock_follow_real_time() {
     let installation = with_files(Installation::sqlite());
-    installation.write(
-        "subscribers.csv",
-        subscribers()
-            .replace("2027-0", "2927-0")
-            .replace("2027-12", "2927-12"),
-    );
+    installation
+        .write("subscribers.csv", subscribers().replace("2027-0", "2927-0").replace("2027-12", "2927-12"));
     let answer = installation.import(&["--json"]);
     assert_eq!(answer.counts(), (2, 0, 3, 0, 2));
     assert!(answer.out.contains("\"clock\":null"), "{}", answer.out);
     assert_eq!(installation.invoice_clocks(), "real");
     // Another account of the same installation does not see them.
     let other = installation.create_account();
-    let args = [
-        "import",
-        "--account",
-        &other,
-        "--plans",
-        "plans.csv",
-        "--subscribers",
-        "subscribers.csv",
-        "--json",
-    ];
+    let args =
+        ["import", "--account", &other, "--plans", "plans.csv", "--subscribers", "subscribers.csv", "--json"];
     assert_eq!(installation.run(&args).counts(), (2, 0, 3, 0, 2));
 }
 
@@ -214,24 +187,9 @@ fn files_are_read_as_japanese_programs_write_them() {
     type Case = (&'static str, Vec<u8>, Vec<u8>, &'static [&'static str]);
     let cases: [Case; 4] = [
         ("plain", PLANS.into(), subscribers().into(), &[]),
-        (
-            "mark, CRLF, quotes, blank lines, full width",
-            marked.into(),
-            dressed.into(),
-            &[],
-        ),
-        (
-            "Shift_JIS, detected",
-            shift_jis(PLANS),
-            shift_jis(&crlf(&subscribers())),
-            &[],
-        ),
-        (
-            "Shift_JIS, said",
-            shift_jis(PLANS),
-            shift_jis(&subscribers()),
-            &["--encoding", "shift_jis"],
-        ),
+        ("mark, CRLF, quotes, blank lines, full width", marked.into(), dressed.into(), &[]),
+        ("Shift_JIS, detected", shift_jis(PLANS), shift_jis(&crlf(&subscribers())), &[]),
+        ("Shift_JIS, said", shift_jis(PLANS), shift_jis(&subscribers()), &["--encoding", "shift_jis"]),
     ];
     let installation = Installation::sqlite();
     let mut expected = (2, 0, 3, 0, 2);

@@ -15,10 +15,7 @@ fn problems_of(row: &str) -> Vec<String> {
 #[test]
 fn dates_follow_the_anchor_and_the_right_ones_are_named() {
     let table = [
-        (
-            "2024-08-31,2027-02-30",
-            "2027-02-30 is not a date; write it as 2027-02-28",
-        ),
+        ("2024-08-31,2027-02-30", "2027-02-30 is not a date; write it as 2027-02-28"),
         (
             "2024-08-31,2027-02-27",
             "2027-02-27 is not a charge date of plan basic from 2024-08-31 on; the nearest right dates are 2027-01-31 and 2027-02-28",
@@ -39,18 +36,11 @@ fn dates_follow_the_anchor_and_the_right_ones_are_named() {
             "2027-03-31,2027-02-28",
             "2027-02-28 is not a charge date of plan basic from 2027-03-31 on; the nearest right date is 2027-03-31",
         ),
-        (
-            "9999-12-31,9999-12-31",
-            "9999-12-31: the date is beyond the calendar",
-        ),
+        ("9999-12-31,9999-12-31", "9999-12-31: the date is beyond the calendar"),
     ];
     for (dates, expected) in table {
         let row = format!("c9,伊藤,i@example.com,basic,{dates},,,sandbox,sbx_ok.c9,,,");
-        assert_eq!(
-            problems_of(&row),
-            [format!("subscribers.csv:5: next_charge_on: {expected}")],
-            "{dates}"
-        );
+        assert_eq!(problems_of(&row), [format!("subscribers.csv:5: next_charge_on: {expected}")], "{dates}");
     }
 }
 
@@ -62,25 +52,14 @@ fn remaining_charges_are_given_exactly_where_there_are_instalments() {
             "",
             "is empty, but the plan school has 12 instalments; write how many charges are still to come, 1 to 12",
         ),
-        (
-            "school",
-            "13",
-            "must be 1 to 12, for the plan school has 12 instalments, not 13",
-        ),
+        ("school", "13", "must be 1 to 12, for the plan school has 12 instalments, not 13"),
         ("school", "0", "must be 1 to 1200, not 0"),
-        (
-            "basic",
-            "3",
-            "3, but the plan basic has no instalments; leave it empty",
-        ),
+        ("basic", "3", "3, but the plan basic has no instalments; leave it empty"),
     ];
     for (plan, remaining, expected) in table {
         let row =
             format!("c9,伊藤,i@example.com,{plan},2026-12-20,2027-01-20,{remaining},,sandbox,sbx_ok.c9,,,");
-        assert_eq!(
-            problems_of(&row),
-            [format!("subscribers.csv:5: remaining_charges: {expected}")]
-        );
+        assert_eq!(problems_of(&row), [format!("subscribers.csv:5: remaining_charges: {expected}")]);
     }
 }
 
@@ -140,23 +119,15 @@ fn a_customer_does_not_live_in_two_times() {
 #[test]
 fn all_errors_of_both_files_are_reported_together() {
     let installation = Installation::sqlite();
-    installation.write(
-        "plans.csv",
-        format!("{PLANS}\ngold,ゴールド,-1,jpy,standard,moon,1,0,0,\n"),
-    );
+    installation.write("plans.csv", format!("{PLANS}\ngold,ゴールド,-1,jpy,standard,moon,1,0,0,\n"));
     let many = "c9,伊藤,i,nothing,2027-02-30,2027-01-31,,,sandbox,sbx_ok.c9,,,\n".repeat(60);
     // Who refers to a plan that was refused is not to blame.
     let gold = "c8,渡辺,w@example.com,gold,2024-08-31,2027-01-31,,,sandbox,sbx_ok.c8,,,\n";
-    installation.write(
-        "subscribers.csv",
-        format!("{HEADER}\"c7\",\"二\n行\",w,basic\n\n{gold}{many}"),
-    );
+    installation.write("subscribers.csv", format!("{HEADER}\"c7\",\"二\n行\",w,basic\n\n{gold}{many}"));
     let answer = installation.import(&["--clock", CLOCK]);
     let problems = answer.problems();
     assert!(
-        answer
-            .err
-            .starts_with("teiki: nothing was imported, for the files have 183 errors:\n"),
+        answer.err.starts_with("teiki: nothing was imported, for the files have 183 errors:\n"),
         "{}",
         answer.err
     );
@@ -181,10 +152,7 @@ fn all_errors_of_both_files_are_reported_together() {
 fn a_row_that_is_refused_is_still_checked_to_its_end() {
     let row = "c1,山田,wrong,school,2026-10-20,2027-01-21,13,soon,paypal,,,42,";
     let problems = problems_of(row);
-    let columns: Vec<&str> = problems
-        .iter()
-        .filter_map(|line| line.split(": ").nth(1))
-        .collect();
+    let columns: Vec<&str> = problems.iter().filter_map(|line| line.split(": ").nth(1)).collect();
     assert_eq!(
         columns,
         [
@@ -204,10 +172,7 @@ fn a_row_that_is_refused_is_still_checked_to_its_end() {
 fn a_reference_to_a_plan_whose_row_cannot_be_read_is_no_error() {
     let installation = with_files(Installation::sqlite());
     installation.write("plans.csv", PLANS.replace("school,講座", "school"));
-    assert_eq!(
-        installation.import(&[]).problems(),
-        ["plans.csv:3: the row has 9 fields, the header has 10"]
-    );
+    assert_eq!(installation.import(&[]).problems(), ["plans.csv:3: the row has 9 fields, the header has 10"]);
 }
 
 #[test]
@@ -222,22 +187,11 @@ fn a_card_number_is_refused_wherever_it_stands_and_never_shown() {
         assert!(!problems[0].contains("1111"), "{problems:?}");
     }
     let installation = with_files(Installation::sqlite());
-    installation.write(
-        "plans.csv",
-        PLANS.replace("ベーシック月額", "４１１１１１１１１１１１１１１１"),
-    );
+    installation.write("plans.csv", PLANS.replace("ベーシック月額", "４１１１１１１１１１１１１１１１"));
     let answer = installation.import(&["--clock", CLOCK, "--json"]);
     assert_eq!(answer.code, Some(2));
-    assert!(
-        answer.err.contains("plans.csv:2: name: looks like a card number"),
-        "{}",
-        answer.err
-    );
-    assert!(
-        !answer.err.contains("1111") && !answer.err.contains("１１１１"),
-        "{}",
-        answer.err
-    );
+    assert!(answer.err.contains("plans.csv:2: name: looks like a card number"), "{}", answer.err);
+    assert!(!answer.err.contains("1111") && !answer.err.contains("１１１１"), "{}", answer.err);
 }
 
 #[test]
@@ -251,10 +205,7 @@ fn live_subscriptions_need_a_real_gateway_and_real_time() {
     );
     let answer = installation.import(&["--mode", "live", "--clock", CLOCK]);
     assert_eq!(answer.code, Some(2));
-    assert_eq!(
-        answer.err,
-        "teiki: --clock is for --mode test; live subscriptions follow real time\n"
-    );
+    assert_eq!(answer.err, "teiki: --clock is for --mode test; live subscriptions follow real time\n");
 }
 
 #[test]
@@ -266,14 +217,8 @@ fn bad_input_is_answered_with_one_sentence() {
     let account = installation.account.as_str();
     let stranger = "acct_000000000000000000000000000";
     let table: [(&[&str], &str); 8] = [
-        (
-            &[account, "none.csv", "subscribers.csv"],
-            "none.csv: there is no such file",
-        ),
-        (
-            &[account, "folder", "subscribers.csv"],
-            "folder: this is a folder, not a file",
-        ),
+        (&[account, "none.csv", "subscribers.csv"], "none.csv: there is no such file"),
+        (&[account, "folder", "subscribers.csv"], "folder: this is a folder, not a file"),
         (
             &[account, "empty.csv", "subscribers.csv"],
             "empty.csv: the file is empty; its first line is id,name,",
@@ -282,18 +227,9 @@ fn bad_input_is_answered_with_one_sentence() {
             &[account, "broken.csv", "subscribers.csv"],
             "broken.csv:2: not UTF-8, and the file is not Shift_JIS",
         ),
-        (
-            &[account, "subscribers.csv", "subscribers.csv"],
-            "subscribers.csv:1: unknown column customer_id; ",
-        ),
-        (
-            &[stranger, "plans.csv", "subscribers.csv"],
-            "there is no account acct_0000",
-        ),
-        (
-            &["nobody", "plans.csv", "subscribers.csv"],
-            "--account: \"nobody\" is not an id",
-        ),
+        (&[account, "subscribers.csv", "subscribers.csv"], "subscribers.csv:1: unknown column customer_id; "),
+        (&[stranger, "plans.csv", "subscribers.csv"], "there is no account acct_0000"),
+        (&["nobody", "plans.csv", "subscribers.csv"], "--account: \"nobody\" is not an id"),
         (
             &[account, "plans.csv", "subscribers.csv", "--clock", "2027-01-01"],
             "--clock: 2027-01-01 is not an instant with an offset; write it as 2027-01-01T00:00:00+09:00",
@@ -301,15 +237,7 @@ fn bad_input_is_answered_with_one_sentence() {
     ];
     for (args, expected) in table {
         let (account, plans, subscribers, more) = (args[0], args[1], args[2], &args[3..]);
-        let fixed = [
-            "import",
-            "--account",
-            account,
-            "--plans",
-            plans,
-            "--subscribers",
-            subscribers,
-        ];
+        let fixed = ["import", "--account", account, "--plans", plans, "--subscribers", subscribers];
         let answer = installation.run(&[&fixed, more].concat());
         assert_eq!(answer.code, Some(2), "{answer:?}");
         assert!(answer.err.contains(expected), "{expected}: {}", answer.err);

@@ -90,9 +90,7 @@ impl Installation {
 }
 
 pub(super) fn create_database(name: &str) {
-    administer(&format!(
-        "create database {name} template template0 encoding 'UTF8'"
-    ));
+    administer(&format!("create database {name} template template0 encoding 'UTF8'"));
 }
 
 pub(super) fn drop_database(name: &str) {

@@ -40,12 +40,7 @@ impl Installation {
     }
 
     fn with_account(folder: TempDir, database: String, postgres: Option<String>) -> Self {
-        let mut new = Self {
-            folder,
-            database,
-            postgres,
-            account: String::new(),
-        };
+        let mut new = Self { folder, database, postgres, account: String::new() };
         new.account = new.create_account();
         new
     }
@@ -97,9 +92,7 @@ impl Installation {
         let url = self.database.parse().expect("a database URL");
         let runtime = tokio::runtime::Runtime::new().expect("threads");
         runtime.block_on(async {
-            let db = db::Db::open(&url, &db::Options::default())
-                .await
-                .expect("the database opens");
+            let db = db::Db::open(&url, &db::Options::default()).await.expect("the database opens");
             let result = db.write(work).await.expect("the statement runs");
             db.close().await;
             result
@@ -118,23 +111,14 @@ impl Drop for Installation {
 impl Answer {
     fn of(output: Output) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is UTF-8");
-        Self {
-            code: output.status.code(),
-            out: text(output.stdout),
-            err: text(output.stderr),
-        }
+        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
 
     /// The counts of a JSON answer: plans, subscribers (new, unchanged each) and new customers.
     pub(crate) fn counts(&self) -> (i64, i64, i64, i64, i64) {
         assert_eq!(self.code, Some(0), "{}", self.err);
         let report: serde_json::Value = serde_json::from_str(&self.out).expect("an answer in JSON");
-        let number = |path: &str| {
-            report
-                .pointer(path)
-                .and_then(serde_json::Value::as_i64)
-                .expect("a count")
-        };
+        let number = |path: &str| report.pointer(path).and_then(serde_json::Value::as_i64).expect("a count");
         (
             number("/plans/new"),
             number("/plans/unchanged"),
@@ -149,11 +133,7 @@ impl Answer {
         assert_eq!(self.code, Some(2), "{self:?}");
         let mut lines = self.err.lines();
         let first = lines.next().unwrap_or_default();
-        assert!(
-            first.starts_with("teiki: nothing was imported, for the files have "),
-            "{}",
-            self.err
-        );
+        assert!(first.starts_with("teiki: nothing was imported, for the files have "), "{}", self.err);
         lines.collect()
     }
 }
@@ -162,9 +142,7 @@ impl Answer {
 pub(super) fn postgres_url(database: &str) -> String {
     let server = std::env::var("TEIKI_TEST_POSTGRES").expect("run ./test, which starts PostgreSQL");
     let (address, query) = server.split_once('?').unwrap_or((&server, ""));
-    let (host, _) = address
-        .rsplit_once('/')
-        .expect("TEIKI_TEST_POSTGRES names a database");
+    let (host, _) = address.rsplit_once('/').expect("TEIKI_TEST_POSTGRES names a database");
     let mark = if query.is_empty() { "" } else { "?" };
     format!("{host}/{database}{mark}{query}")
 }

@@ -34,11 +34,7 @@ async fn a_lost_answer_is_found_out_and_not_charged_again() {
             // A second process comes up: whoever was sending is gone.
             let line = world.line(&gateway).await;
             assert_eq!(world.resolve(&line, DUE).await, 1);
-            assert_eq!(
-                world.column("charges", "status"),
-                ["succeeded"],
-                "{idempotency:?}"
-            );
+            assert_eq!(world.column("charges", "status"), ["succeeded"], "{idempotency:?}");
             assert_eq!(gateway.successes(), one("a"));
             world.assert_healthy();
         }
@@ -55,17 +51,9 @@ async fn a_request_that_never_arrived_is_made_again_once_it_is_proven() {
         let line = world.line(&gateway).await;
         world.bill(&line, DUE).await;
         world.resolve(&line, DUE).await;
-        assert_eq!(
-            world.column("charges", "status"),
-            ["unknown"],
-            "one absence proves nothing"
-        );
+        assert_eq!(world.column("charges", "status"), ["unknown"], "one absence proves nothing");
         assert_eq!(world.bill(&line, DUE).await, Ended::Done);
-        assert_eq!(
-            gateway.keys().len(),
-            1,
-            "nothing is charged while the first is unknown"
-        );
+        assert_eq!(gateway.keys().len(), 1, "nothing is charged while the first is unknown");
         world.resolve(&line, DUE).await;
         assert_eq!(world.column("charges", "status"), ["void"]);
         world.bill(&line, DUE).await;
@@ -90,18 +78,8 @@ async fn a_success_that_comes_after_all_is_written_as_surplus() {
         world.bill(&line, DUE).await;
         let news = news_of(&world, "void", Fact::Succeeded);
         let report = tell(&line, vec![news.clone()]).await;
-        assert_eq!(
-            report,
-            Report {
-                succeeded: 1,
-                ..Report::default()
-            }
-        );
-        assert_eq!(
-            tell(&line, vec![news]).await,
-            Report::default(),
-            "the second caller changes nothing"
-        );
+        assert_eq!(report, Report { succeeded: 1, ..Report::default() });
+        assert_eq!(tell(&line, vec![news]).await, Report::default(), "the second caller changes nothing");
         assert_eq!(world.column("charges", "status"), ["succeeded", "succeeded"]);
         assert_eq!(world.column("charges", "surplus"), ["false", "true"]);
         let status = world.installation.run(&["status", "--json"]);
@@ -113,30 +91,17 @@ async fn a_success_that_comes_after_all_is_written_as_surplus() {
 /// News about the one charge with this status.
 fn news_of(world: &World<'_>, status: &str, fact: Fact) -> News {
     let charges = world.export("charges");
-    let charge = charges
-        .iter()
-        .find(|charge| charge["status"] == status)
-        .expect("there is such a charge");
+    let charge = charges.iter().find(|charge| charge["status"] == status).expect("there is such a charge");
     let text = |column: &str| charge[column].as_str().expect("a text").to_owned();
     let id: ChargeId = text("charge_id").parse().expect("an id");
     let subscription: SubscriptionId = text("subscription_id").parse().expect("an id");
-    News {
-        gateway_charge_id: Some("gw_late".into()),
-        ..News::of(id, subscription, fact)
-    }
+    News { gateway_charge_id: Some("gw_late".into()), ..News::of(id, subscription, fact) }
 }
 
 async fn tell(line: &Line, news: Vec<News>) -> Report {
-    settle(
-        line,
-        news,
-        Times {
-            billing: at(DUE),
-            real: teiki::clock::now(),
-        },
-    )
-    .await
-    .expect("truth is writable")
+    settle(line, news, Times { billing: at(DUE), real: teiki::clock::now() })
+        .await
+        .expect("truth is writable")
 }
 
 #[tokio::test]
@@ -148,11 +113,7 @@ async fn truth_told_by_many_at_once_is_written_once() {
         world.bill(&line, DUE).await;
         let news = news_of(&world, "unknown", Fact::Succeeded);
         let same = vec![news.clone(), news.clone()];
-        let told = tokio::join!(
-            tell(&line, same),
-            tell(&line, vec![news.clone()]),
-            tell(&line, vec![news])
-        );
+        let told = tokio::join!(tell(&line, same), tell(&line, vec![news.clone()]), tell(&line, vec![news]));
         assert_eq!(told.0.succeeded + told.1.succeeded + told.2.succeeded, 1);
         assert_eq!(world.column("invoices", "status"), ["paid", "scheduled"]);
         world.assert_healthy();
@@ -189,11 +150,7 @@ async fn a_key_with_other_parameters_freezes_the_charge() {
             world.resolve(&line, DUE).await;
         }
         assert_eq!(gateway.keys().len(), 1, "it is never sent again");
-        assert_eq!(
-            world.column("charges", "status"),
-            ["unknown"],
-            "and never declared void"
-        );
+        assert_eq!(world.column("charges", "status"), ["unknown"], "and never declared void");
         let status = world.installation.run(&["status", "--json"]);
         assert!(status.text().contains("key_mismatch"), "{status:?}");
     })
@@ -208,16 +165,10 @@ async fn a_hold_stops_charging_and_its_release_lets_it_go_on() {
         let line = world.line(&gateway).await;
         let (id, now) = (world.id(), at(DUE));
         let place = move |tx: &mut db::Tx<'_>| holds::place(tx, id.as_str(), "prices", Actor::Operator, now);
-        installation
-            .db
-            .write::<_, Error, _>(place)
-            .await
-            .expect("the hold is written");
+        installation.db.write::<_, Error, _>(place).await.expect("the hold is written");
         assert_eq!(world.bill(&line, DUE).await, Ended::Held("prices".into()));
         assert_eq!(gateway.keys().len(), 0);
-        holds::release(&installation.db, id.to_string())
-            .await
-            .expect("the hold is released");
+        holds::release(&installation.db, id.to_string()).await.expect("the hold is released");
         world.bill(&line, DUE).await;
         assert_eq!(gateway.successes(), one("a"));
     })
@@ -243,10 +194,7 @@ async fn a_run_beyond_the_plan_of_the_day_holds_the_account() {
         let Ended::Held(reason) = world.bill(&line, DUE).await else {
             panic!("two invoices passed a plan of one");
         };
-        assert!(
-            reason.contains("2 invoices would be charged today, the plan of the day has 1"),
-            "{reason}"
-        );
+        assert!(reason.contains("2 invoices would be charged today, the plan of the day has 1"), "{reason}");
         assert_eq!(gateway.keys().len(), 0);
         let status = installation.run(&["status", "--json"]);
         assert!(status.text().contains("plan of the day has 1"), "{status:?}");
@@ -257,40 +205,22 @@ async fn a_run_beyond_the_plan_of_the_day_holds_the_account() {
 #[tokio::test]
 async fn a_bad_row_is_parked_with_its_reason_and_the_others_go_on() {
     on_both(async |installation| {
-        let world = World::new(
-            installation,
-            &[("a", "monthly"), ("b", "monthly"), ("c", "monthly")],
-        )
-        .await;
+        let world = World::new(installation, &[("a", "monthly"), ("b", "monthly"), ("c", "monthly")]).await;
         let gateway = Scripted::new(quick(FOR_EVER), |_, _| Does::Succeed);
         let line = world.line(&gateway).await;
         let invoices = world.export("invoices");
         let spoil = |customer: &str| {
-            let invoice = invoices
-                .iter()
-                .find(|invoice| invoice["customer_id"] == customer)
-                .expect("has an invoice");
+            let invoice =
+                invoices.iter().find(|invoice| invoice["customer_id"] == customer).expect("has an invoice");
             vec![("id", invoice["invoice_id"].as_str().expect("an id").into())]
         };
-        installation
-            .change("invoices", spoil("a"), vec![("lines", "[]".into())])
-            .await;
-        installation
-            .change("invoices", spoil("b"), vec![("currency", "xyz".into())])
-            .await;
+        installation.change("invoices", spoil("a"), vec![("lines", "[]".into())]).await;
+        installation.change("invoices", spoil("b"), vec![("currency", "xyz".into())]).await;
         assert_eq!(world.bill(&line, DUE).await, Ended::Done);
         assert_eq!(gateway.successes(), one("c"));
         let reasons = world.column("subscriptions", "parked_reason");
-        assert!(
-            reasons
-                .iter()
-                .any(|reason| reason.contains("lines that add up to")),
-            "{reasons:?}"
-        );
-        assert!(
-            reasons.iter().any(|reason| reason.contains("invoices.currency")),
-            "{reasons:?}"
-        );
+        assert!(reasons.iter().any(|reason| reason.contains("lines that add up to")), "{reasons:?}");
+        assert!(reasons.iter().any(|reason| reason.contains("invoices.currency")), "{reasons:?}");
         assert_eq!(world.bill(&line, "2027-02-28T09:00:00+09:00").await, Ended::Done);
     })
     .await;
@@ -305,9 +235,7 @@ async fn an_invoice_that_is_due_before_its_period_is_parked_and_not_charged() {
         let invoice = world.column("invoices", "invoice_id").remove(0);
         let early = at("2027-01-05T09:00:00+09:00").as_microsecond();
         let set = vec![("next_action_at", early.into())];
-        installation
-            .change("invoices", vec![("id", (&invoice).into())], set)
-            .await;
+        installation.change("invoices", vec![("id", (&invoice).into())], set).await;
         world.bill(&line, "2027-01-05T09:00:00+09:00").await;
         assert_eq!(gateway.keys().len(), 0);
         let reasons = world.column("subscriptions", "parked_reason");

@@ -24,10 +24,7 @@ async fn a_cycle_is_charged_at_its_instant_and_once() {
         let world = World::new(installation, &[("a", "monthly"), ("b", "monthly")]).await;
         let gateway = Scripted::new(quick(FOR_EVER), |_, _| Does::Succeed);
         let line = world.line(&gateway).await;
-        assert_eq!(
-            world.bill(&line, "2027-01-31T08:59:59.999999+09:00").await,
-            Ended::Done
-        );
+        assert_eq!(world.bill(&line, "2027-01-31T08:59:59.999999+09:00").await, Ended::Done);
         assert_eq!(gateway.successes(), BTreeMap::new());
         for now in [DUE, DUE, "2027-02-28T08:59:59+09:00"] {
             world.bill(&line, now).await;
@@ -37,14 +34,7 @@ async fn a_cycle_is_charged_at_its_instant_and_once() {
         assert_eq!(gateway.successes(), times(2, &["a", "b"]));
         assert_eq!(
             world.column("invoices", "due_on"),
-            [
-                "2027-01-31",
-                "2027-01-31",
-                "2027-02-28",
-                "2027-02-28",
-                "2027-03-31",
-                "2027-03-31"
-            ]
+            ["2027-01-31", "2027-01-31", "2027-02-28", "2027-02-28", "2027-03-31", "2027-03-31"]
         );
         world.assert_healthy();
     })
@@ -59,10 +49,7 @@ async fn e27_missed_days_become_invoices_of_their_own() {
         let line = world.line(&gateway).await;
         world.bill(&line, "2027-02-02T12:00:00+09:00").await;
         assert_eq!(gateway.successes(), times(3, &["a"]));
-        assert_eq!(
-            world.column("charges", "due_on"),
-            ["2027-01-31", "2027-02-01", "2027-02-02"]
-        );
+        assert_eq!(world.column("charges", "due_on"), ["2027-01-31", "2027-02-01", "2027-02-02"]);
         world.assert_healthy();
     })
     .await;
@@ -114,13 +101,13 @@ async fn the_last_instalment_ends_the_subscription_as_completed() {
 async fn a_decline_leaves_the_debt_open_and_later_cycles_go_on() {
     on_both(async |installation| {
         let world = World::new(installation, &[("a", "monthly")]).await;
-        let gateway = Scripted::new(quick(FOR_EVER), |_, request| {
-            if request == 1 {
-                Does::Decline
-            } else {
-                Does::Succeed
-            }
-        });
+        let gateway =
+            Scripted::new(
+                quick(FOR_EVER),
+                |_, request| {
+                    if request == 1 { Does::Decline } else { Does::Succeed }
+                },
+            );
         let line = world.line(&gateway).await;
         world.bill(&line, DUE).await;
         assert_eq!(world.column("subscriptions", "status"), ["past_due"]);

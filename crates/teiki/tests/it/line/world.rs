@@ -68,11 +68,7 @@ pub(crate) fn quick(idempotency: Idempotency) -> Capabilities {
 
 impl Scripted {
     pub(crate) fn new(capabilities: Capabilities, script: Script) -> Arc<Self> {
-        Arc::new(Self {
-            capabilities,
-            script,
-            state: Mutex::default(),
-        })
+        Arc::new(Self { capabilities, script, state: Mutex::default() })
     }
 
     /// Successful charges by token.
@@ -89,11 +85,7 @@ impl Scripted {
 
     /// Every key that was sent, in order.
     pub(crate) fn keys(&self) -> Vec<String> {
-        self.state
-            .lock()
-            .expect("no test panics while it holds this")
-            .keys
-            .clone()
+        self.state.lock().expect("no test panics while it holds this").keys.clone()
     }
 }
 
@@ -112,28 +104,20 @@ impl Gateway for Scripted {
         *count += 1;
         let does = (self.script)(&request.token, *count);
         if matches!(self.capabilities.idempotency, Idempotency::Strong { .. })
-            && let Some((_, truth)) = state
-                .book
-                .iter()
-                .find(|(known, _)| known.idempotency_key == request.idempotency_key)
+            && let Some((_, truth)) =
+                state.book.iter().find(|(known, _)| known.idempotency_key == request.idempotency_key)
         {
             return ChargeReply::Known(truth.clone());
         }
-        let lost = |alarm| ChargeReply::Unknown {
-            reason: "lost".into(),
-            alarm,
-        };
+        let lost = |alarm| ChargeReply::Unknown { reason: "lost".into(), alarm };
         let outcome = match does {
             Does::Succeed | Does::SucceedSilently => Outcome::Succeeded,
-            Does::Decline => Outcome::Declined {
-                code: "insufficient_funds".into(),
-                class: DeclineClass::Funds,
-            },
+            Does::Decline => {
+                Outcome::Declined { code: "insufficient_funds".into(), class: DeclineClass::Funds }
+            }
             Does::Vanish => return lost(None),
             Does::Refuse => {
-                return ChargeReply::NotSent {
-                    reason: "refused".into(),
-                };
+                return ChargeReply::NotSent { reason: "refused".into() };
             }
             Does::Mismatch => return lost(Some(Alarm::KeyMismatch)),
         };
@@ -144,11 +128,7 @@ impl Gateway for Scripted {
             outcome,
         };
         state.book.push((request.clone(), truth.clone()));
-        if does == Does::SucceedSilently {
-            lost(None)
-        } else {
-            ChargeReply::Known(truth)
-        }
+        if does == Does::SucceedSilently { lost(None) } else { ChargeReply::Known(truth) }
     }
 
     async fn find_by_id(&self, id: &str) -> Lookup {
@@ -208,10 +188,7 @@ impl<'a> World<'a> {
             );
             rows.push_str(&row);
         }
-        let (plans, people) = (
-            installation.file("plans.csv"),
-            installation.file("subscribers.csv"),
-        );
+        let (plans, people) = (installation.file("plans.csv"), installation.file("subscribers.csv"));
         std::fs::write(&plans, PLANS).expect("the folder can be written");
         std::fs::write(&people, rows).expect("the folder can be written");
         let [plans, people] = [plans, people].map(|path| path.display().to_string());
@@ -230,9 +207,7 @@ impl<'a> World<'a> {
                 clock,
             ])
             .text();
-        let account = accounts::get(&installation.db, account)
-            .await
-            .expect("the account is there");
+        let account = accounts::get(&installation.db, account).await.expect("the account is there");
         let id = account.id;
         let clock = installation
             .db
@@ -240,37 +215,18 @@ impl<'a> World<'a> {
             .await
             .expect("reads")
             .expect("has a clock");
-        let scope = Scope {
-            account: id,
-            mode: Mode::Test,
-            clock: clock.id.to_string(),
-            lease: None,
-        };
-        Self {
-            installation,
-            account,
-            scope,
-        }
+        let scope = Scope { account: id, mode: Mode::Test, clock: clock.id.to_string(), lease: None };
+        Self { installation, account, scope }
     }
 
     /// A charging process of its own on the same database.
     pub(crate) async fn line(&self, gateway: &Arc<Scripted>) -> Arc<Line> {
         let db = self.installation.db.clone();
         let key = accounts::derivation_key(&db).await.expect("there is a key");
-        let app = App {
-            db,
-            key,
-            mode: Mode::Test,
-            format: Format::Json,
-        };
-        let connection = gateways::sandbox_connection(&app, &self.account)
-            .await
-            .expect("there is a connection");
-        Arc::new(Line::new(
-            app.db,
-            app.key,
-            vec![(connection, Arc::clone(gateway) as Arc<dyn Gateway>)],
-        ))
+        let app = App { db, key, mode: Mode::Test, format: Format::Json };
+        let connection =
+            gateways::sandbox_connection(&app, &self.account).await.expect("there is a connection");
+        Arc::new(Line::new(app.db, app.key, vec![(connection, Arc::clone(gateway) as Arc<dyn Gateway>)]))
     }
 
     pub(crate) async fn bill(&self, line: &Arc<Line>, now: &str) -> Ended {
@@ -280,12 +236,7 @@ impl<'a> World<'a> {
     }
 
     pub(crate) async fn resolve(&self, line: &Arc<Line>, now: &str) -> usize {
-        let pass = Pass {
-            scope: self.scope.clone(),
-            lane: Lane::ALL,
-            which: Which::All,
-            billing: at(now),
-        };
+        let pass = Pass { scope: self.scope.clone(), lane: Lane::ALL, which: Which::All, billing: at(now) };
         resolve(line, pass).await.expect("the line works")
     }
 
@@ -296,13 +247,8 @@ impl<'a> World<'a> {
     /// Rows of an export, oldest first.
     pub(crate) fn export(&self, what: &str) -> Vec<Value> {
         let account = self.account.id.to_string();
-        let ran = self
-            .installation
-            .run(&["export", what, "--account", &account, "--format", "jsonl"]);
-        ran.text()
-            .lines()
-            .map(|line| serde_json::from_str(line).expect("a line is JSON"))
-            .collect()
+        let ran = self.installation.run(&["export", what, "--account", &account, "--format", "jsonl"]);
+        ran.text().lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
     }
 
     /// One column of an export as sorted texts.

@@ -1,0 +1,285 @@
+//! Planning one due invoice inside prepare: what is opened, charged and scheduled next.
+//!
+//! Gathers into [`Writes`]; touches no database. The rules are `billing::renewal`; here their answer becomes
+//! rows. `Err` of a step is the reason to park the subscription.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use billing::event::Kind;
+use billing::guard::{self, DayTotal};
+use billing::id::{ChargeId, ConnectionId, DerivationKey, InvoiceId, SubscriptionId};
+use billing::invoice;
+use billing::money::Money;
+use billing::renewal::{self, Opening, Running, Scheduled};
+use billing::resolution::Capabilities;
+use billing::subscription::{self, State};
+use billing::tax::TaxedSum;
+use gateway::ChargeRequest;
+
+use super::prepare::Task;
+use super::store::{InvoiceRow, NewCharge, OpenedInvoice, SubscriptionRow};
+use crate::actor::Actor;
+use crate::charges::Outgoing;
+use crate::charges::send::check_after_send;
+use crate::events::NewEvent;
+use crate::invoices::NewScheduled;
+use crate::ledger::NewEntry;
+use crate::line::Line;
+
+/// The most charges that one invoice may have: far above every retry policy, and an end to any loop.
+const CHARGES_MAX: u32 = 100;
+
+/// What this process knows of its gateways.
+pub(super) struct Known {
+    capabilities: BTreeMap<ConnectionId, Capabilities>,
+}
+
+impl Known {
+    pub(super) fn of(line: &Line) -> Arc<Self> {
+        let each = line.connections.iter();
+        Arc::new(Self {
+            capabilities: each.map(|(id, connection)| (*id, *connection.gateway.capabilities())).collect(),
+        })
+    }
+}
+
+/// Everything that one batch writes.
+#[derive(Default)]
+pub(super) struct Writes {
+    pub(super) opened: Vec<OpenedInvoice>,
+    pub(super) again: Vec<(InvoiceId, i64)>,
+    pub(super) next: Vec<NewScheduled>,
+    pub(super) charges: Vec<NewCharge>,
+    pub(super) entries: Vec<NewEntry>,
+    pub(super) events: Vec<NewEvent>,
+    pub(super) parked: Vec<(SubscriptionId, InvoiceId, String)>,
+    pub(super) off: Vec<InvoiceId>,
+    pub(super) changed: BTreeSet<SubscriptionId>,
+    pub(super) outgoing: Vec<Outgoing>,
+    pub(super) day: DayTotal,
+}
+
+/// Plans one due invoice. What is no longer due (someone else was here first) is passed over.
+pub(super) fn plan(
+    key: &DerivationKey,
+    task: &Task,
+    known: &Known,
+    (row, subscription): (&InvoiceRow, &mut SubscriptionRow),
+    writes: &mut Writes,
+) {
+    let is_due = row.next_action_at.is_some_and(|at| at <= task.billing);
+    if !is_due {
+        return;
+    }
+    if subscription.is_parked {
+        writes.off.push(row.id);
+        return;
+    }
+    let planned = match row.state {
+        invoice::State::Scheduled => open(key, task, known, (row, subscription), writes),
+        invoice::State::Open => charge_again(key, task, known, (row, subscription), writes),
+        invoice::State::Paid | invoice::State::Void | invoice::State::Uncollectible => {
+            Err(format!("a {} invoice is on the work list", row.state.as_str()))
+        }
+    };
+    if let Err(reason) = planned {
+        subscription.is_parked = true;
+        writes.parked.push((row.subscription, row.id, reason));
+    }
+}
+
+/// Opens a scheduled invoice: the bill, its charge, the next invoice. `Err` is the reason to park.
+fn open(
+    key: &DerivationKey,
+    task: &Task,
+    known: &Known,
+    (row, subscription): (&InvoiceRow, &mut SubscriptionRow),
+    writes: &mut Writes,
+) -> Result<(), String> {
+    let lines =
+        serde_json::from_str(&row.lines).map_err(|error| format!("its lines do not read: {error}"))?;
+    let running =
+        Running { state: subscription.state, anchor: subscription.anchor, remaining: subscription.remaining };
+    let scheduled = Scheduled { cycle: row.cycle, amount: row.amount, lines };
+    let opening = renewal::open(&task.terms, &row.offer, &running, &scheduled, task.billing)
+        .map_err(|refused| refused.to_string())?;
+    let charge =
+        if opening.needs_charge { Some(new_charge(key, known, row, 1, row.amount, task)?) } else { None };
+    subscription.remaining = opening.remaining;
+    subscription.state = opening.state;
+    writes.day = writes.day.plus(DayTotal { count: 1, amount: row.amount.minor });
+    writes.opened.push(OpenedInvoice {
+        id: row.id,
+        state: if opening.needs_charge { invoice::State::Open } else { invoice::State::Paid },
+        tax: tax_json(&opening.tax),
+        charge_count: i64::from(opening.needs_charge),
+        paid_at: (!opening.needs_charge).then(|| task.billing.as_microsecond()),
+    });
+    append(task, row, subscription, Kind::InvoiceOpened, writes);
+    if !opening.needs_charge {
+        append(task, row, subscription, Kind::InvoicePaid, writes);
+        complete_without_charge(task, row, subscription, writes);
+    }
+    let entries = opening.entries.iter().zip(0_u64..).map(|(entry, number)| NewEntry {
+        account: task.scope.account,
+        mode: task.scope.mode,
+        invoice: row.id,
+        charge: None,
+        number,
+        entry: *entry,
+        at: task.billing,
+    });
+    writes.entries.extend(entries);
+    writes.next.extend(next_invoice(task, row, opening));
+    push_charge(row, charge, task, writes);
+    Ok(())
+}
+
+/// A last instalment of zero ends its subscription here, for no charge will.
+fn complete_without_charge(
+    task: &Task,
+    row: &InvoiceRow,
+    subscription: &mut SubscriptionRow,
+    writes: &mut Writes,
+) {
+    if subscription.remaining == Some(0)
+        && subscription.state == State::Active
+        && let Ok(next) = subscription.state.after(subscription::Event::LastCollected)
+    {
+        subscription.state = next;
+        append(task, row, subscription, Kind::SubscriptionCanceled, writes);
+    }
+}
+
+fn next_invoice(task: &Task, row: &InvoiceRow, opening: Opening) -> Option<NewScheduled> {
+    opening.next.map(|next| NewScheduled {
+        account: task.scope.account,
+        mode: task.scope.mode,
+        clock: task.scope.clock.clone(),
+        customer: row.customer.clone(),
+        subscription: row.subscription,
+        plan: row.offer.plan.clone(),
+        next,
+    })
+}
+
+/// Charges an open invoice by a new charge: the former one is proven never to have happened, or a retry
+/// has come due. `Err` is the reason to park.
+fn charge_again(
+    key: &DerivationKey,
+    task: &Task,
+    known: &Known,
+    (row, subscription): (&InvoiceRow, &mut SubscriptionRow),
+    writes: &mut Writes,
+) -> Result<(), String> {
+    let number = row.charge_count + 1;
+    if number > CHARGES_MAX {
+        return Err(format!("invoice {} has been charged {CHARGES_MAX} times", row.id));
+    }
+    if !subscription.state.is_live() {
+        return Err(format!("a {} subscription is not charged by the schedule", subscription.state.as_str()));
+    }
+    let owed = Money::new(row.amount.minor - row.amount_settled, row.amount.currency);
+    let charge = new_charge(key, known, row, number, owed, task)?;
+    writes.again.push((row.id, i64::from(number)));
+    push_charge(row, Some(charge), task, writes);
+    Ok(())
+}
+
+/// Charge `number` of an invoice. Its id, and so its key, follow from the invoice and the number alone:
+/// after a restored backup the same are made again.
+fn new_charge(
+    key: &DerivationKey,
+    known: &Known,
+    row: &InvoiceRow,
+    number: u32,
+    amount: Money,
+    task: &Task,
+) -> Result<NewCharge, String> {
+    let owed = Money::new(row.amount.minor - row.amount_settled, row.amount.currency);
+    if !guard::charge_fits_invoice(amount, owed) {
+        return Err(format!("a charge of {} does not fit the {} owed", amount.minor, owed.minor));
+    }
+    let Some(capabilities) = known.capabilities.get(&row.connection) else {
+        return Err(format!("gateway connection {} is not set up in this process", row.connection));
+    };
+    let id = ChargeId::derive(key, row.id.as_str(), row.id.slot(), row.due_at, u64::from(number));
+    Ok(NewCharge {
+        id,
+        customer: row.customer.clone(),
+        subscription: row.subscription,
+        invoice: row.id,
+        payment_method: row.payment_method,
+        connection: row.connection,
+        number: i64::from(number),
+        amount,
+        idempotency_key: key.idempotency_key(row.connection.as_str(), id),
+        actor: Actor::Schedule.as_str(),
+        check_at: check_after_send(capabilities, task.real),
+    })
+}
+
+fn push_charge(row: &InvoiceRow, charge: Option<NewCharge>, task: &Task, writes: &mut Writes) {
+    let Some(charge) = charge else {
+        return;
+    };
+    writes.outgoing.push(Outgoing {
+        charge: charge.id,
+        subscription: charge.subscription,
+        connection: charge.connection,
+        request: ChargeRequest {
+            reference: charge.id,
+            idempotency_key: charge.idempotency_key.clone(),
+            token: row.gateway_token.clone(),
+            amount: charge.amount,
+            billing_time: task.billing,
+        },
+    });
+    writes.charges.push(charge);
+}
+
+fn append(
+    task: &Task,
+    row: &InvoiceRow,
+    subscription: &mut SubscriptionRow,
+    kind: Kind,
+    writes: &mut Writes,
+) {
+    subscription.event_number += 1;
+    writes.changed.insert(subscription.id);
+    let is_about_invoice = kind != Kind::SubscriptionCanceled;
+    let data = format!(
+        "{{\"cycle\":{},\"amount\":{},\"currency\":\"{}\"}}",
+        row.cycle,
+        row.amount.minor,
+        row.amount.currency.code()
+    );
+    writes.events.push(NewEvent {
+        account: task.scope.account,
+        mode: task.scope.mode,
+        subscription: subscription.id,
+        number: subscription.event_number,
+        kind,
+        object: if is_about_invoice { row.id.to_string() } else { subscription.id.to_string() },
+        data: if is_about_invoice { data } else { "{\"status\":\"canceled\"}".to_owned() },
+        billing_at: task.billing,
+    });
+}
+
+/// Tax per rate as stored: `[{"percent":10,"gross":980,"tax":89}]`; percent is null for exempt.
+fn tax_json(sums: &[TaxedSum]) -> String {
+    let percent = |sum: &TaxedSum| sum.percent.map_or("null".to_owned(), |percent| percent.to_string());
+    let rows: Vec<String> = sums
+        .iter()
+        .map(|sum| {
+            format!(
+                "{{\"percent\":{},\"gross\":{},\"tax\":{}}}",
+                percent(sum),
+                sum.gross.minor,
+                sum.tax.minor
+            )
+        })
+        .collect();
+    format!("[{}]", rows.join(","))
+}

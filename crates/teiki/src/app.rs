@@ -49,6 +49,14 @@ pub enum Missing {
 impl App {
     /// Opens the database, brings its schema up to date and reads the derivation key.
     pub async fn open(setting: &Setting, missing: Missing) -> Result<Self, Failure> {
+        if let Some(path) =
+            setting.database.sqlite_path().filter(|path| missing == Missing::Refuse && !path.exists())
+        {
+            return Err(Failure::usage(format!(
+                "there is no teiki database at {}; `teiki account create NAME` makes one, or give --database or --data-dir",
+                path.display()
+            )));
+        }
         let options = Options { create: missing == Missing::Create, ..Options::default() };
         let db = Db::open(&setting.database, &options)
             .await

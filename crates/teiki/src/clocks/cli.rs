@@ -83,6 +83,12 @@ fn finish(format: Format, account: AccountId, billed: &Billed) -> Result<(), Fai
             code: Code::Interrupted,
             message: "interrupted; run the same command again to go on".into(),
         }),
+        Ended::Unsent(count) => {
+            print(format, totals)?;
+            Err(Failure::unfinished(format!(
+                "the gateway does not take requests: {count} charges were not sent, and are under the same keys when the same command runs again"
+            )))
+        }
         Ended::Fenced => Err(Failure::failed("another process took over this clock")),
         Ended::Done if totals.unknown > 0 => {
             print(format, totals)?;

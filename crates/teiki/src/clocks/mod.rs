@@ -54,8 +54,9 @@ pub async fn advance(journey: &Journey<'_>, on_instant: impl Fn(Timestamp)) -> R
     let mut which = Which::All;
     loop {
         // First what an earlier process left behind, then what the last instant left open.
-        if !waited.until_final(journey, now, which).await? {
-            return Ok(Ended::Stopped);
+        let ended = waited.until_final(journey, now, which).await?;
+        if ended != Ended::Done {
+            return Ok(ended);
         }
         which = Which::Due;
         if journey.line.is_stopping() {
@@ -70,9 +71,9 @@ pub async fn advance(journey: &Journey<'_>, on_instant: impl Fn(Timestamp)) -> R
             set(journey, now).await?;
             on_instant(now);
         }
-        match until_done(journey.line, &journey.scope, journey.terms, now, &journey.lanes).await? {
-            Ended::Done => {}
-            stopped @ (Ended::Held(_) | Ended::Fenced | Ended::Stopped) => return Ok(stopped),
+        let ended = until_done(journey.line, &journey.scope, journey.terms, now, &journey.lanes).await?;
+        if ended != Ended::Done {
+            return Ok(ended);
         }
     }
     set(journey, journey.until).await?;
@@ -91,27 +92,26 @@ struct Waited {
 }
 
 impl Waited {
-    /// Resolves until every charge is final, save those that were waited for before. `false` when charges
-    /// could not even be sent in that time, or charging is held.
+    /// Resolves until every charge is final ([`Ended::Done`]), save those that were waited for before.
     async fn until_final(
         &mut self,
         journey: &Journey<'_>,
         now: Timestamp,
         mut which: Which,
-    ) -> Result<bool, db::Error> {
+    ) -> Result<Ended, db::Error> {
         let give_up_at = Instant::now() + UNRESOLVED_MAX;
         loop {
             let (open, unsent) = resolve::count_open(journey.line, &journey.scope).await?;
             if open <= self.in_vain {
                 self.in_vain = open;
-                return Ok(true);
+                return Ok(Ended::Done);
             }
             if journey.line.is_held() || journey.line.is_stopping() {
-                return Ok(false);
+                return Ok(Ended::Stopped);
             }
             if Instant::now() >= give_up_at {
                 self.in_vain = open;
-                return Ok(unsent == 0);
+                return Ok(if unsent == 0 { Ended::Done } else { Ended::Unsent(unsent) });
             }
             let pass = Pass { scope: journey.scope.clone(), lane: Lane::ALL, which, billing: now };
             if resolve::resolve(journey.line, pass).await? == 0 {

@@ -120,6 +120,9 @@ async fn bill(
             code: Code::Interrupted,
             message: "interrupted; the next `teiki demo` begins anew".to_owned(),
         }),
+        Ended::Unsent(count) => Err(Failure::unfinished(format!(
+            "the sandbox of the demo did not take {count} charges; run the demo again"
+        ))),
         Ended::Fenced => Err(Failure::failed("another process took over the clock of the demo")),
     }
 }

@@ -33,6 +33,8 @@ pub enum Ended {
     Fenced,
     /// The process was asked to stop.
     Stopped,
+    /// Charges could not be sent for so long that going on makes no sense.
+    Unsent(i64),
 }
 
 /// Opens, charges and settles everything of `scope` that is due at `at`, in these lanes side by side.

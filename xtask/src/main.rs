@@ -1,7 +1,8 @@
-//! The project's own tools: `cargo xtask tidy`.
+//! The project's own tools: `cargo xtask tidy`, `cargo xtask bench`.
 //!
 //! Each tool is a folder of its own beside this file and a variant of `Tool`. Nothing of teiki depends on this crate.
 
+mod bench;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -21,11 +22,14 @@ struct Arguments {
 enum Tool {
     /// Checks the rules of the tree that neither the compiler nor clippy knows.
     Tidy,
+    /// Measures how fast teiki is, beside what the same machine can do at best.
+    Bench(bench::BenchArguments),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().tool {
         Tool::Tidy => tidy::run(&repository_root()),
+        Tool::Bench(arguments) => bench::run(&repository_root(), &arguments),
     }
 }
 

@@ -7,20 +7,26 @@ use super::Waiting;
 use crate::stored::{parsed, slots};
 
 pub(super) fn waiting(tx: &mut Tx<'_>, now: Timestamp, limit: i64) -> Result<Vec<Waiting>, Error> {
-    let rows = tx.query(
-        "select o.event_id, o.sink, e.type, e.object_id, e.number
-         from outbox o join events e on e.slot = o.slot and e.id = o.event_id
-         where o.deliver_at <= $1 order by o.deliver_at, o.slot, o.event_id limit $2",
+    let due = tx.query(
+        "select slot, event_id, sink from outbox where deliver_at <= $1 order by deliver_at, slot, event_id limit $2",
         &[Value::I64(now.as_microsecond()), Value::I64(limit)],
     )?;
+    let keys = [
+        Column::I64(due.iter().map(|row| row.i64(0)).collect::<Result<_, _>>()?),
+        Column::Text(due.iter().map(|row| row.str(1)).collect::<Result<_, _>>()?),
+    ];
+    let rows = tx.select_many(
+        "select e.type, e.object_id, e.number from events e where e.slot = $1 and e.id = $2",
+        &keys,
+    )?;
     rows.iter()
-        .map(|row| {
+        .map(|(place, row)| {
             Ok(Waiting {
-                event: parsed(row, 0, "outbox.event_id", "an id")?,
-                sink: row.text(1)?,
-                kind: row.text(2)?,
-                object: row.text(3)?,
-                number: row.i64(4)?,
+                event: parsed(&due[*place], 1, "outbox.event_id", "an id")?,
+                sink: due[*place].text(2)?,
+                kind: row.text(0)?,
+                object: row.text(1)?,
+                number: row.i64(2)?,
             })
         })
         .collect()

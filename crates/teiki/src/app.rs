@@ -52,7 +52,7 @@ impl App {
         if let Some(path) =
             setting.database.sqlite_path().filter(|path| missing == Missing::Refuse && !path.exists())
         {
-            return Err(Failure::usage(format!(
+            return Err(Failure::failed(format!(
                 "there is no teiki database at {}; `teiki account create NAME` makes one, or give --database or --data-dir",
                 path.display()
             )));

@@ -167,7 +167,7 @@ fn capabilities_of(declared: &Declared) -> Capabilities {
         lookup_lag_ms,
         max_processing_ms,
         request_timeout_ms: (2 * max_processing_ms + 1_000).clamp(TIMEOUT_MIN_MS, TIMEOUT_MAX_MS),
-        lookup_spacing_ms: lookup_lag_ms.max(max_processing_ms).max(LOOKUP_SPACING_MIN_MS),
+        lookup_spacing_ms: (lookup_lag_ms + max_processing_ms).max(LOOKUP_SPACING_MIN_MS),
         rate_per_second: declared.rate_per_second,
     }
 }
@@ -197,7 +197,7 @@ mod tests {
         for (max_processing_ms, lookup_lag_ms, timeout_ms, spacing_ms) in [
             (0, 0, 1_500, 50),
             (250, 0, 1_500, 250),
-            (1_000, 3_000, 3_000, 3_000),
+            (1_000, 3_000, 3_000, 4_000),
             (60_000, 0, 30_000, 60_000),
             (u32::MAX, 0, 30_000, i64::from(u32::MAX)),
         ] {

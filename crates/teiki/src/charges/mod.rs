@@ -51,6 +51,8 @@ pub struct News {
     pub alarm: Option<&'static str>,
     /// The gateway called the parameters of the key a mismatch: never resend.
     pub freeze: bool,
+    /// When its request may last have been sent; `None` keeps what is stored.
+    pub sent_at: Option<Timestamp>,
     /// When to look again, by operating time; ignored when the charge becomes final.
     pub check_at: Option<Timestamp>,
     /// When a look-up that counts first found nothing.
@@ -90,6 +92,7 @@ impl News {
             note: None,
             alarm: None,
             freeze: false,
+            sent_at: None,
             check_at: None,
             absent_at: None,
             resolved_by: None,

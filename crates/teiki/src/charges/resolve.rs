@@ -107,6 +107,8 @@ async fn give_up_sending(
         let lost: Vec<News> = gone
             .map(|(charge, subscription)| News {
                 note: Some("the process that was sending it is gone".into()),
+                // It may have waited for its turn in the pace: until now, at the latest, it was sent.
+                sent_at: Some(now),
                 check_at: Some(now),
                 ..News::of(charge, subscription, Fact::Lost)
             })

@@ -100,12 +100,13 @@ pub(super) async fn send_one(line: &Line, outgoing: &Outgoing) -> News {
         return News { note: Some("this process has no such gateway connection".into()), ..unsent };
     };
     connection.pace.turn().await;
-    if !line.may_send(connection, clock::now()) {
+    let sent_at = clock::now();
+    if !line.may_send(connection, sent_at) {
         return unsent;
     }
     let reply = connection.gateway.charge(&outgoing.request).await;
     connection.breaker.record(health(&reply), clock::now());
-    news_of(reply, outgoing, connection)
+    News { sent_at: Some(sent_at), ..news_of(reply, outgoing, connection) }
 }
 
 fn health(reply: &ChargeReply) -> Health {

@@ -67,6 +67,7 @@ pub(super) struct ChargeRow {
     pub(super) tries: i64,
     pub(super) gateway_charge_id: Option<String>,
     pub(super) absent_at: Option<Timestamp>,
+    pub(super) last_sent_at: Option<Timestamp>,
     pub(super) invoice: InvoiceId,
     pub(super) invoice_state: invoice::State,
     pub(super) invoice_amount_paid: i64,
@@ -80,7 +81,7 @@ pub(super) fn charges_with_invoices(
         [slots(ids.iter().map(ChargeId::slot)), Column::Text(ids.iter().map(ChargeId::as_str).collect())];
     let rows = tx.select_many(
         "select c.id, c.status, c.amount, c.currency, c.surplus, c.frozen, c.tries, c.gateway_charge_id, c.absent_at,
-                i.id, i.status, i.amount_paid
+                i.id, i.status, i.amount_paid, c.last_sent_at
          from charges c join invoices i on i.slot = c.slot and i.id = c.invoice_id
          where c.slot = $1 and c.id = $2",
         &keys,
@@ -102,6 +103,7 @@ fn charge_of(row: &Row) -> Result<ChargeRow, Error> {
         tries: row.i64(6)?,
         gateway_charge_id: row.opt_text(7)?,
         absent_at: opt_instant(row, 8, "charges.absent_at")?,
+        last_sent_at: opt_instant(row, 12, "charges.last_sent_at")?,
         invoice: parsed(row, 9, "invoices.id", "an id")?,
         invoice_state: invoice::State::from_stored(&invoice_status)
             .ok_or_else(|| unreadable(invoice_column, "a status", &invoice_status))?,
@@ -178,6 +180,7 @@ pub(super) struct OpenCharge {
     pub(super) frozen: bool,
     pub(super) gateway_charge_id: Option<String>,
     pub(super) note: Option<String>,
+    pub(super) last_sent_at: Option<Timestamp>,
     pub(super) absent_at: Option<Timestamp>,
     pub(super) tries: i64,
     pub(super) check_at: Timestamp,
@@ -201,6 +204,12 @@ pub(super) fn update_open_charges(tx: &mut Tx<'_>, charges: &[OpenCharge]) -> Re
             "absent_at",
             Column::OptI64(
                 charges.iter().map(|charge| charge.absent_at.map(Timestamp::as_microsecond)).collect(),
+            ),
+        ),
+        (
+            "last_sent_at",
+            Column::OptI64(
+                charges.iter().map(|charge| charge.last_sent_at.map(Timestamp::as_microsecond)).collect(),
             ),
         ),
         ("tries", Column::I64(charges.iter().map(|charge| charge.tries).collect())),

@@ -61,8 +61,9 @@ pub(super) async fn take_free(db: &Db, held: &mut Vec<Held>) -> Result<(), db::E
     Ok(())
 }
 
-/// Drops lanes whose database session is gone: another process may have them by now.
-pub(super) async fn drop_lost(held: &mut Vec<Held>) {
+/// Drops lanes whose database session is gone: another process may have them by now. Says whether any was.
+pub(super) async fn drop_lost(held: &mut Vec<Held>) -> bool {
+    let before = held.len();
     let mut alive = Vec::with_capacity(held.len());
     for lane in held.drain(..) {
         let is_alive = match &lane.lease {
@@ -74,4 +75,5 @@ pub(super) async fn drop_lost(held: &mut Vec<Held>) {
         }
     }
     *held = alive;
+    held.len() < before
 }

@@ -168,7 +168,9 @@ impl Scheduler {
             self.distrust_clock(jump, now).await?;
         }
         if self.shared.metrics.ticks.load(Ordering::Relaxed).is_multiple_of(LOOK_EVERY) {
-            lanes::drop_lost(&mut self.lanes).await;
+            if lanes::drop_lost(&mut self.lanes).await {
+                self.stop_sending();
+            }
             lanes::take_free(&self.app.db, &mut self.lanes).await?;
             self.accounts = accounts::list(&self.app.db).await?;
         }
@@ -250,6 +252,15 @@ impl Scheduler {
         let (account, worked) = worked.map_err(|error| Failure::failed(error.to_string()))?;
         self.busy.remove(&account);
         Ok(worked?)
+    }
+
+    /// A lost lease may be another process's by now: what is under way sends nothing more, and goes back to
+    /// prepared. The next work begins with lines of its own.
+    fn stop_sending(&mut self) {
+        for side in self.sides.values() {
+            side.line.stop();
+        }
+        self.sides.clear();
     }
 
     /// Stops sending everywhere and waits until what is in flight is settled.

@@ -101,7 +101,7 @@ impl Floor {
         let renewals = count(&prepare[0].columns);
         for rows in prepare.iter_mut().chain(&mut settle).chain(&mut deliver) {
             let found = count(&rows.columns);
-            if renewals == 0 || found % renewals != 0 {
+            if renewals == 0 || !found.is_multiple_of(renewals) {
                 let table = rows.statement.table;
                 return Err(format!(
                     "{found} rows of {table} are not the same for each of {renewals} renewals"

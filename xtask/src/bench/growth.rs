@@ -39,7 +39,7 @@ struct Side {
 
 pub(crate) fn run(arguments: &RenewalsArguments) -> Result<(), Failed> {
     let groups = (arguments.subscribers / arguments.count).min(GROUPS_MAX);
-    if groups < arguments.rounds || arguments.subscribers % groups != 0 {
+    if groups < arguments.rounds || !arguments.subscribers.is_multiple_of(groups) {
         return Err(format!(
             "--subscribers must be a multiple of --count, at least {} times as many",
             arguments.rounds

@@ -110,7 +110,7 @@ async fn capabilities_are_those_of_the_switches() {
     declares("idempotency=best-effort", keys(Idempotency::BestEffort)).await;
     declares("idempotency=none", keys(Idempotency::None)).await;
     declares("rate=25", Capabilities { rate_per_second: Some(25), ..plain }).await;
-    declares("lookup-lag=4000", Capabilities { lookup_lag_ms: 4_000, lookup_spacing_ms: 4_000, ..plain })
+    declares("lookup-lag=4000", Capabilities { lookup_lag_ms: 4_000, lookup_spacing_ms: 5_000, ..plain })
         .await;
     let slow = Capabilities {
         max_processing_ms: 20_000,

@@ -419,3 +419,27 @@ pub(crate) fn run(arguments: &FloorArguments) -> Result<(), Failed> {
     println!("{}", serde_json::to_string(&round)?);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{DELIVER, SETTLE};
+
+    #[test]
+    fn a_statement_is_written_for_one_row_and_for_many() {
+        let pay = &SETTLE[1];
+        assert_eq!(
+            pay.for_sqlite(),
+            "update invoices set amount_paid = ?3, paid_at = ?4, status = 'paid' where invoices.slot = ?1 and invoices.id = ?2"
+        );
+        assert_eq!(
+            pay.for_postgres(),
+            "update invoices set amount_paid = u.c3, paid_at = u.c4, status = 'paid' from unnest(cast($1 as bigint[]), \
+             cast($2 as text[]), cast($3 as bigint[]), cast($4 as bigint[])) as u(c1, c2, c3, c4) \
+             where invoices.slot = u.c1 and invoices.id = u.c2"
+        );
+        assert_eq!(
+            DELIVER[0].for_sqlite(),
+            "delete from outbox where outbox.slot = ?1 and outbox.event_id = ?2 and outbox.sink = 'log'"
+        );
+    }
+}

@@ -170,3 +170,50 @@ fn range_of(slots: &[Option<i64>], lane: &Lane) -> Range<usize> {
     let before = |slot: i64| slots.partition_point(|found| found.unwrap_or(0) < slot);
     before(lane.first)..before(lane.last + 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::floor::DAY;
+    use super::{Cells, Failed, Floor, Kind};
+
+    /// Two renewals in slot 0, one in slot 255; everything has one row for each.
+    fn rows(sql: &str, kinds: &[Kind]) -> Result<Vec<Cells>, Failed> {
+        let count = if sql == DAY { 1 } else { 3 };
+        let slots = [0, 0, 255].map(Some);
+        let column = |kind: &Kind| match kind {
+            Kind::Int => Cells::Int(slots[..count].to_vec()),
+            Kind::Text => Cells::Text(vec![Some("a".to_owned()); count]),
+        };
+        Ok(kinds.iter().map(column).collect())
+    }
+
+    #[test]
+    fn a_batch_stays_in_its_lane() {
+        let floor = Floor::of(4, rows).expect("as many rows for each renewal");
+        let batches = floor.batches(64);
+        assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [1, 0, 0, 1]);
+        assert_eq!(floor.prepare[0].range(&batches[0][0]), 0..2);
+        assert_eq!(floor.prepare[0].range(&batches[3][0]), 2..3);
+        assert!(batches[0][0].is_first && !batches[3][0].is_first);
+        assert_eq!(batches[3][0].opened, [1, 255]);
+        assert_eq!(floor.batches(1).concat().len(), 3);
+    }
+
+    #[test]
+    fn rows_that_are_not_the_same_for_each_renewal_are_refused() {
+        let uneven = |sql: &str, kinds: &[Kind]| {
+            let mut columns = rows(sql, kinds)?;
+            if sql.contains("ledger_entries")
+                && let Some(Cells::Int(cells)) = columns.first_mut()
+            {
+                cells.push(Some(255));
+            }
+            Ok(columns)
+        };
+        let refused = Floor::of(1, uneven).err().map(|error| error.to_string());
+        assert_eq!(
+            refused.as_deref(),
+            Some("4 rows of ledger_entries are not the same for each of 3 renewals")
+        );
+    }
+}

@@ -36,6 +36,9 @@ pub(crate) struct HttpArguments {
     /// Rounds of each side.
     #[arg(long, default_value_t = 3)]
     rounds: u64,
+    /// What the sandbox does to requests, such as latency=20-80; nothing if it is not given.
+    #[arg(long, default_value = "", value_name = "SPEC")]
+    faults: String,
 }
 
 #[derive(Serialize)]
@@ -43,6 +46,7 @@ struct Report {
     engine: String,
     count: u64,
     rounds: u64,
+    faults: String,
     concurrency: usize,
     teiki_per_second: Rates,
     bare_per_second: Rates,
@@ -76,6 +80,7 @@ pub(crate) fn run(arguments: &HttpArguments) -> Result<(), Failed> {
         engine: engine_name(place.engine).to_owned(),
         count: arguments.count,
         rounds: arguments.rounds,
+        faults: arguments.faults.clone(),
         concurrency: CONCURRENCY,
         teiki_per_second,
         bare_per_second,
@@ -131,7 +136,17 @@ impl Run<'_> {
     fn sandbox(&self, name: &str) -> Result<Server, Failed> {
         let book = self.scratch.folder().join(format!("book-{name}.jsonl"));
         let book = book.to_str().ok_or("the scratch folder's name is not UTF-8")?;
-        Server::start(&teiki_program()?, &["sandbox", "--json", "--listen", "127.0.0.1:0", "--book", book])
+        let sandbox = [
+            "sandbox",
+            "--json",
+            "--listen",
+            "127.0.0.1:0",
+            "--book",
+            book,
+            "--faults",
+            &self.arguments.faults,
+        ];
+        Server::start(&teiki_program()?, &sandbox)
     }
 
     /// One `teiki run` on a fresh copy; its microseconds.

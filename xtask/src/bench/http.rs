@@ -1,6 +1,7 @@
 //! `bench http`: `teiki run` against a sandbox of its own process, and a bare client against the same one.
 //!
-//! All are due at one instant. Each round starts a sandbox with an empty book; teiki and the bare client take turns in who
+//! All are due at one instant. Two kinds of sandbox are tried: one that takes its time as gateways do, and one that answers
+//! at once. Each round starts a sandbox with an empty book; teiki and the bare client take turns in who
 //! comes first. Timed are the whole of `run`'s work, from its word that it begins to its end (preparing, charging, settling,
 //! delivery, totals), and the bare client from its first byte to its last answer.
 
@@ -14,7 +15,7 @@ use clap::Args;
 use jiff::civil::date;
 use serde::Serialize;
 use serde_json::Value;
-use teiki::charges::send::CONCURRENCY;
+use teiki::charges::pace::CONCURRENCY;
 
 use super::measure::{Milli, Rates};
 use super::process::Server;
@@ -36,9 +37,10 @@ pub(crate) struct HttpArguments {
     /// Rounds of each side.
     #[arg(long, default_value_t = 3)]
     rounds: u64,
-    /// What the sandbox does to requests, such as latency=20-80; nothing if it is not given.
-    #[arg(long, default_value = "", value_name = "SPEC")]
-    faults: String,
+    /// What the sandbox does to requests, such as latency=20-80. May be given several times. Without it there are
+    /// two: answers after 5 to 20 ms, and answers at once.
+    #[arg(long, default_values_t = ["latency=5-20".to_owned(), String::new()], value_name = "SPEC")]
+    faults: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -46,8 +48,14 @@ struct Report {
     engine: String,
     count: u64,
     rounds: u64,
-    faults: String,
     concurrency: usize,
+    sandboxes: Vec<Case>,
+}
+
+/// One kind of sandbox.
+#[derive(Serialize)]
+struct Case {
+    faults: String,
     teiki_per_second: Rates,
     bare_per_second: Rates,
     /// Teiki's median through the bare client's.
@@ -74,17 +82,13 @@ pub(crate) fn run(arguments: &HttpArguments) -> Result<(), Failed> {
     let account = subscribers::make(&url, scratch.folder(), &crowd, place.json)?;
     scratch.tidy_up("subscribers")?;
     let mut run = Run { arguments, scratch, account };
-    let (teiki, bare) = run.rounds()?;
-    let (teiki_per_second, bare_per_second) = (Rates::of(teiki)?, Rates::of(bare)?);
+    let cases: Result<Vec<Case>, Failed> = arguments.faults.iter().map(|faults| run.case(faults)).collect();
     let report = Report {
         engine: engine_name(place.engine).to_owned(),
         count: arguments.count,
         rounds: arguments.rounds,
-        faults: arguments.faults.clone(),
         concurrency: CONCURRENCY,
-        teiki_per_second,
-        bare_per_second,
-        ratio: Milli::of(teiki_per_second.median, bare_per_second.median),
+        sandboxes: cases?,
     };
     if place.json {
         println!("{}", serde_json::to_string(&report)?);
@@ -96,29 +100,40 @@ pub(crate) fn run(arguments: &HttpArguments) -> Result<(), Failed> {
 
 fn print(report: &Report) {
     println!("{} charges due at one instant on {}, over HTTP", report.count, report.engine);
-    println!("{:<34} {:>9} {:>9} {:>9}", "", "min/s", "median/s", "max/s");
     let bare = format!("bare client, {} at a time", report.concurrency);
-    for (name, rates) in [("teiki run", report.teiki_per_second), (bare.as_str(), report.bare_per_second)] {
-        println!("{name:<34} {:>9} {:>9} {:>9}", rates.min, rates.median, rates.max);
+    for case in &report.sandboxes {
+        let kind = if case.faults.is_empty() { "answers at once" } else { case.faults.as_str() };
+        println!();
+        println!("{:<34} {:>9} {:>9} {:>9}", format!("sandbox: {kind}"), "min/s", "median/s", "max/s");
+        for (name, rates) in [("teiki run", case.teiki_per_second), (bare.as_str(), case.bare_per_second)] {
+            println!("{name:<34} {:>9} {:>9} {:>9}", rates.min, rates.median, rates.max);
+        }
+        println!("teiki ÷ bare client  {}", case.ratio);
     }
-    println!("teiki ÷ bare client  {}", report.ratio);
 }
 
 impl Run<'_> {
+    fn case(&mut self, faults: &str) -> Result<Case, Failed> {
+        let (teiki, bare) = self.rounds(faults)?;
+        let (teiki_per_second, bare_per_second) = (Rates::of(teiki)?, Rates::of(bare)?);
+        let ratio = Milli::of(teiki_per_second.median, bare_per_second.median);
+        Ok(Case { faults: faults.to_owned(), teiki_per_second, bare_per_second, ratio })
+    }
+
     /// Charges a second of both sides.
-    fn rounds(&mut self) -> Result<(Vec<u64>, Vec<u64>), Failed> {
+    fn rounds(&mut self, faults: &str) -> Result<(Vec<u64>, Vec<u64>), Failed> {
         let bar = subscribers::rounds_bar(
             usize::try_from(2 * self.arguments.rounds + 1)?,
             self.arguments.place.json,
         );
         // It tells the bare client what is sent.
-        self.teiki(&self.sandbox("first")?)?;
+        self.teiki(&self.sandbox("first", faults)?)?;
         let bodies = Arc::new(floor_http::bodies(&self.scratch.url("teiki")?)?);
         bar.inc(1);
         let per_second = |micros: u64| Milli::of(self.arguments.count.saturating_mul(1_000), micros).0;
         let (mut teiki, mut bare) = (Vec::new(), Vec::new());
         for round in 0..self.arguments.rounds {
-            let sandbox = self.sandbox(&format!("round-{round}"))?;
+            let sandbox = self.sandbox(&format!("round-{round}"), faults)?;
             let url = sandbox_url(&sandbox)?;
             if round % 2 == 0 {
                 teiki.push(per_second(self.teiki(&sandbox)?));
@@ -133,19 +148,10 @@ impl Run<'_> {
         Ok((teiki, bare))
     }
 
-    fn sandbox(&self, name: &str) -> Result<Server, Failed> {
-        let book = self.scratch.folder().join(format!("book-{name}.jsonl"));
+    fn sandbox(&self, name: &str, faults: &str) -> Result<Server, Failed> {
+        let book = self.scratch.folder().join(format!("book-{name}{faults}.jsonl"));
         let book = book.to_str().ok_or("the scratch folder's name is not UTF-8")?;
-        let sandbox = [
-            "sandbox",
-            "--json",
-            "--listen",
-            "127.0.0.1:0",
-            "--book",
-            book,
-            "--faults",
-            &self.arguments.faults,
-        ];
+        let sandbox = ["sandbox", "--json", "--listen", "127.0.0.1:0", "--book", book, "--faults", faults];
         Server::start(&teiki_program()?, &sandbox)
     }
 

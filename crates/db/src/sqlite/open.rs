@@ -21,6 +21,8 @@ const WRITER_CACHE: i64 = -65_536;
 const READER_CACHE: i64 = -16_384;
 /// The write-ahead log is cut back to this many bytes after a peak.
 const WAL_KEPT_MAX: i64 = 67_108_864;
+/// Pages of the log (4 KiB each) after which they are moved to the file: pages that many transactions share are moved once.
+const CHECKPOINT_PAGES: i64 = 4_000;
 
 /// The one connection that writes. `create`: a missing file and its directory are made, readable by this user only.
 pub(crate) fn open_writer(path: &Path, create: bool, wait: Duration) -> Result<Session, OpenError> {
@@ -35,6 +37,7 @@ pub(crate) fn open_writer(path: &Path, create: bool, wait: Duration) -> Result<S
     let failed = |cause: rusqlite::Error| meaning(path, &cause);
     set(&connection, path, "journal_mode", "wal", "wal")?;
     set(&connection, path, "synchronous", "full", "2")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(failed)?;
     connection.pragma_update(None, "journal_size_limit", WAL_KEPT_MAX).map_err(failed)?;
     connection.pragma_update(None, "cache_size", WRITER_CACHE).map_err(failed)?;
     Ok(Session::new(connection))

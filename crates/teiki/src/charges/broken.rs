@@ -11,7 +11,8 @@ use billing::charge::Fact;
 use futures_util::{StreamExt, stream};
 
 use super::News;
-use super::send::{CONCURRENCY, send_one};
+use super::pace::CONCURRENCY;
+use super::send::send_one;
 use super::settle::{Times, settle};
 use super::store::CheckRow;
 use crate::clock;

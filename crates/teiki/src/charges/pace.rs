@@ -1,28 +1,40 @@
-//! The pace of one connection: requests are spread so that the gateway's rate is never exceeded.
+//! The pace of one connection: requests are spread so that the gateway's rate is never exceeded, and few are under way at once.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
+
+/// Requests under way at once through one connection, of all batches together: enough to hide the network, little to be
+/// unsure about.
+pub const CONCURRENCY: usize = 64;
 
 /// A batch holds at most this many seconds of its connection's rate, so that little is ever "maybe sent".
 const BATCH_SECONDS: u32 = 2;
 
-/// Spreads requests; without a limit it costs nothing.
+/// Spreads requests and counts those under way.
 #[derive(Debug)]
 pub struct Pace {
     rate_per_second: Option<u32>,
     next: Mutex<Option<Instant>>,
+    under_way: Semaphore,
 }
 
 impl Pace {
     /// A pace of so many requests a second; `None` is no limit.
-    pub const fn new(rate_per_second: Option<u32>) -> Self {
-        Self { rate_per_second, next: Mutex::new(None) }
+    pub fn new(rate_per_second: Option<u32>) -> Self {
+        Self { rate_per_second, next: Mutex::new(None), under_way: Semaphore::new(CONCURRENCY) }
     }
 
-    /// Waits for this request's turn.
-    pub async fn turn(&self) {
+    /// Waits for this request's turn, first come, first served. Keep what it gives until the answer is there; it is never
+    /// `None`, as nobody closes the semaphore.
+    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.spread().await;
+        self.under_way.acquire().await.ok()
+    }
+
+    async fn spread(&self) {
         let Some(rate) = self.rate_per_second else {
             return;
         };
@@ -39,5 +51,24 @@ impl Pace {
     /// The largest batch for this pace; `None` is no limit.
     pub fn batch_max(&self) -> Option<i64> {
         self.rate_per_second.map(|rate| i64::from(rate.max(1)) * i64::from(BATCH_SECONDS))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::{CONCURRENCY, Pace};
+
+    #[tokio::test]
+    async fn one_request_too_many_waits_until_another_has_its_answer() {
+        let pace = Pace::new(None);
+        let mut turns = Vec::new();
+        for _ in 0..CONCURRENCY {
+            turns.push(pace.turn().await);
+        }
+        assert!(pace.turn().now_or_never().is_none());
+        turns.pop();
+        assert!(pace.turn().now_or_never().is_some());
     }
 }

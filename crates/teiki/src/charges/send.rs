@@ -15,13 +15,12 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::breaker::Health;
+use super::pace::CONCURRENCY;
 use super::settle::{Report, Times, settle};
 use super::{News, Outgoing};
 use crate::clock;
 use crate::line::{Connection, Line};
 
-/// Requests under way at once through one connection: enough to hide the network, little to be unsure about.
-pub const CONCURRENCY: usize = 64;
 /// Results of one settling transaction: large enough to share a sync, small enough to be quick.
 const GROUP_MAX: usize = 512;
 /// How long the first result of a group waits for company, in milliseconds.
@@ -99,7 +98,7 @@ pub(super) async fn send_one(line: &Line, outgoing: &Outgoing) -> News {
     let Some(connection) = line.connections.get(&outgoing.connection) else {
         return News { note: Some("this process has no such gateway connection".into()), ..unsent };
     };
-    connection.pace.turn().await;
+    let _turn = connection.pace.turn().await;
     let sent_at = clock::now();
     if !line.may_send(connection, sent_at) {
         return unsent;

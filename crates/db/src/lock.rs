@@ -13,7 +13,8 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender};
 use tokio::sync::oneshot;
 
-use crate::url::{DatabaseUrl, Place, Server};
+use crate::url::{DatabaseUrl, Engine, Place, Server};
+use crate::value::Value;
 use crate::{Db, Error, postgres};
 
 /// The right of this process to charge from an SQLite file, held until it is dropped or the process ends.
@@ -91,7 +92,41 @@ enum Question {
     Release(oneshot::Sender<()>),
 }
 
+/// How a lock on PostgreSQL is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// By one session.
+    Alone,
+    /// By any number of sessions.
+    Shared,
+}
+
 impl Db {
+    /// A lock that any number of sessions may have at once, so that they can be counted. `None` on SQLite, where one process
+    /// charges.
+    pub async fn shared_lock(&self, key: i64) -> Result<Option<SessionLock>, Error> {
+        match &self.url().place {
+            Place::Sqlite(_) => Ok(None),
+            Place::Postgres(server) => {
+                advisory_lock(server.as_ref().clone(), (key, Kind::Shared), self.lock_wait()).await
+            }
+        }
+    }
+
+    /// How many sessions have the lock `key` now, of whichever kind; 0 on SQLite.
+    pub async fn lock_holders(&self, key: i64) -> Result<u64, Error> {
+        if self.engine() == Engine::Sqlite {
+            return Ok(0);
+        }
+        let count = self.read(move |tx| {
+            let sql = "select count(*) from pg_catalog.pg_locks l join pg_catalog.pg_database d on d.oid = l.database
+                 where l.locktype = 'advisory' and l.objsubid = 1 and l.granted and d.datname = current_database()
+                   and (cast(l.classid as bigint) << 32) + cast(l.objid as bigint) = $1";
+            tx.query_one(sql, &[Value::I64(key)])?.i64(0)
+        });
+        Ok(count.await?.unsigned_abs())
+    }
+
     /// `None`: another session has this lock.
     pub async fn session_lock(&self, key: i64) -> Result<Option<SessionLock>, Error> {
         match &self.url().place {
@@ -100,18 +135,24 @@ impl Db {
                 let is_new = keys.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
                 Ok(is_new.then_some(SessionLock { holder: Holder::Process { key, keys } }))
             }
-            Place::Postgres(server) => advisory_lock(server.as_ref().clone(), key, self.lock_wait()).await,
+            Place::Postgres(server) => {
+                advisory_lock(server.as_ref().clone(), (key, Kind::Alone), self.lock_wait()).await
+            }
         }
     }
 }
 
-async fn advisory_lock(server: Server, key: i64, lock_wait: Duration) -> Result<Option<SessionLock>, Error> {
+async fn advisory_lock(
+    server: Server,
+    (key, kind): (i64, Kind),
+    lock_wait: Duration,
+) -> Result<Option<SessionLock>, Error> {
     let (asker, questions) = crossbeam_channel::unbounded();
     let (taken, is_taken) = oneshot::channel();
     let lost = |cause: String| Error::ConnectionLost { cause };
     thread::Builder::new()
         .name(format!("db-lock-{key}"))
-        .spawn(move || hold(&server, key, lock_wait, taken, &questions))
+        .spawn(move || hold(&server, (key, kind), lock_wait, taken, &questions))
         .map_err(|cause| lost(cause.to_string()))?;
     let is_taken = is_taken.await.map_err(|_| lost("its thread ended".to_owned()))?;
     Ok(is_taken?.then_some(SessionLock { holder: Holder::Connection(asker) }))
@@ -120,15 +161,19 @@ async fn advisory_lock(server: Server, key: i64, lock_wait: Duration) -> Result<
 /// The life of a lock's thread: connect, lock, answer, disconnect.
 fn hold(
     server: &Server,
-    key: i64,
+    (key, kind): (i64, Kind),
     lock_wait: Duration,
     taken: oneshot::Sender<Result<bool, Error>>,
     questions: &Receiver<Question>,
 ) {
     let lost = |cause: String| Error::ConnectionLost { cause };
     let opened = postgres::connect(server, None, lock_wait).map_err(|cause| lost(cause.to_string()));
+    let (lock, unlock) = match kind {
+        Kind::Alone => ("select pg_try_advisory_lock($1)", "select pg_advisory_unlock($1)"),
+        Kind::Shared => ("select pg_try_advisory_lock_shared($1)", "select pg_advisory_unlock_shared($1)"),
+    };
     let locked = opened.and_then(|mut client| {
-        let row = client.query_one("select pg_try_advisory_lock($1)", &[&key]);
+        let row = client.query_one(lock, &[&key]);
         let is_taken =
             row.and_then(|row| row.try_get::<_, bool>(0)).map_err(|cause| lost(cause.to_string()))?;
         Ok((client, is_taken))
@@ -155,7 +200,7 @@ fn hold(
             }
             Question::Release(reply) => {
                 // An error means that the connection, and with it the lock, is gone.
-                drop(client.execute("select pg_advisory_unlock($1)", &[&key]));
+                drop(client.execute(unlock, &[&key]));
                 drop(client);
                 drop(reply);
                 return;

@@ -18,6 +18,7 @@ use jiff::Timestamp;
 
 use crate::charges::breaker::Breaker;
 use crate::charges::pace::Pace;
+use crate::leases::Fence;
 
 /// A gateway account that this process can charge through.
 pub struct Connection {
@@ -38,8 +39,8 @@ pub struct Scope {
     pub mode: Mode,
     /// [`crate::accounts::REAL_CLOCK`] or a test clock's id.
     pub clock: String,
-    /// The lease that fences this work, with its number; `None` where a lock file does (SQLite).
-    pub lease: Option<(String, i64)>,
+    /// The lease that fences this work; `None` where a lock file does (SQLite).
+    pub lease: Option<Fence>,
 }
 
 /// What has been done since the start, for progress bars and metrics.

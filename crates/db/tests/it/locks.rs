@@ -79,3 +79,22 @@ async fn a_session_lock_is_dead_when_its_connection_is_cut() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_shared_lock_is_held_by_many_who_can_be_counted() {
+    on_both(async |db| {
+        let is_one_process = db.engine() == db::Engine::Sqlite;
+        // Bits on both sides of the halves in which the server keeps a key.
+        for key in [-7, 7 << 40] {
+            let first = db.shared_lock(key).await.unwrap();
+            let second = db.shared_lock(key).await.unwrap();
+            assert_eq!((first.is_none(), second.is_none()), (is_one_process, is_one_process));
+            assert_eq!(db.lock_holders(key).await.unwrap(), if is_one_process { 0 } else { 2 });
+            for lock in first.into_iter().chain(second) {
+                lock.release().await;
+            }
+            assert_eq!(db.lock_holders(key).await.unwrap(), 0);
+        }
+    })
+    .await;
+}

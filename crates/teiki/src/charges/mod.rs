@@ -28,6 +28,11 @@ pub struct Outgoing {
     pub subscription: SubscriptionId,
     /// Which gateway account it goes through.
     pub connection: ConnectionId,
+    /// Whether it makes good for an outage: then it leaves the gateway room for what is on time.
+    pub is_late: bool,
+    /// Operating time after which it must not be sent any more: a process that was suspended in between may have lost its lease,
+    /// and others may have asked about this charge already.
+    pub not_after: Timestamp,
     /// What is sent.
     pub request: ChargeRequest,
 }

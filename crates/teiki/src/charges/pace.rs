@@ -13,6 +13,9 @@ pub const CONCURRENCY: usize = 64;
 /// A batch holds at most this many seconds of its connection's rate, so that little is ever "maybe sent".
 const BATCH_SECONDS: u32 = 2;
 
+/// Catching up after an outage takes one part in so many of the rate.
+const LATE_SHARE: u32 = 2;
+
 /// Spreads requests and counts those under way.
 #[derive(Debug)]
 pub struct Pace {
@@ -27,14 +30,14 @@ impl Pace {
         Self { rate_per_second, next: Mutex::new(None), under_way: Semaphore::new(CONCURRENCY) }
     }
 
-    /// Waits for this request's turn, first come, first served. Keep what it gives until the answer is there; it is never
+    /// Waits for this request's turn, first come, first served; a late one takes [`LATE_SHARE`] of the rate. Keep what it gives until the answer is there; it is never
     /// `None`, as nobody closes the semaphore.
-    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.spread().await;
+    pub async fn turn(&self, is_late: bool) -> Option<SemaphorePermit<'_>> {
+        self.spread(is_late).await;
         self.under_way.acquire().await.ok()
     }
 
-    async fn spread(&self) {
+    async fn spread(&self, is_late: bool) {
         let Some(rate) = self.rate_per_second else {
             return;
         };
@@ -42,7 +45,8 @@ impl Pace {
             let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
             let turn = next.map_or(now, |next| next.max(now));
-            *next = Some(turn + Duration::from_secs(1) / rate.max(1));
+            let share = if is_late { LATE_SHARE } else { 1 };
+            *next = Some(turn + Duration::from_secs(1) * share / rate.max(1));
             turn
         };
         tokio::time::sleep_until(turn).await;
@@ -58,6 +62,8 @@ impl Pace {
 mod tests {
     use futures_util::FutureExt;
 
+    use tokio::time::Instant;
+
     use super::{CONCURRENCY, Pace};
 
     #[tokio::test]
@@ -65,10 +71,22 @@ mod tests {
         let pace = Pace::new(None);
         let mut turns = Vec::new();
         for _ in 0..CONCURRENCY {
-            turns.push(pace.turn().await);
+            turns.push(pace.turn(false).await);
         }
-        assert!(pace.turn().now_or_never().is_none());
+        assert!(pace.turn(false).now_or_never().is_none());
         turns.pop();
-        assert!(pace.turn().now_or_never().is_some());
+        assert!(pace.turn(false).now_or_never().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn catching_up_takes_half_of_the_rate() {
+        for (is_late, seconds) in [(false, 2), (true, 4)] {
+            let pace = Pace::new(Some(10));
+            let started = Instant::now();
+            for _ in 0..=20 {
+                drop(pace.turn(is_late).await);
+            }
+            assert_eq!(started.elapsed().as_secs(), seconds, "late: {is_late}");
+        }
     }
 }

@@ -13,11 +13,12 @@ use futures_util::{StreamExt, stream};
 use gateway::{ChargeRequest, Lookup, Outcome, Truth};
 use jiff::Timestamp;
 
-use super::send::{check_after_send, send_one};
+use super::send::{check_after_send, send_one, send_until};
 use super::settle::{Times, settle};
-use super::store::{self, CheckRow};
+use super::store::{self, CheckRow, SendingRow};
 use super::{News, Outgoing, ResolvedBy};
 use crate::clock;
+use crate::leases::Former;
 use crate::line::{Line, Scope, add};
 use crate::renewals::Lane;
 
@@ -69,7 +70,7 @@ pub async fn resolve(line: &Arc<Line>, pass: Pass) -> Result<usize, db::Error> {
     }
     let (to_send, to_ask) = split(line, rows, now);
     let sendable = mark(line, to_send, now).await?;
-    let sent = stream::iter(sendable).map(|row| resend(line, row)).buffer_unordered(CONCURRENCY);
+    let sent = stream::iter(sendable).map(|row| resend(line, row, now)).buffer_unordered(CONCURRENCY);
     let asked = stream::iter(to_ask).map(|row| ask(line, row)).buffer_unordered(CONCURRENCY);
     let (sent, asked): (Vec<News>, Vec<News>) = tokio::join!(sent.collect(), asked.collect());
     let news: Vec<News> = sent.into_iter().chain(asked).collect();
@@ -100,17 +101,17 @@ async fn give_up_sending(
     until: Timestamp,
     now: Timestamp,
 ) -> Result<(), db::Error> {
+    let former = pass.scope.lease.as_ref().map_or(Former::Gone, |lease| lease.former);
     loop {
         let (scope, lane) = (pass.scope.clone(), pass.lane);
         let sending = line.db.read(move |tx| store::sending(tx, &scope, lane, until, PASS_MAX)).await?;
-        let gone = sending.into_iter().filter(|(charge, _)| !line.is_in_flight(*charge));
+        let gone = sending.into_iter().filter(|sending| !line.is_in_flight(sending.charge));
         let lost: Vec<News> = gone
-            .map(|(charge, subscription)| News {
+            .map(|sending| News {
                 note: Some("the process that was sending it is gone".into()),
-                // It may have waited for its turn in the pace: until now, at the latest, it was sent.
-                sent_at: Some(now),
+                sent_at: Some(last_sent(&sending, former, now)),
                 check_at: Some(now),
-                ..News::of(charge, subscription, Fact::Lost)
+                ..News::of(sending.charge, sending.subscription, Fact::Lost)
             })
             .collect();
         if lost.is_empty()
@@ -118,6 +119,15 @@ async fn give_up_sending(
         {
             return Ok(());
         }
+    }
+}
+
+/// When a charge found `sending` may last have been sent. It may have waited for its turn in the pace: by a process that is
+/// dead until now at the latest, by one that may live for as long as it may send.
+fn last_sent(sending: &SendingRow, former: Former, now: Timestamp) -> Timestamp {
+    match former {
+        Former::Gone => now,
+        Former::MaySend => now.max(send_until(sending.last_sent_at.unwrap_or(now))),
     }
 }
 
@@ -198,11 +208,14 @@ async fn mark(line: &Line, rows: Vec<CheckRow>, now: Timestamp) -> Result<Vec<Ch
     }
 }
 
-async fn resend(line: &Line, row: CheckRow) -> News {
+/// Sends a charge that is marked as sent at `now`.
+async fn resend(line: &Line, row: CheckRow, now: Timestamp) -> News {
     let outgoing = Outgoing {
         charge: row.charge,
         subscription: row.subscription,
         connection: row.connection,
+        is_late: false,
+        not_after: send_until(now),
         request: ChargeRequest {
             reference: row.charge,
             idempotency_key: row.idempotency_key.clone(),

@@ -27,12 +27,18 @@ const GROUP_MAX: usize = 512;
 const GROUP_WAIT_MS: u64 = 20;
 /// A charge that could not be sent is looked at again after this long, in milliseconds.
 const UNSENT_PAUSE_MS: i64 = 500;
-/// A request may be answered this much later than its time-out before others ask about it, in milliseconds.
-pub const SEND_MARGIN_MS: i64 = 5_000;
+/// So long after its intent was written a request may still be sent, in milliseconds: enough for a batch to pass through
+/// [`CONCURRENCY`] slow requests at a time, and for its two seconds of the connection's rate.
+pub const SEND_MARGIN_MS: i64 = 20_000;
+
+/// When a charge whose intent is written at `now` must have been sent; later it goes back to prepared.
+pub fn send_until(now: Timestamp) -> Timestamp {
+    plus_ms(now, SEND_MARGIN_MS)
+}
 
 /// When a charge that is being sent at `now` may be asked about by others.
 pub fn check_after_send(capabilities: &Capabilities, now: Timestamp) -> Timestamp {
-    plus_ms(now, capabilities.request_timeout_ms + SEND_MARGIN_MS)
+    plus_ms(send_until(now), capabilities.request_timeout_ms)
 }
 
 /// Sends `batch` and settles every result. `billing` is the billing time of what is settled.
@@ -98,9 +104,9 @@ pub(super) async fn send_one(line: &Line, outgoing: &Outgoing) -> News {
     let Some(connection) = line.connections.get(&outgoing.connection) else {
         return News { note: Some("this process has no such gateway connection".into()), ..unsent };
     };
-    let _turn = connection.pace.turn().await;
+    let _turn = connection.pace.turn(outgoing.is_late).await;
     let sent_at = clock::now();
-    if !line.may_send(connection, sent_at) {
+    if sent_at > outgoing.not_after || !line.may_send(connection, sent_at) {
         return unsent;
     }
     let reply = connection.gateway.charge(&outgoing.request).await;

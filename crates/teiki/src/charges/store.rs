@@ -387,17 +387,23 @@ fn check_of(row: &Row) -> Result<CheckRow, Error> {
     })
 }
 
-/// Charges of a scope and lane that are being sent, or were when their process died, and whose time to be
-/// checked is not after `until`.
+/// A charge that is being sent, or was when its process died.
+pub(super) struct SendingRow {
+    pub(super) charge: ChargeId,
+    pub(super) subscription: SubscriptionId,
+    pub(super) last_sent_at: Option<Timestamp>,
+}
+
+/// Those of a scope and lane whose time to be checked is not after `until`.
 pub(super) fn sending(
     tx: &mut Tx<'_>,
     scope: &Scope,
     lane: Lane,
     until: Timestamp,
     limit: i64,
-) -> Result<Vec<(ChargeId, SubscriptionId)>, Error> {
+) -> Result<Vec<SendingRow>, Error> {
     let rows = tx.query(
-        "select id, subscription_id from charges
+        "select id, subscription_id, last_sent_at from charges
          where check_at <= $1 and account_id = $2 and mode = $3 and clock_id = $4 and slot >= $5 and slot <= $6
            and status = 'sending'
          order by check_at, slot, id limit $7",
@@ -413,7 +419,11 @@ pub(super) fn sending(
     )?;
     rows.iter()
         .map(|row| {
-            Ok((parsed(row, 0, "charges.id", "an id")?, parsed(row, 1, "charges.subscription_id", "an id")?))
+            Ok(SendingRow {
+                charge: parsed(row, 0, "charges.id", "an id")?,
+                subscription: parsed(row, 1, "charges.subscription_id", "an id")?,
+                last_sent_at: opt_instant(row, 2, "charges.last_sent_at")?,
+            })
         })
         .collect()
 }

@@ -3,6 +3,9 @@
 //! A lease is an advisory lock of a database session, so it is gone at once when its holder is, and a
 //! number (fence) in the table `leases` that grows with each change of hands. Prepare is fenced by the
 //! number; settle never is. SQLite needs none: a lock file keeps other charging processes away.
+//!
+//! A process may lose its session and live on; what it had prepared it may send for a little longer
+//! (`charges::send::send_until`). [`Former`] tells whether its successor must reckon with that.
 
 use std::time::Duration;
 
@@ -11,12 +14,26 @@ use db::{Db, Engine, SessionLock};
 use crate::clock;
 use crate::failure::Failure;
 
+mod holder;
 mod store;
+
+pub use holder::Former;
+
+/// What prepare compares with the table before it writes.
+#[derive(Clone, Debug)]
+pub struct Fence {
+    /// What the lease is for.
+    pub name: String,
+    /// Grows with each change of hands.
+    pub number: i64,
+    /// What has become of who had it before.
+    pub former: Former,
+}
 
 /// A held lease. Dropping it gives it back.
 pub struct Lease {
     /// What it is for, and its number.
-    pub fence: (String, i64),
+    pub fence: Fence,
     lock: SessionLock,
 }
 
@@ -27,6 +44,8 @@ impl Lease {
     }
 }
 
+/// The lock by which serving processes are counted. Persisted in running servers, keep stable.
+const SERVING: &str = "serving";
 /// How long to wait for a holder that has just died: its session may still be finishing a statement.
 const WAIT: Duration = Duration::from_secs(10);
 /// Pause between two tries.
@@ -49,8 +68,7 @@ pub async fn take(db: &Db, name: &str) -> Result<Option<Lease>, Failure> {
         }
         tokio::time::sleep(PAUSE).await;
     };
-    let number = raise(db, name).await?;
-    Ok(Some(Lease { fence: (name.to_owned(), number), lock }))
+    Ok(Some(Lease { fence: raise(db, name).await?, lock }))
 }
 
 /// Takes the lease if nobody has it.
@@ -58,14 +76,27 @@ pub async fn try_take(db: &Db, name: &str) -> Result<Option<Lease>, db::Error> {
     let Some(lock) = db.session_lock(key_of(name)).await? else {
         return Ok(None);
     };
-    let number = raise(db, name).await?;
-    Ok(Some(Lease { fence: (name.to_owned(), number), lock }))
+    Ok(Some(Lease { fence: raise(db, name).await?, lock }))
 }
 
-async fn raise(db: &Db, name: &str) -> Result<i64, db::Error> {
-    let holder = format!("pid {}", std::process::id());
-    let (name, now) = (name.to_owned(), clock::now());
-    db.write(move |tx| store::raise_fence(tx, &name, &holder, now)).await
+async fn raise(db: &Db, name: &str) -> Result<Fence, db::Error> {
+    let (lease, holder, now) = (name.to_owned(), holder::this_process(), clock::now());
+    let raised = db.write(move |tx| {
+        Ok::<_, db::Error>((store::holder(tx, &lease)?, store::raise_fence(tx, &lease, &holder, now)?))
+    });
+    let (former, number) = raised.await?;
+    let former = former.map_or(Former::Gone, |name| holder::look_for(&name));
+    Ok(Fence { name: name.to_owned(), number, former })
+}
+
+/// Says to other serving processes that this one is there, for as long as the lock lives. `None` on SQLite.
+pub async fn announce(db: &Db) -> Result<Option<SessionLock>, db::Error> {
+    db.shared_lock(key_of(SERVING)).await
+}
+
+/// How many processes serve this database, by what they announced.
+pub async fn count_processes(db: &Db) -> Result<u64, db::Error> {
+    db.lock_holders(key_of(SERVING)).await
 }
 
 /// The advisory lock of a lease: the first 8 bytes of the SHA-256 of its name.

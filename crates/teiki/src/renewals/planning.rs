@@ -16,12 +16,13 @@ use billing::resolution::Capabilities;
 use billing::subscription::{self, State};
 use billing::tax::TaxedSum;
 use gateway::ChargeRequest;
+use jiff::{SignedDuration, Timestamp};
 
 use super::prepare::Task;
 use super::store::{InvoiceRow, NewCharge, OpenedInvoice, SubscriptionRow};
 use crate::actor::Actor;
 use crate::charges::Outgoing;
-use crate::charges::send::check_after_send;
+use crate::charges::send::{check_after_send, send_until};
 use crate::events::NewEvent;
 use crate::invoices::NewScheduled;
 use crate::ledger::NewEntry;
@@ -29,6 +30,8 @@ use crate::line::Line;
 
 /// The most charges that one invoice may have: far above every retry policy, and an end to any loop.
 const CHARGES_MAX: u32 = 100;
+/// What is charged so much later than planned makes good for an outage.
+const LATE_AFTER: SignedDuration = SignedDuration::from_hours(1);
 
 /// What this process knows of its gateways.
 pub(super) struct Known {
@@ -228,6 +231,8 @@ fn push_charge(row: &InvoiceRow, charge: Option<NewCharge>, task: &Task, writes:
         charge: charge.id,
         subscription: charge.subscription,
         connection: charge.connection,
+        is_late: is_late(row, task.billing),
+        not_after: send_until(task.real),
         request: ChargeRequest {
             reference: charge.id,
             idempotency_key: charge.idempotency_key.clone(),
@@ -237,6 +242,11 @@ fn push_charge(row: &InvoiceRow, charge: Option<NewCharge>, task: &Task, writes:
         },
     });
     writes.charges.push(charge);
+}
+
+/// Whether its time to be charged is long over: the server, or the gateway, was away.
+fn is_late(row: &InvoiceRow, now: Timestamp) -> bool {
+    row.next_action_at.is_some_and(|planned| now.duration_since(planned) >= LATE_AFTER)
 }
 
 fn append(

@@ -134,8 +134,8 @@ fn write_batch(
     if let Some(hold) = holds::active(tx, scope.account)? {
         return Ok((Prepared::Held(hold.reason), 0));
     }
-    if let Some((name, number)) = &scope.lease
-        && store::fence(tx, name)? != Some(*number)
+    if let Some(lease) = &scope.lease
+        && store::fence(tx, &lease.name)? != Some(lease.number)
     {
         return Ok((Prepared::Fenced, 0));
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use billing::renewal::AccountTerms;
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
@@ -14,6 +14,7 @@ use super::{Lane, day_plan, due};
 #[cfg(feature = "broken")]
 use crate::charges::broken::prepare;
 use crate::charges::send::send_and_settle;
+use crate::charges::settle::Report;
 use crate::clock;
 use crate::line::{Line, Scope};
 
@@ -51,23 +52,36 @@ pub async fn until_done(
         let task = Task { scope: scope.clone(), terms: terms.clone(), lane, billing: at, real: at };
         run_lane(line, task)
     });
-    let ended = try_join_all(running).await?;
-    Ok(ended.into_iter().find(|ended| *ended != Ended::Done).unwrap_or(Ended::Done))
+    // A lane that fails does not cut the others off.
+    let ended: Result<Vec<Ended>, db::Error> = join_all(running).await.into_iter().collect();
+    Ok(ended?.into_iter().find(|ended| *ended != Ended::Done).unwrap_or(Ended::Done))
 }
 
+type Charging = JoinSet<Result<Report, db::Error>>;
+
 async fn run_lane(line: &Arc<Line>, task: Task) -> Result<Ended, db::Error> {
-    let mut charging: JoinSet<Result<_, db::Error>> = JoinSet::new();
+    let mut charging = Charging::new();
+    let ended = go_on(line, &task, &mut charging).await;
+    // However it ended: what is being charged is settled.
+    let mut settled = Ok(());
+    while let Some(batch) = charging.join_next().await {
+        settled = settled.and(finished(batch));
+    }
+    settled.and(ended)
+}
+
+async fn go_on(line: &Arc<Line>, task: &Task, charging: &mut Charging) -> Result<Ended, db::Error> {
     let batch_max = batch_max(line);
-    let ended = loop {
+    loop {
         if line.is_stopping() {
-            break Ended::Stopped;
+            return Ok(Ended::Stopped);
         }
         let due = due(&line.db, &task.scope, task.lane, task.billing, batch_max).await?;
         if due.is_empty() {
             // What is being charged may come back as due: proven never to have happened.
             match charging.join_next().await {
                 Some(settled) => finished(settled)?,
-                None => break Ended::Done,
+                None => return Ok(Ended::Done),
             }
             continue;
         }
@@ -76,22 +90,18 @@ async fn run_lane(line: &Arc<Line>, task: Task) -> Result<Ended, db::Error> {
                 let (line, billing) = (Arc::clone(line), task.billing);
                 charging.spawn(async move { send_and_settle(&line, outgoing, billing).await });
             }
-            Prepared::Held(reason) => break Ended::Held(reason),
-            Prepared::Fenced => break Ended::Fenced,
+            Prepared::Held(reason) => return Ok(Ended::Held(reason)),
+            Prepared::Fenced => return Ok(Ended::Fenced),
         }
         while charging.len() >= CHARGING_MAX {
             if let Some(settled) = charging.join_next().await {
                 finished(settled)?;
             }
         }
-    };
-    while let Some(settled) = charging.join_next().await {
-        finished(settled)?;
     }
-    Ok(ended)
 }
 
-fn finished<T>(settled: Result<Result<T, db::Error>, tokio::task::JoinError>) -> Result<(), db::Error> {
+fn finished(settled: Result<Result<Report, db::Error>, tokio::task::JoinError>) -> Result<(), db::Error> {
     match settled {
         Ok(settled) => settled.map(|_| ()),
         Err(error) => Err(db::Error::Panicked { message: error.to_string() }),

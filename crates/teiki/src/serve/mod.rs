@@ -9,12 +9,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::app::App;
 use crate::failure::Failure;
-use crate::output;
+use crate::output::{self, Format};
 use crate::signals;
 
 pub mod cli;
@@ -31,6 +32,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where the book of a sandbox inside the process goes.
     pub data_dir: PathBuf,
+    /// The sandbox of test mode; `None` is one inside the process.
+    pub sandbox: Option<String>,
 }
 
 /// What the routes can see of the scheduler.
@@ -50,8 +53,7 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
     let addr = listener.local_addr().map_err(|error| Failure::failed(error.to_string()))?;
     let shared = Arc::new(Shared::default());
     let (stop, stopping) = watch::channel(false);
-    let scheduling =
-        tokio::spawn(scheduler::run(app.clone(), config.data_dir, Arc::clone(&shared), stopping.clone()));
+    let scheduling = tokio::spawn(scheduler::run(app.clone(), config, Arc::clone(&shared), stopping.clone()));
     let router = routes::router(app.db.clone(), Arc::clone(&shared));
     let mut until = stopping.clone();
     let serving = tokio::spawn(async move {
@@ -62,7 +64,10 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
             })
             .await
     });
-    output::write_line(&format!("teiki is listening on http://{addr}; stop it with Ctrl-C"))?;
+    output::write_line(&match app.format {
+        Format::Json => json!({"url": format!("http://{addr}")}).to_string(),
+        Format::Text => format!("teiki is listening on http://{addr}; stop it with Ctrl-C"),
+    })?;
     output::ready();
     signals::wait().await;
     stop.send_replace(true);

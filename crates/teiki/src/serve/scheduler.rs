@@ -5,20 +5,20 @@
 //! next tick tries again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use billing::id::AccountId;
 use billing::mode::Mode;
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::clock_guard::ClockGuard;
-use super::lanes::{self, Held};
-use super::{Shared, store};
+use super::lanes::Lanes;
+use super::{Config, Shared, store};
 use crate::accounts::{self, Account, REAL_CLOCK};
 use crate::actor::Actor;
 use crate::app::App;
@@ -90,11 +90,11 @@ struct Side {
 
 struct Scheduler {
     app: App,
-    data_dir: PathBuf,
+    config: Config,
     shared: Arc<Shared>,
     stopping: watch::Receiver<bool>,
     clock: ClockGuard,
-    lanes: Vec<Held>,
+    lanes: Lanes,
     accounts: Vec<Account>,
     sides: BTreeMap<AccountId, Arc<Side>>,
     // Accounts whose work is under way: side by side, so that a large one does not keep others waiting.
@@ -106,17 +106,17 @@ struct Scheduler {
 /// Runs until asked to stop.
 pub(super) async fn run(
     app: App,
-    data_dir: PathBuf,
+    config: Config,
     shared: Arc<Shared>,
     stopping: watch::Receiver<bool>,
 ) -> Result<(), Failure> {
     let mut scheduler = Scheduler {
         clock: ClockGuard::start(clock::now()),
         app,
-        data_dir,
+        config,
         shared,
         stopping,
-        lanes: Vec::new(),
+        lanes: Lanes::default(),
         accounts: Vec::new(),
         sides: BTreeMap::new(),
         busy: BTreeSet::new(),
@@ -159,7 +159,7 @@ impl Scheduler {
         metrics.failed.store(sum(|line| &line.counters.failed), Ordering::Relaxed);
         metrics.unknown.store(sum(|line| &line.counters.unknown), Ordering::Relaxed);
         metrics.parked.store(sum(|line| &line.counters.parked), Ordering::Relaxed);
-        metrics.lanes.store(u64::try_from(self.lanes.len()).unwrap_or(0), Ordering::Relaxed);
+        metrics.lanes.store(u64::try_from(self.lanes.held.len()).unwrap_or(0), Ordering::Relaxed);
     }
 
     async fn tick(&mut self) -> Result<(), Failure> {
@@ -168,10 +168,10 @@ impl Scheduler {
             self.distrust_clock(jump, now).await?;
         }
         if self.shared.metrics.ticks.load(Ordering::Relaxed).is_multiple_of(LOOK_EVERY) {
-            if lanes::drop_lost(&mut self.lanes).await {
+            if self.lanes.drop_lost().await {
                 self.stop_sending();
             }
-            lanes::take_free(&self.app.db, &mut self.lanes).await?;
+            self.lanes.look(&self.app.db, &self.busy).await?;
             self.accounts = accounts::list(&self.app.db).await?;
         }
         while let Some(worked) = self.working.try_join_next() {
@@ -227,18 +227,20 @@ impl Scheduler {
             return Ok(());
         };
         let mode = self.app.mode;
-        let lanes: Vec<_> =
-            self.lanes.iter_mut().map(|held| (held.lane, held.fence(), held.reconcile(account))).collect();
+        let lanes: Vec<_> = self
+            .lanes
+            .held
+            .iter_mut()
+            .map(|held| (held.lane, held.fence(), held.reconcile(account)))
+            .collect();
         self.working.spawn(async move {
             let watching = tokio::spawn(holds::job::watch(Arc::clone(&side.line), account));
-            let mut worked = Ok(());
-            for (lane, lease, which) in lanes {
+            let passes = lanes.into_iter().map(|(lane, lease, which)| {
                 let scope = Scope { account, mode, clock: REAL_CLOCK.to_owned(), lease };
-                worked = pass(&side, scope, lane, which, now).await;
-                if worked.is_err() {
-                    break;
-                }
-            }
+                pass(&side, scope, lane, which, now)
+            });
+            // A lane that fails does not cut the others off.
+            let worked = join_all(passes).await.into_iter().collect();
             watching.abort();
             (account, worked)
         });
@@ -251,6 +253,7 @@ impl Scheduler {
     ) -> Result<(), Failure> {
         let (account, worked) = worked.map_err(|error| Failure::failed(error.to_string()))?;
         self.busy.remove(&account);
+        self.lanes.finished(account);
         Ok(worked?)
     }
 
@@ -286,7 +289,8 @@ impl Scheduler {
         let mut connections = Vec::new();
         if self.app.mode == Mode::Test {
             if self.sandbox.is_none() {
-                self.sandbox = Some(SandboxAt::find(None, &self.data_dir).await?);
+                self.sandbox =
+                    Some(SandboxAt::find(self.config.sandbox.clone(), &self.config.data_dir).await?);
             }
             if let Some(sandbox) = &self.sandbox {
                 let id = gateways::sandbox_connection(&self.app, &account).await?;

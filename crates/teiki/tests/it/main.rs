@@ -10,5 +10,6 @@ mod holds;
 mod imports;
 mod line;
 mod proof;
+mod serve;
 mod sql;
 mod status;

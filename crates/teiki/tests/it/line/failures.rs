@@ -7,11 +7,15 @@ use billing::id::{ChargeId, SubscriptionId};
 use billing::resolution::Idempotency;
 use db::Error;
 use teiki::actor::Actor;
-use teiki::charges::News;
+use teiki::charges::send::send_and_settle;
 use teiki::charges::settle::{Report, Times, settle};
+use teiki::charges::{News, Outgoing};
 use teiki::holds;
+use teiki::leases::{Fence, Former};
 use teiki::line::Line;
+use teiki::renewals::prepare::{Prepared, Task, prepare};
 use teiki::renewals::work::Ended;
+use teiki::renewals::{Lane, due};
 
 use super::world::{DUE, Does, Scripted, World, at, quick};
 use crate::doctor_installation::on_both;
@@ -240,6 +244,55 @@ async fn an_invoice_that_is_due_before_its_period_is_parked_and_not_charged() {
         assert_eq!(gateway.keys().len(), 0);
         let reasons = world.column("subscriptions", "parked_reason");
         assert!(reasons[0].contains("which is after"), "{reasons:?}");
+    })
+    .await;
+}
+
+/// Prepares what is due, as a process does that is suspended before it sends.
+async fn prepared(world: &World<'_>, line: &Line) -> Vec<Outgoing> {
+    let due = due(&line.db, &world.scope, Lane::ALL, at(DUE), 10).await.expect("reads");
+    let now = teiki::clock::now();
+    let (scope, terms) = (world.scope.clone(), world.account.terms.clone());
+    let task = Task { scope, terms, lane: Lane::ALL, billing: at(DUE), real: now };
+    match prepare(line, &task, due).await.expect("writes") {
+        Prepared::Ready(outgoing) => outgoing,
+        stopped @ (Prepared::Held(_) | Prepared::Fenced) => panic!("{stopped:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_slept_before_sending_sends_no_more() {
+    on_both(async |installation| {
+        let world = World::new(installation, &[("a", "monthly")]).await;
+        let gateway = Scripted::new(quick(Idempotency::None), |_, _| Does::Succeed);
+        let line = world.line(&gateway).await;
+        let mut outgoing = prepared(&world, &line).await;
+        outgoing[0].not_after = teiki::clock::now() - jiff::SignedDuration::from_millis(1);
+        send_and_settle(&line, outgoing, at(DUE)).await.expect("writes");
+        assert_eq!(gateway.keys().len(), 0);
+        assert_eq!(world.column("charges", "status"), ["prepared"]);
+        world.resolve(&line, DUE).await;
+        assert_eq!(world.column("charges", "status"), ["succeeded"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn absence_proves_nothing_while_a_former_holder_may_still_send() {
+    on_both(async |installation| {
+        for (former, after) in [(Former::Gone, "void"), (Former::MaySend, "unknown")] {
+            let mut world = World::new(installation, &[("a", "monthly")]).await;
+            let gateway = Scripted::new(quick(Idempotency::None), |_, _| Does::Succeed);
+            prepared(&world, &*world.line(&gateway).await).await;
+            let lease = Fence { name: "clock".into(), number: 1, former };
+            world.scope.lease = Some(lease);
+            let successor = world.line(&gateway).await;
+            for _ in 0..3 {
+                world.resolve(&successor, DUE).await;
+            }
+            assert_eq!(world.column("charges", "status"), [after], "{former:?}");
+            assert_eq!(gateway.keys().len(), 0);
+        }
     })
     .await;
 }

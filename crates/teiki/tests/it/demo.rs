@@ -6,13 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// What a command answered.
-#[derive(Debug)]
-struct Ran {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
+use crate::place::Ran;
 
 fn run(folder: &Path, args: &[&str], language: &str) -> Ran {
     let output = Command::new(env!("CARGO_BIN_EXE_teiki"))
@@ -25,8 +19,7 @@ fn run(folder: &Path, args: &[&str], language: &str) -> Ran {
         .env("LANG", language)
         .output()
         .expect("the binary runs");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is UTF-8");
-    Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    Ran::of(output)
 }
 
 fn number(report: &Value, path: &str) -> i64 {
@@ -88,7 +81,7 @@ fn a_year_adds_up_and_a_second_run_replaces_the_first() {
     let dir = folder.path().join("a demo");
     let args = ["demo", "--dir", "a demo", "--subscribers", "60"];
     let first = run(folder.path(), &args, "ja_JP.UTF-8");
-    assert_eq!(first.code, Some(0), "{first:?}");
+    assert_eq!(first.code, 0, "{first:?}");
     for part in ["一致: 二重請求 0 件、請求漏れ 0 件", "残高不足", "2027-12   ¥", "█"] {
         assert!(first.out.contains(part), "{part}: {}", first.out);
     }
@@ -99,10 +92,10 @@ fn a_year_adds_up_and_a_second_run_replaces_the_first() {
     std::fs::write(dir.join("mine.txt"), "mine").expect("the folder can be written");
 
     let second = run(folder.path(), &[args.as_slice(), &["--json"]].concat(), "C");
-    assert_eq!((second.code, second.err.as_str()), (Some(0), ""), "{second:?}");
+    assert_eq!((second.code, second.error.as_str()), (0, ""), "{second:?}");
     assert_eq!(files(), written, "the same subscribers");
     assert!(dir.join("mine.txt").exists(), "what a person put there stays");
-    let report: Value = serde_json::from_str(&second.out).expect("one line of JSON");
+    let report = second.json();
     assert!(!first.out.contains(report["account"].as_str().expect("an account")), "it began anew");
     check_numbers(&report);
     check_commands(folder.path(), &report);
@@ -113,11 +106,11 @@ fn check_refused(folder: &TempDir, word: &str) {
     let dir = folder.path().join("teiki-demo");
     let before = names(&dir);
     let ran = run(folder.path(), &["demo", "--subscribers", "1"], "C");
-    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert_eq!(ran.code, 2, "{ran:?}");
     assert!(
-        ran.err.contains(word) && ran.err.contains("teiki-demo") && ran.err.contains("--dir"),
+        ran.error.contains(word) && ran.error.contains("teiki-demo") && ran.error.contains("--dir"),
         "{}",
-        ran.err
+        ran.error
     );
     assert_eq!(names(&dir), before);
 }
@@ -169,7 +162,7 @@ fn what_was_asked_for_is_checked_first() {
         [["demo", "--mode", "live"], ["demo", "--subscribers", "0"], ["demo", "--subscribers", "50001"]]
     {
         let ran = run(folder.path(), &args, "C");
-        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert_eq!(ran.code, 2, "{ran:?}");
     }
     assert_eq!(names(folder.path()), Vec::<String>::new());
 }

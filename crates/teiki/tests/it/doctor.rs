@@ -7,9 +7,7 @@
 
 use serde_json::{Value, json};
 
-use crate::doctor_installation::{
-    Installation, Is, Paid, Row, Side, Subscription, WRITTEN_AT, entry_row, on_both,
-};
+use crate::installation::{Installation, Is, Paid, Row, Side, Subscription, WRITTEN_AT, entry_row, on_both};
 
 /// The checks, by name, and whether the doctor was satisfied.
 struct Examined {

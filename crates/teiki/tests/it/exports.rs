@@ -12,7 +12,8 @@ use std::process::Stdio;
 use db::{Column, OnConflict};
 use serde_json::{Value, json};
 
-use crate::doctor_installation::{Installation, Is, Ran, Row, Side, Subscription, on_both};
+use crate::installation::{Installation, Is, Row, Side, Subscription, on_both};
+use crate::place::Ran;
 
 /// (export, the header that docs/exports.md promises)
 const HEADERS: [(&str, &str); 5] = [
@@ -252,6 +253,7 @@ async fn a_reader_that_has_seen_enough_ends_the_export_quietly() {
         let side = installation.account("A").await;
         many_entries(installation, &side).await;
         let mut child = installation
+            .place
             .command(&["export", "ledger", "--account", &side.account])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -269,7 +271,7 @@ async fn a_reader_that_has_seen_enough_ends_the_export_quietly() {
 
 /// What is in the folder of an installation besides its database.
 fn files(installation: &Installation) -> Vec<String> {
-    let mut names: Vec<String> = std::fs::read_dir(installation.folder.path())
+    let mut names: Vec<String> = std::fs::read_dir(installation.place.folder.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| !name.starts_with("teiki.db"))

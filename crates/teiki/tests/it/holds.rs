@@ -12,7 +12,7 @@ use serde_json::json;
 use teiki::actor::Actor;
 use teiki::holds;
 
-use crate::doctor_installation::{Side, on_both};
+use crate::installation::{Side, on_both};
 
 fn id(side: &Side) -> AccountId {
     side.account.parse().unwrap()

@@ -4,11 +4,12 @@
 
 mod demo;
 mod doctor;
-mod doctor_installation;
 mod exports;
 mod holds;
 mod imports;
+mod installation;
 mod line;
+mod place;
 mod proof;
 mod serve;
 mod sql;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use syn::visit::Visit;
 use teiki::schema::MIGRATIONS;
 
-use crate::doctor_installation::on_both;
+use crate::installation::on_both;
+use crate::place::with_client;
 
 /// Statements that ask an engine for its own version stand side by side, one for each.
 const ONLY_SQLITE: &str = "select sqlite_version()";
@@ -61,10 +62,10 @@ async fn every_statement_is_understood_by_both_engines() {
     on_both(async |installation| {
         assert!(!MIGRATIONS.is_empty());
         for (file, statement) in &statements {
-            let prepared = match (installation.url.strip_prefix("sqlite:"), statement.as_str()) {
+            let prepared = match (installation.place.url.strip_prefix("sqlite:"), statement.as_str()) {
                 (Some(_), ONLY_POSTGRES) | (None, ONLY_SQLITE) => continue,
                 (Some(path), statement) => on_sqlite(path, statement),
-                (None, statement) => on_postgres(&installation.url, statement),
+                (None, statement) => on_postgres(&installation.place.url, statement),
             };
             assert_eq!(prepared, Ok(()), "{}: {statement}", file.display());
         }
@@ -77,14 +78,6 @@ fn on_sqlite(path: &str, statement: &str) -> Result<(), String> {
     connection.prepare(&statement.replace('$', "?")).map(|_| ()).map_err(|error| error.to_string())
 }
 
-/// In a thread, as the client must not run in an async one.
 fn on_postgres(url: &str, statement: &str) -> Result<(), String> {
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            let mut client =
-                postgres::Client::connect(url, postgres::NoTls).map_err(|error| error.to_string())?;
-            client.prepare(statement).map(|_| ()).map_err(|error| format!("{error:?}"))
-        });
-        thread.join().expect("the client does not panic")
-    })
+    with_client(url, |client| client.prepare(statement).map(drop).map_err(|error| format!("{error:?}")))
 }

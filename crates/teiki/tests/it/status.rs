@@ -9,7 +9,7 @@ use billing::id::{AlarmId, ClockId, DunningCaseId, Slot};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::doctor_installation::{DUE_AT, Installation, Is, Row, Side, Subscription, WRITTEN_AT, on_both};
+use crate::installation::{DUE_AT, Installation, Is, Row, Side, Subscription, WRITTEN_AT, on_both};
 
 fn owned(side: &Side) -> Row {
     vec![("account_id", (&side.account).into()), ("mode", side.mode.into())]
@@ -188,7 +188,7 @@ async fn write_what_waits(
         );
         installation.insert("alarms", alarm).await;
     }
-    let event = crate::doctor_installation::event_row(second, 2);
+    let event = crate::installation::event_row(second, 2);
     let id = event.iter().find(|(name, _)| *name == "id").map(|(_, id)| id.clone()).unwrap();
     installation.insert("events", event).await;
     let delivery = vec![

@@ -1,10 +1,10 @@
 //! `teiki import` through the built binary: what is stored, what is refused, what a repeat does.
 
-use crate::imports::support::Installation;
+use crate::imports::merchant::{Merchant, create_account};
 
+mod merchant;
 mod refusals;
 mod store;
-mod support;
 
 const CLOCK: &str = "2027-01-01T00:00:00+09:00";
 const PLANS: &str = "id,name,amount,currency,tax_category,interval,interval_count,trial_days,setup_fee,instalments\n\
@@ -20,32 +20,32 @@ fn subscribers() -> String {
 }
 
 /// With the two files above, not yet imported.
-fn with_files(installation: Installation) -> Installation {
-    installation.write("plans.csv", PLANS);
-    installation.write("subscribers.csv", subscribers());
-    installation
+fn with_files(merchant: Merchant) -> Merchant {
+    merchant.write("plans.csv", PLANS);
+    merchant.write("subscribers.csv", subscribers());
+    merchant
 }
 
-fn import_and_import_again(installation: Installation) {
-    let installation = with_files(installation);
-    let first = installation.import(&["--clock", CLOCK, "--json"]);
+fn import_and_import_again(merchant: Merchant) {
+    let merchant = with_files(merchant);
+    let first = merchant.import(&["--clock", CLOCK, "--json"]);
     assert_eq!(first.counts(), (2, 0, 3, 0, 2));
     let stored = "2|2|3|3|3|3|3|3|1";
-    assert_eq!(installation.counts(), stored);
+    assert_eq!(merchant.counts(), stored);
 
     // The same again, also when the clock has passed all of its dates.
-    assert_eq!(installation.import(&["--clock", CLOCK, "--json"]).counts(), (0, 2, 0, 3, 0));
-    installation.move_clock_by_a_year();
-    assert_eq!(installation.import(&["--json"]).counts(), (0, 2, 0, 3, 0));
-    assert_eq!(installation.counts(), stored);
+    assert_eq!(merchant.import(&["--clock", CLOCK, "--json"]).counts(), (0, 2, 0, 3, 0));
+    merchant.move_clock_by_a_year();
+    assert_eq!(merchant.import(&["--json"]).counts(), (0, 2, 0, 3, 0));
+    assert_eq!(merchant.counts(), stored);
 
     // A changed row, a changed plan, and a new row before the clock: all are named, nothing is stored.
-    installation.write("plans.csv", PLANS.replace("980", "1280"));
+    merchant.write("plans.csv", PLANS.replace("980", "1280"));
     let changed = ROWS.replace("sbx_ok.c2", "sbx_ok.c3").replace("c2,鈴木", "c2,佐藤");
     let late = "c3,高橋,c@example.com,basic,2024-08-31,2027-02-28,,,sandbox,sbx_ok.c3,,,\n";
-    installation.write("subscribers.csv", format!("{HEADER}{changed}{late}"));
+    merchant.write("subscribers.csv", format!("{HEADER}{changed}{late}"));
     assert_eq!(
-        installation.import(&[]).problems(),
+        merchant.import(&[]).problems(),
         [
             "plans.csv:2: amount: 1280 in the file, but the plan basic is stored with 980; give other terms another id",
             "subscribers.csv:4: name: 佐藤 in the file, but the row was imported with 鈴木; an import changes nothing that is stored",
@@ -53,121 +53,121 @@ fn import_and_import_again(installation: Installation) {
             "subscribers.csv:5: next_charge_on: 2027-02-28 is before 2028-01-01, the day of the test clock; the nearest right date is 2028-01-31",
         ]
     );
-    assert_eq!(installation.counts(), stored);
+    assert_eq!(merchant.counts(), stored);
 }
 
 #[test]
 fn the_same_file_again_changes_nothing_on_sqlite() {
-    import_and_import_again(Installation::sqlite());
+    import_and_import_again(Merchant::on_sqlite());
 }
 
 #[test]
 fn the_same_file_again_changes_nothing_on_postgres() {
-    import_and_import_again(Installation::postgres());
+    import_and_import_again(Merchant::on_postgres());
 }
 
-fn what_is_stored(installation: Installation) {
-    let installation = with_files(installation);
-    installation.import(&["--clock", CLOCK, "--json"]).counts();
+fn what_is_stored(merchant: Merchant) {
+    let merchant = with_files(merchant);
+    merchant.import(&["--clock", CLOCK, "--json"]).counts();
     assert_eq!(
-        installation.subscriptions(),
+        merchant.subscriptions(),
         "c1|basic|active|2024-08-31|||1|2027-12-31|1725030000000000|1798729200000000|sbx_ok.c1|Visa|4242|2030-02-28\n\
          c1|school|active|2026-10-20||8|1||1792422000000000|1798729200000000|sbx_ok.c1b|||\n\
          c2|basic|active|2027-01-01|||1||1798729200000000|1798729200000000|sbx_ok.c2|JCB|0005|2030-08-31"
     );
     // No trial and no set-up fee: one period of the plan.
     assert_eq!(
-        installation.invoices(),
+        merchant.invoices(),
         "basic|0|scheduled|jpy|980|[{\"kind\":\"plan\",\"plan\":\"basic\",\"amount\":980,\"tax_category\":\"standard\"}]|2027-01-01|1798761600000000|1798761600000000\n\
          school|3|scheduled|jpy|24800|[{\"kind\":\"plan\",\"plan\":\"school\",\"amount\":24800,\"tax_category\":\"exempt\"}]|2027-01-20|1800403200000000|1800403200000000\n\
          basic|30|scheduled|jpy|980|[{\"kind\":\"plan\",\"plan\":\"basic\",\"amount\":980,\"tax_category\":\"standard\"}]|2027-02-28|1803772800000000|1803772800000000"
     );
-    assert_eq!(installation.events(), "subscription.created|1|log|1798729200000000");
-    assert_eq!(installation.customers(), "山田|a@example.com\n鈴木|b@example.com");
+    assert_eq!(merchant.events(), "subscription.created|1|log|1798729200000000");
+    assert_eq!(merchant.customers(), "山田|a@example.com\n鈴木|b@example.com");
 }
 
 #[test]
 fn a_running_subscription_is_stored_with_its_next_invoice_on_sqlite() {
-    what_is_stored(Installation::sqlite());
+    what_is_stored(Merchant::on_sqlite());
 }
 
 #[test]
 fn a_running_subscription_is_stored_with_its_next_invoice_on_postgres() {
-    what_is_stored(Installation::postgres());
+    what_is_stored(Merchant::on_postgres());
 }
 
-fn later_files_add(installation: Installation) {
-    let installation = with_files(installation);
-    installation.import(&["--clock", CLOCK, "--json"]).counts();
+fn later_files_add(merchant: Merchant) {
+    let merchant = with_files(merchant);
+    merchant.import(&["--clock", CLOCK, "--json"]).counts();
     // A day that has its plan already gets the new rows added; other days have none yet.
-    installation.plan_day();
-    installation.write("plans.csv", PLANS.lines().next().unwrap_or_default());
+    merchant.plan_day();
+    merchant.write("plans.csv", PLANS.lines().next().unwrap_or_default());
     let more = "c1,山田,a@example.com,basic,2026-12-31,2027-01-31,,,sandbox,sbx_ok.c1,,,\n\
                 c4,田中,d@example.com,basic,2026-12-31,2027-01-31,,,sandbox,sbx_ok.c4,,,\n\
                 c4,田中,d@example.com,basic,2026-12-30,2027-01-30,,,sandbox,sbx_ok.c4,,,\n";
-    installation.write("subscribers.csv", format!("{HEADER}{ROWS}{more}"));
-    assert_eq!(installation.import(&["--json"]).counts(), (0, 0, 3, 3, 1));
-    assert_eq!(installation.day_plans(), "2027-01-31|9|8960");
+    merchant.write("subscribers.csv", format!("{HEADER}{ROWS}{more}"));
+    assert_eq!(merchant.import(&["--json"]).counts(), (0, 0, 3, 3, 1));
+    assert_eq!(merchant.day_plans(), "2027-01-31|9|8960");
 }
 
 #[test]
 fn a_later_file_adds_to_customers_plans_and_the_plan_of_the_day_on_sqlite() {
-    later_files_add(Installation::sqlite());
+    later_files_add(Merchant::on_sqlite());
 }
 
 #[test]
 fn a_later_file_adds_to_customers_plans_and_the_plan_of_the_day_on_postgres() {
-    later_files_add(Installation::postgres());
+    later_files_add(Merchant::on_postgres());
 }
 
 #[test]
 fn a_dry_run_says_what_would_be_and_stores_nothing() {
-    let installation = with_files(Installation::sqlite());
-    assert_eq!(installation.import(&["--clock", CLOCK, "--dry-run", "--json"]).counts(), (2, 0, 3, 0, 2));
-    assert_eq!(installation.counts(), "0|0|0|0|0|0|0|0|0");
-    let answer = installation.import(&["--clock", CLOCK, "--dry-run"]);
+    let merchant = with_files(Merchant::on_sqlite());
+    assert_eq!(merchant.import(&["--clock", CLOCK, "--dry-run", "--json"]).counts(), (2, 0, 3, 0, 2));
+    assert_eq!(merchant.counts(), "0|0|0|0|0|0|0|0|0");
+    let answer = merchant.import(&["--clock", CLOCK, "--dry-run"]);
     assert_eq!(
         answer.out,
         format!(
             "nothing was stored; this would be imported into {} (test):\n  plans        2 new, 0 unchanged\n  subscribers  3 new, 0 unchanged\n  customers    2 new\n  clock        a test clock that stands at {CLOCK}\n",
-            installation.account
+            merchant.account
         )
     );
 }
 
 #[test]
 fn the_clock_is_set_once() {
-    let installation = with_files(Installation::sqlite());
-    assert_eq!(installation.import(&["--clock", CLOCK, "--json"]).counts().2, 3);
+    let merchant = with_files(Merchant::on_sqlite());
+    assert_eq!(merchant.import(&["--clock", CLOCK, "--json"]).counts().2, 3);
     // The same instant, written in another offset.
-    installation.import(&["--clock", "2026-12-31T15:00:00Z", "--json"]).counts();
-    installation.move_clock_by_a_day();
-    installation.import(&["--clock", CLOCK, "--json"]).counts();
-    let other = installation.import(&["--clock", "2027-02-01T00:00:00+09:00"]);
-    assert_eq!(other.code, Some(2));
+    merchant.import(&["--clock", "2026-12-31T15:00:00Z", "--json"]).counts();
+    merchant.move_clock_by_a_day();
+    merchant.import(&["--clock", CLOCK, "--json"]).counts();
+    let other = merchant.import(&["--clock", "2027-02-01T00:00:00+09:00"]);
+    assert_eq!(other.code, 2);
     assert_eq!(
-        other.err,
+        other.error,
         format!(
             "teiki: --clock: the test clock of {} was started at {CLOCK} and stands at 2027-01-02T00:00:00+09:00; it is set once, so leave --clock out\n",
-            installation.account
+            merchant.account
         )
     );
 }
 
 #[test]
 fn accounts_and_files_without_a_clock_follow_real_time() {
-    let installation = with_files(Installation::sqlite());
-    installation
+    let merchant = with_files(Merchant::on_sqlite());
+    merchant
         .write("subscribers.csv", subscribers().replace("2027-0", "2927-0").replace("2027-12", "2927-12"));
-    let answer = installation.import(&["--json"]);
+    let answer = merchant.import(&["--json"]);
     assert_eq!(answer.counts(), (2, 0, 3, 0, 2));
     assert!(answer.out.contains("\"clock\":null"), "{}", answer.out);
-    assert_eq!(installation.invoice_clocks(), "real");
+    assert_eq!(merchant.invoice_clocks(), "real");
     // Another account of the same installation does not see them.
-    let other = installation.create_account();
+    let other = create_account(&merchant.place);
     let args =
         ["import", "--account", &other, "--plans", "plans.csv", "--subscribers", "subscribers.csv", "--json"];
-    assert_eq!(installation.run(&args).counts(), (2, 0, 3, 0, 2));
+    assert_eq!(merchant.run(&args).counts(), (2, 0, 3, 0, 2));
 }
 
 #[test]
@@ -191,13 +191,13 @@ fn files_are_read_as_japanese_programs_write_them() {
         ("Shift_JIS, detected", shift_jis(PLANS), shift_jis(&crlf(&subscribers())), &[]),
         ("Shift_JIS, said", shift_jis(PLANS), shift_jis(&subscribers()), &["--encoding", "shift_jis"]),
     ];
-    let installation = Installation::sqlite();
+    let merchant = Merchant::on_sqlite();
     let mut expected = (2, 0, 3, 0, 2);
     for (name, plans, subscribers, more) in cases {
-        installation.write("plans.csv", plans);
-        installation.write("subscribers.csv", subscribers);
+        merchant.write("plans.csv", plans);
+        merchant.write("subscribers.csv", subscribers);
         let args = [&["--clock", CLOCK, "--json"], more].concat();
-        assert_eq!(installation.import(&args).counts(), expected, "{name}");
+        assert_eq!(merchant.import(&args).counts(), expected, "{name}");
         // Every further file says the same.
         expected = (0, 2, 0, 3, 0);
     }

@@ -1,14 +1,14 @@
 //! What an import refuses, and how it says so.
 
-use super::support::Installation;
+use super::merchant::Merchant;
 use super::{CLOCK, HEADER, PLANS, ROWS, with_files};
 
 /// The problems of one row after a good one.
 fn problems_of(row: &str) -> Vec<String> {
-    let installation = with_files(Installation::sqlite());
-    installation.write("subscribers.csv", format!("{HEADER}{ROWS}{row}\n"));
-    let answer = installation.import(&["--clock", CLOCK]);
-    assert_eq!(installation.counts(), "0|0|0|0|0|0|0|0|0");
+    let merchant = with_files(Merchant::on_sqlite());
+    merchant.write("subscribers.csv", format!("{HEADER}{ROWS}{row}\n"));
+    let answer = merchant.import(&["--clock", CLOCK]);
+    assert_eq!(merchant.counts(), "0|0|0|0|0|0|0|0|0");
     answer.problems().into_iter().map(str::to_owned).collect()
 }
 
@@ -90,26 +90,26 @@ fn rows_must_agree_with_each_other_and_with_the_plans() {
 
 #[test]
 fn a_stored_customer_keeps_name_and_address() {
-    let installation = with_files(Installation::sqlite());
-    installation.import(&["--clock", CLOCK, "--json"]).counts();
+    let merchant = with_files(Merchant::on_sqlite());
+    merchant.import(&["--clock", CLOCK, "--json"]).counts();
     let row = "c2,鈴木 花子,b@example.com,basic,2026-12-31,2027-01-31,,,sandbox,sbx_ok.c2,,,\n";
-    installation.write("subscribers.csv", format!("{HEADER}{row}"));
+    merchant.write("subscribers.csv", format!("{HEADER}{row}"));
     assert_eq!(
-        installation.import(&[]).problems(),
+        merchant.import(&[]).problems(),
         ["subscribers.csv:2: name: 鈴木 花子 in the file, but the customer is stored with 鈴木"]
     );
 }
 
 #[test]
 fn a_customer_does_not_live_in_two_times() {
-    let installation = with_files(Installation::sqlite());
+    let merchant = with_files(Merchant::on_sqlite());
     let row =
         |anchor| format!("{HEADER}c2,鈴木,b@example.com,basic,{anchor},2927-01-31,,,sandbox,sbx_ok.c2,,,\n");
-    installation.write("subscribers.csv", row("2026-12-31"));
-    installation.import(&["--json"]).counts();
-    installation.write("subscribers.csv", row("2026-10-31"));
+    merchant.write("subscribers.csv", row("2026-12-31"));
+    merchant.import(&["--json"]).counts();
+    merchant.write("subscribers.csv", row("2026-10-31"));
     assert_eq!(
-        installation.import(&["--clock", CLOCK]).problems(),
+        merchant.import(&["--clock", CLOCK]).problems(),
         [
             "subscribers.csv:2: customer_id: the customer was stored before the account had its test clock, and lives in real time; import into another account"
         ]
@@ -118,18 +118,18 @@ fn a_customer_does_not_live_in_two_times() {
 
 #[test]
 fn all_errors_of_both_files_are_reported_together() {
-    let installation = Installation::sqlite();
-    installation.write("plans.csv", format!("{PLANS}\ngold,ゴールド,-1,jpy,standard,moon,1,0,0,\n"));
+    let merchant = Merchant::on_sqlite();
+    merchant.write("plans.csv", format!("{PLANS}\ngold,ゴールド,-1,jpy,standard,moon,1,0,0,\n"));
     let many = "c9,伊藤,i,nothing,2027-02-30,2027-01-31,,,sandbox,sbx_ok.c9,,,\n".repeat(60);
     // Who refers to a plan that was refused is not to blame.
     let gold = "c8,渡辺,w@example.com,gold,2024-08-31,2027-01-31,,,sandbox,sbx_ok.c8,,,\n";
-    installation.write("subscribers.csv", format!("{HEADER}\"c7\",\"二\n行\",w,basic\n\n{gold}{many}"));
-    let answer = installation.import(&["--clock", CLOCK]);
+    merchant.write("subscribers.csv", format!("{HEADER}\"c7\",\"二\n行\",w,basic\n\n{gold}{many}"));
+    let answer = merchant.import(&["--clock", CLOCK]);
     let problems = answer.problems();
     assert!(
-        answer.err.starts_with("teiki: nothing was imported, for the files have 183 errors:\n"),
+        answer.error.starts_with("teiki: nothing was imported, for the files have 183 errors:\n"),
         "{}",
-        answer.err
+        answer.error
     );
     assert_eq!(problems.len(), 101);
     assert_eq!(
@@ -145,7 +145,7 @@ fn all_errors_of_both_files_are_reported_together() {
         ]
     );
     assert_eq!(problems[100], "and 83 more");
-    assert_eq!(installation.counts(), "0|0|0|0|0|0|0|0|0");
+    assert_eq!(merchant.counts(), "0|0|0|0|0|0|0|0|0");
 }
 
 #[test]
@@ -170,9 +170,9 @@ fn a_row_that_is_refused_is_still_checked_to_its_end() {
 
 #[test]
 fn a_reference_to_a_plan_whose_row_cannot_be_read_is_no_error() {
-    let installation = with_files(Installation::sqlite());
-    installation.write("plans.csv", PLANS.replace("school,講座", "school"));
-    assert_eq!(installation.import(&[]).problems(), ["plans.csv:3: the row has 9 fields, the header has 10"]);
+    let merchant = with_files(Merchant::on_sqlite());
+    merchant.write("plans.csv", PLANS.replace("school,講座", "school"));
+    assert_eq!(merchant.import(&[]).problems(), ["plans.csv:3: the row has 9 fields, the header has 10"]);
 }
 
 #[test]
@@ -186,35 +186,35 @@ fn a_card_number_is_refused_wherever_it_stands_and_never_shown() {
         assert!(problems[0].contains("looks like a card number"), "{problems:?}");
         assert!(!problems[0].contains("1111"), "{problems:?}");
     }
-    let installation = with_files(Installation::sqlite());
-    installation.write("plans.csv", PLANS.replace("ベーシック月額", "４１１１１１１１１１１１１１１１"));
-    let answer = installation.import(&["--clock", CLOCK, "--json"]);
-    assert_eq!(answer.code, Some(2));
-    assert!(answer.err.contains("plans.csv:2: name: looks like a card number"), "{}", answer.err);
-    assert!(!answer.err.contains("1111") && !answer.err.contains("１１１１"), "{}", answer.err);
+    let merchant = with_files(Merchant::on_sqlite());
+    merchant.write("plans.csv", PLANS.replace("ベーシック月額", "４１１１１１１１１１１１１１１１"));
+    let answer = merchant.import(&["--clock", CLOCK, "--json"]);
+    assert_eq!(answer.code, 2);
+    assert!(answer.error.contains("plans.csv:2: name: looks like a card number"), "{}", answer.error);
+    assert!(!answer.error.contains("1111") && !answer.error.contains("１１１１"), "{}", answer.error);
 }
 
 #[test]
 fn live_subscriptions_need_a_real_gateway_and_real_time() {
-    let installation = with_files(Installation::sqlite());
-    let answer = installation.import(&["--mode", "live"]);
+    let merchant = with_files(Merchant::on_sqlite());
+    let answer = merchant.import(&["--mode", "live"]);
     assert_eq!(answer.problems().len(), 3);
     assert_eq!(
         answer.problems()[0],
         "subscribers.csv:2: gateway: sandbox moves no money, so it is for --mode test only"
     );
-    let answer = installation.import(&["--mode", "live", "--clock", CLOCK]);
-    assert_eq!(answer.code, Some(2));
-    assert_eq!(answer.err, "teiki: --clock is for --mode test; live subscriptions follow real time\n");
+    let answer = merchant.import(&["--mode", "live", "--clock", CLOCK]);
+    assert_eq!(answer.code, 2);
+    assert_eq!(answer.error, "teiki: --clock is for --mode test; live subscriptions follow real time\n");
 }
 
 #[test]
 fn bad_input_is_answered_with_one_sentence() {
-    let installation = with_files(Installation::sqlite());
-    std::fs::create_dir(installation.path("folder")).expect("a folder");
-    installation.write("empty.csv", "");
-    installation.write("broken.csv", b"id\n\xFF\xFF\n");
-    let account = installation.account.as_str();
+    let merchant = with_files(Merchant::on_sqlite());
+    std::fs::create_dir(merchant.place.file("folder")).expect("a folder");
+    merchant.write("empty.csv", "");
+    merchant.write("broken.csv", b"id\n\xFF\xFF\n");
+    let account = merchant.account.as_str();
     let stranger = "acct_000000000000000000000000000";
     let table: [(&[&str], &str); 8] = [
         (&[account, "none.csv", "subscribers.csv"], "none.csv: there is no such file"),
@@ -238,14 +238,14 @@ fn bad_input_is_answered_with_one_sentence() {
     for (args, expected) in table {
         let (account, plans, subscribers, more) = (args[0], args[1], args[2], &args[3..]);
         let fixed = ["import", "--account", account, "--plans", plans, "--subscribers", subscribers];
-        let answer = installation.run(&[&fixed, more].concat());
-        assert_eq!(answer.code, Some(2), "{answer:?}");
-        assert!(answer.err.contains(expected), "{expected}: {}", answer.err);
+        let answer = merchant.run(&[&fixed, more].concat());
+        assert_eq!(answer.code, 2, "{answer:?}");
+        assert!(answer.error.contains(expected), "{expected}: {}", answer.error);
         assert_eq!(answer.out, "");
     }
-    let missing = installation.import(&["--database", "sqlite:nowhere.db"]);
-    assert_eq!(missing.code, Some(1));
-    assert!(missing.err.contains("nowhere.db"), "{}", missing.err);
-    assert!(!installation.path("nowhere.db").exists());
-    assert_eq!(installation.counts(), "0|0|0|0|0|0|0|0|0");
+    let missing = merchant.import(&["--database", "sqlite:nowhere.db"]);
+    assert_eq!(missing.code, 1);
+    assert!(missing.error.contains("nowhere.db"), "{}", missing.error);
+    assert!(!merchant.place.file("nowhere.db").exists());
+    assert_eq!(merchant.counts(), "0|0|0|0|0|0|0|0|0");
 }

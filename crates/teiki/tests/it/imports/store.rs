@@ -1,8 +1,8 @@
 //! SQL of the tests of imports: what is stored, as text, and the two things that a test changes by itself.
 
-use super::support::Installation;
+use super::merchant::Merchant;
 
-impl Installation {
+impl Merchant {
     /// How many rows the tables of an import have.
     pub(crate) fn counts(&self) -> String {
         self.query(
@@ -87,19 +87,18 @@ impl Installation {
     fn execute(&self, sql: &'static str) {
         assert_eq!(self.on_database(move |tx| tx.execute(sql, &[])), 1, "{sql}");
     }
-}
 
-pub(super) fn create_database(name: &str) {
-    administer(&format!("create database {name} template template0 encoding 'UTF8'"));
-}
-
-pub(super) fn drop_database(name: &str) {
-    administer(&format!("drop database {name} with (force)"));
-}
-
-/// Runs a statement as the test server's superuser.
-fn administer(sql: &str) {
-    let server = std::env::var("TEIKI_TEST_POSTGRES").expect("run ./test, which starts PostgreSQL");
-    let mut client = postgres::Client::connect(&server, postgres::NoTls).expect("the test server answers");
-    client.batch_execute(sql).expect("the statement runs");
+    fn on_database<T: Send + 'static>(
+        &self,
+        work: impl Fn(&mut db::Tx<'_>) -> Result<T, db::Error> + Send + 'static,
+    ) -> T {
+        let url = self.place.url.parse().expect("a database URL");
+        let runtime = tokio::runtime::Runtime::new().expect("threads");
+        runtime.block_on(async {
+            let db = db::Db::open(&url, &db::Options::default()).await.expect("the database opens");
+            let result = db.write(work).await.expect("the statement runs");
+            db.close().await;
+            result
+        })
+    }
 }

@@ -18,7 +18,7 @@ use teiki::renewals::work::Ended;
 use teiki::renewals::{Lane, due};
 
 use super::world::{DUE, Does, Scripted, World, at, quick};
-use crate::doctor_installation::on_both;
+use crate::installation::on_both;
 
 const FOR_EVER: Idempotency = Idempotency::Strong { window_ms: None };
 

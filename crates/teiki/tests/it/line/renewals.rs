@@ -6,7 +6,7 @@ use billing::resolution::Idempotency;
 use teiki::renewals::work::Ended;
 
 use super::world::{DUE, Does, Scripted, World, quick};
-use crate::doctor_installation::on_both;
+use crate::installation::on_both;
 
 const FOR_EVER: Idempotency = Idempotency::Strong { window_ms: None };
 

@@ -20,7 +20,7 @@ use teiki::output::Format;
 use teiki::renewals::Lane;
 use teiki::renewals::work::{Ended, until_done};
 
-use crate::doctor_installation::Installation;
+use crate::installation::Installation;
 
 /// What the gateway does with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,25 +188,13 @@ impl<'a> World<'a> {
             );
             rows.push_str(&row);
         }
-        let (plans, people) = (installation.file("plans.csv"), installation.file("subscribers.csv"));
-        std::fs::write(&plans, PLANS).expect("the folder can be written");
-        std::fs::write(&people, rows).expect("the folder can be written");
-        let [plans, people] = [plans, people].map(|path| path.display().to_string());
+        installation.place.write("plans.csv", PLANS);
+        installation.place.write("subscribers.csv", rows);
         let clock = "2027-01-01T00:00:00+09:00";
         let account = side.account.as_str();
-        installation
-            .run(&[
-                "import",
-                "--account",
-                account,
-                "--plans",
-                &plans,
-                "--subscribers",
-                &people,
-                "--clock",
-                clock,
-            ])
-            .text();
+        let files = ["--plans", "plans.csv", "--subscribers", "subscribers.csv"];
+        let import = ["import", "--account", account, "--clock", clock];
+        installation.run(&[import.as_slice(), &files].concat()).text();
         let account = accounts::get(&installation.db, account).await.expect("the account is there");
         let id = account.id;
         let clock = installation

@@ -1,7 +1,6 @@
-//! An installation of a test's own on each engine, with rows that are written directly, and the built binary.
+//! An installation of a test's own on each engine, with rows that are written directly.
 //!
-//! On PostgreSQL each has a database of its own on the server of `TEIKI_TEST_POSTGRES`. What is written here
-//! is whole: the doctor finds nothing wrong with it until a test breaks it.
+//! What is written here is whole: the doctor finds nothing wrong with it until a test breaks it.
 
 #![expect(
     clippy::unwrap_used,
@@ -9,8 +8,6 @@
 )]
 
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use billing::id::{
     AccountId, ChargeId, ConnectionId, DerivationKey, EntryId, EventId, InvoiceId, PaymentMethodId, Slot,
@@ -21,7 +18,8 @@ use db::{Column, Db, Error, OnConflict, Options};
 use jiff::Timestamp;
 use teiki::accounts;
 use teiki::schema::MIGRATIONS;
-use tempfile::TempDir;
+
+use crate::place::{Place, Ran};
 
 /// When everything here was written: 2026-01-31T00:00:00Z.
 pub(crate) const WRITTEN_AT: i64 = 1_769_817_600_000_000;
@@ -100,90 +98,35 @@ pub(crate) struct Side {
     pub(crate) mode: &'static str,
 }
 
-/// A migrated database, and what is needed to give it to the binary.
+/// A place with a migrated database.
 pub(crate) struct Installation {
+    pub(crate) place: Place,
     pub(crate) db: Db,
-    pub(crate) url: String,
-    pub(crate) folder: TempDir,
-    postgres: Option<String>,
 }
 
 /// Runs a test on SQLite and on PostgreSQL.
 pub(crate) async fn on_both(test: impl AsyncFn(&Installation)) {
-    for installation in [Installation::sqlite().await, Installation::postgres().await] {
+    for place in [Place::sqlite(), Place::postgres()] {
+        let installation = Installation::new(place).await;
         test(&installation).await;
         installation.db.close().await;
     }
 }
 
-fn options() -> Options {
-    Options { readers: 1, writers: 1, create: true, ..Options::default() }
-}
-
-async fn open(url: &str) -> Db {
-    Db::open(&url.parse().unwrap(), &options()).await.unwrap()
-}
-
-/// The URL of a database on the test server.
-fn postgres_url(database: &str) -> String {
-    let server = std::env::var("TEIKI_TEST_POSTGRES").expect("run ./test, which starts PostgreSQL");
-    let (address, query) = server.split_once('?').unwrap_or((&server, ""));
-    let (host, _) = address.rsplit_once('/').expect("TEIKI_TEST_POSTGRES names a database");
-    format!("{host}/{database}?{query}")
-}
-
-/// Runs a statement as the server's superuser; in a thread, as the client must not run in an async one.
-fn administer(statement: &str) {
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            let mut client = postgres::Client::connect(&postgres_url("postgres"), postgres::NoTls).unwrap();
-            client.batch_execute(statement).unwrap();
-        });
-        thread.join().unwrap();
-    });
-}
-
-impl Drop for Installation {
-    fn drop(&mut self) {
-        if let Some(name) = &self.postgres {
-            administer(&format!("drop database {name} with (force)"));
-        }
-    }
-}
-
 impl Installation {
-    async fn sqlite() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("teiki.db").display());
-        Self::migrated(url, folder, None).await
-    }
-
-    async fn postgres() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = format!("ops_test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        administer(&format!("create database {name} template template0 encoding 'UTF8'"));
-        Self::migrated(postgres_url(&name), tempfile::tempdir().unwrap(), Some(name)).await
-    }
-
-    async fn migrated(url: String, folder: TempDir, postgres: Option<String>) -> Self {
-        let db = open(&url).await;
+    async fn new(place: Place) -> Self {
+        let options = Options { readers: 1, writers: 1, create: true, ..Options::default() };
+        let db = Db::open(&place.url.parse().unwrap(), &options).await.unwrap();
         db.migrate(MIGRATIONS).await.unwrap();
-        Self { db, url, folder, postgres }
+        Self { place, db }
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// The binary with these arguments, ready to be started.
-    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_teiki"));
-        command.args(["--database", &self.url]).args(arguments).stdin(Stdio::null()).env_remove("TEIKI_DATA");
-        command
+        self.place.file(name)
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        Ran::of(self.command(arguments).output().unwrap())
+        self.place.run(arguments)
     }
 
     pub(crate) async fn insert(&self, table: &'static str, row: Row) {
@@ -314,35 +257,6 @@ impl Installation {
         let id = ChargeId::random(slot_of(of), at, &seed(&[invoice, status])).to_string();
         self.insert("charges", charge_row(of, &id, (invoice, status))).await;
         id
-    }
-}
-
-/// What the binary answered.
-#[derive(Debug)]
-pub(crate) struct Ran {
-    pub(crate) code: i32,
-    pub(crate) out: String,
-    pub(crate) error: String,
-}
-
-impl Ran {
-    pub(crate) fn of(output: Output) -> Self {
-        Self {
-            code: output.status.code().unwrap_or(-1),
-            out: String::from_utf8(output.stdout).unwrap(),
-            error: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
-    /// Standard output as one JSON value, of a command that may have found something.
-    pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
-
-    /// Standard output of a command that must have succeeded.
-    pub(crate) fn text(&self) -> &str {
-        assert_eq!(self.code, 0, "{self:?}");
-        &self.out
     }
 }
 

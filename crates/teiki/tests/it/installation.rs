@@ -71,7 +71,8 @@ impl Is {
 /// Named values of one row.
 pub(crate) type Row = Vec<(&'static str, Is)>;
 
-fn columns(row: &Row) -> Vec<(&'static str, Column<'_>)> {
+/// A row as the database takes it.
+pub(crate) fn columns(row: &Row) -> Vec<(&'static str, Column<'_>)> {
     row.iter().map(|(name, value)| (*name, value.column())).collect()
 }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::doctor_installation::{Installation, on_both};
+use crate::installation::{Installation, on_both};
 
 /// What must happen soon must have happened by then; only a failing test waits so long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,8 +27,8 @@ struct Server {
 impl Server {
     fn start(installation: &Installation, sandbox: &[&str]) -> Self {
         let mut child = installation
+            .place
             .command(&[&["serve", "--listen", "127.0.0.1:0", "--json"], sandbox].concat())
-            .env("TEIKI_DATA", installation.folder.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -104,7 +104,8 @@ fn account(installation: &Installation, subscribers: u32) -> String {
     let local = zones.map(|zone| now.in_tz(zone).unwrap());
     let local = local.iter().find(|local| (10..22).contains(&local.hour())).unwrap();
     let zone = local.time_zone().iana_name().unwrap();
-    let created = installation.run(&["account", "create", "みどり農園", "--zone", zone, "--json"]).json();
+    let created =
+        installation.place.run(&["account", "create", "みどり農園", "--zone", zone, "--json"]).json();
     let account = created["account"].as_str().unwrap().to_owned();
     let mut rows = String::from(
         "customer_id,name,email,plan_id,billing_anchor,next_charge_on,remaining_charges,valid_until,gateway,payment_token,card_brand,card_last4,card_exp\n",
@@ -116,17 +117,20 @@ fn account(installation: &Installation, subscribers: u32) -> String {
         );
         rows.push_str(&row);
     }
-    let (plans, people) = (installation.file("plans.csv"), installation.file("subscribers.csv"));
+    let (plans, people) = (installation.place.file("plans.csv"), installation.place.file("subscribers.csv"));
     std::fs::write(&plans, PLANS).unwrap();
     std::fs::write(&people, rows).unwrap();
     let [plans, people] = [plans, people].map(|path| path.display().to_string());
-    installation.run(&["import", "--account", &account, "--plans", &plans, "--subscribers", &people]).text();
+    installation
+        .place
+        .run(&["import", "--account", &account, "--plans", &plans, "--subscribers", &people])
+        .text();
     account
 }
 
 /// How often each token was charged, by the sandbox's own book.
 fn booked(installation: &Installation) -> BTreeMap<String, usize> {
-    let book = std::fs::read_to_string(installation.file("sandbox-book.jsonl")).unwrap_or_default();
+    let book = std::fs::read_to_string(installation.place.file("sandbox-book.jsonl")).unwrap_or_default();
     let mut booked = BTreeMap::new();
     for line in book.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
@@ -136,7 +140,7 @@ fn booked(installation: &Installation) -> BTreeMap<String, usize> {
 }
 
 fn is_all_settled(installation: &Installation) -> bool {
-    let status = installation.run(&["status", "--json"]).json();
+    let status = installation.place.run(&["status", "--json"]).json();
     status["accounts"].as_array().unwrap().iter().all(|account| {
         account["charges_under_way"].as_object().unwrap().is_empty()
             && account["open_invoices"].as_array().unwrap().is_empty()
@@ -147,7 +151,7 @@ fn assert_each_charged_once(installation: &Installation, subscribers: usize) {
     let booked = booked(installation);
     assert_eq!(booked.len(), subscribers);
     assert!(booked.values().all(|&count| count == 1), "{booked:?}");
-    let doctor = installation.run(&["doctor"]);
+    let doctor = installation.place.run(&["doctor"]);
     assert_eq!(doctor.code, 0, "{doctor:?}");
 }
 
@@ -155,11 +159,11 @@ fn assert_each_charged_once(installation: &Installation, subscribers: usize) {
 async fn what_is_due_is_charged_by_itself_once_and_a_hold_stops_it() {
     on_both(async |installation| {
         let account = account(installation, 20);
-        installation.run(&["hold", "on", "--account", &account, "--reason", "not yet"]).text();
+        installation.place.run(&["hold", "on", "--account", &account, "--reason", "not yet"]).text();
         let server = Server::start(installation, &[]);
         server.wait_for("teiki_held_accounts", 1);
         assert_eq!(server.metric("teiki_charges_succeeded_total"), 0);
-        installation.run(&["hold", "off", "--account", &account]).text();
+        installation.place.run(&["hold", "off", "--account", &account]).text();
         server.wait_for("teiki_charges_succeeded_total", 20);
         server.wait_for("teiki_events_delivered_total", 20 * 3);
         assert_eq!(server.get("/healthz").0, 200);
@@ -195,12 +199,12 @@ async fn a_killed_server_is_taken_up_where_it_stood() {
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_on_one_database_share_the_work_and_take_over() {
     on_both(async |installation| {
-        if !installation.url.starts_with("postgres") {
+        if !installation.place.url.starts_with("postgres") {
             return;
         }
         let account = account(installation, 40);
-        installation.run(&["hold", "on", "--reason", "until all are there"]).text();
-        let book = installation.file("sandbox-book.jsonl");
+        installation.place.run(&["hold", "on", "--reason", "until all are there"]).text();
+        let book = installation.place.file("sandbox-book.jsonl");
         let sandbox = sandbox::start(sandbox::Config {
             listen: ([127, 0, 0, 1], 0).into(),
             book,
@@ -219,7 +223,7 @@ async fn servers_on_one_database_share_the_work_and_take_over() {
         first.signal("-KILL");
         second.wait_for("teiki_lanes", 2);
         third.wait_for("teiki_lanes", 2);
-        installation.run(&["hold", "off"]).text();
+        installation.place.run(&["hold", "off"]).text();
         let charged = |server: &Server| server.metric("teiki_charges_succeeded_total");
         soon("all are charged", || charged(&second) + charged(&third) == 40);
         assert!(charged(&second) > 0 && charged(&third) > 0, "both had a part");
@@ -227,7 +231,8 @@ async fn servers_on_one_database_share_the_work_and_take_over() {
         third.wait_for("teiki_lanes", 4);
         assert_eq!(third.stop(), Some(0));
         sandbox.stop().await;
-        let charges = installation.run(&["export", "charges", "--account", &account, "--format", "jsonl"]);
+        let charges =
+            installation.place.run(&["export", "charges", "--account", &account, "--format", "jsonl"]);
         assert_eq!(charges.text().lines().count(), 40);
         assert_each_charged_once(installation, 40);
     })

@@ -86,15 +86,28 @@ pub(crate) fn select(sql: &str, keys: &[&Column<'_>]) -> Result<String, Error> {
     ))
 }
 
-/// As [`select`], locking. The lateral part holds `for update`, so it is a nested loop over the keys in their own order:
+/// Whom a lock keeps waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lock {
+    /// Those who write the rows, and those who lock them in any way.
+    Alone,
+    /// Those who write the rows.
+    Shared,
+}
+
+/// As [`select`], locking. The lateral part holds `for update` (or `for share`), so it is a nested loop over the keys in their own order:
 /// whatever order two callers give, they lock in the same one and cannot dead-lock.
-pub(crate) fn lock(sql: &str, keys: &[&Column<'_>]) -> Result<String, Error> {
+pub(crate) fn lock(lock: Lock, sql: &str, keys: &[&Column<'_>]) -> Result<String, Error> {
     let one = one_key(sql, keys)?;
     let rows = unnest(keys.iter().copied());
     let names = rows_names(keys.len());
+    let strength = match lock {
+        Lock::Alone => "update",
+        Lock::Shared => "share",
+    };
     Ok(format!(
         "select u.db_ord, q.* from (select * from {rows} with ordinality as r({names}, db_ord) order by {names}) u \
-         cross join lateral ({one} for update) q order by u.db_ord"
+         cross join lateral ({one} for {strength}) q order by u.db_ord"
     ))
 }
 

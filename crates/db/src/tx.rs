@@ -4,7 +4,7 @@
 //! on it): later calls answer `Aborted`, and the worker rolls back whatever the closure returns.
 
 use crate::error::shown;
-use crate::many::{self, OnConflict};
+use crate::many::{self, Lock, OnConflict};
 use crate::row::Row;
 use crate::session::Session;
 use crate::url::Engine;
@@ -121,7 +121,12 @@ impl<'c> Tx<'c> {
     /// As `select_many`, with the rows locked until the transaction ends. Locks are taken in the order of the key's values,
     /// so that two batches wait for each other instead of dead-locking. On SQLite the whole transaction is alone already.
     pub fn lock_many(&mut self, sql: &'static str, keys: &[Column<'_>]) -> Result<Vec<(usize, Row)>, Error> {
-        self.read_many(sql, keys, many::lock)
+        self.read_many(sql, keys, |sql, keys| many::lock(Lock::Alone, sql, keys))
+    }
+
+    /// As `lock_many`, but any number of transactions may hold such a lock on a row; who writes it waits for all of them.
+    pub fn share_many(&mut self, sql: &'static str, keys: &[Column<'_>]) -> Result<Vec<(usize, Row)>, Error> {
+        self.read_many(sql, keys, |sql, keys| many::lock(Lock::Shared, sql, keys))
     }
 
     /// Microseconds UTC, by the clock of the database's machine: the same for all processes on it.

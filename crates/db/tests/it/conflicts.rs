@@ -81,6 +81,40 @@ async fn lock_many_makes_a_second_batch_wait_and_see_what_the_first_wrote() {
     .await;
 }
 
+#[tokio::test]
+async fn share_many_lets_others_share_and_makes_a_writer_wait() {
+    on_postgres(async |_, db| {
+        add_parents(&db, &[("a", 0)]).await;
+        let (shared, is_shared) = tokio::sync::oneshot::channel();
+        let shared = std::sync::Mutex::new(Some(shared));
+        let (go, wait) = std::sync::mpsc::channel();
+        let wait = std::sync::Mutex::new(wait);
+        let first = db.write(move |tx| {
+            let seen = share(tx)?;
+            shared.lock().unwrap().take().expect("it runs once").send(()).unwrap();
+            wait.lock().unwrap().recv().unwrap();
+            Ok::<_, Error>(seen)
+        });
+        let others = async {
+            is_shared.await.unwrap();
+            assert_eq!(db.write(share).await.unwrap(), 0);
+            let writer = db.clone();
+            let writer = tokio::spawn(async move { writer.write(|tx| lock_and_add(tx, &["a"])).await });
+            wait_until_blocked(&db).await;
+            go.send(()).unwrap();
+            writer.await.unwrap()
+        };
+        let (first, writer) = tokio::join!(first, others);
+        assert_eq!((first.unwrap(), writer.unwrap()), (0, vec![0]));
+    })
+    .await;
+}
+
+fn share(tx: &mut Tx<'_>) -> Result<i64, Error> {
+    let keys = [Column::I64(vec![1]), Column::Text(vec!["a"])];
+    tx.share_many("select t.n from parent t where t.slot = $1 and t.id = $2", &keys)?[0].1.i64(0)
+}
+
 /// Adds one to each row and answers with what it saw, in the order of the ids.
 fn lock_and_add(tx: &mut Tx<'_>, ids: &[&'static str]) -> Result<Vec<i64>, Error> {
     let keys = [Column::I64(vec![1; ids.len()]), Column::Text(ids.to_vec())];

@@ -53,11 +53,11 @@ pub(super) fn next_action_at(tx: &mut Tx<'_>, scope: &Scope) -> Result<Option<Ti
     opt_instant(&row, 0, "invoices.next_action_at")
 }
 
-/// The number of a lease; `None` if nobody ever held it.
+/// The number of a lease; `None` if nobody ever held it. It stays so until the transaction ends: the next holder waits for
+/// what was prepared under this number, even by a process that is dead, and so finds it all.
 pub(super) fn fence(tx: &mut Tx<'_>, name: &str) -> Result<Option<i64>, Error> {
-    tx.query_opt("select fence from leases where name = $1", &[Value::Text(name)])?
-        .map(|row| row.i64(0))
-        .transpose()
+    let rows = tx.share_many("select fence from leases where name = $1", &[Column::Text(vec![name])])?;
+    rows.first().map(|(_, row)| row.i64(0)).transpose()
 }
 
 /// A locked subscription.

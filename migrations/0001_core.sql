@@ -1,6 +1,8 @@
 -- The core of teiki. One text for both engines: columns are BIGINT, TEXT, BYTEA, BOOLEAN only; instants are
 -- BIGINT microseconds UTC, civil dates TEXT (2027-01-31). Customer-owned tables begin their primary key with
 -- slot (design.md 5); tables of the catalogue are marked and have none. Truth is in the unique constraints.
+-- Tables that every renewal writes have no foreign keys: each would cost a look-up per row, and their parents are read
+-- in the same transaction and never deleted. Named unique constraints are indexes, so that both engines report the name.
 
 -- The key that ids and idempotency keys are derived from; filled by 0002.
 create table installation ( -- catalogue
@@ -64,9 +66,9 @@ create table plans ( -- catalogue
     tax_category TEXT not null,
     interval_unit TEXT not null,
     interval_count BIGINT not null check (interval_count >= 1),
-    trial_days BIGINT not null,
-    setup_fee BIGINT not null,
-    instalments BIGINT,
+    trial_days BIGINT not null check (trial_days >= 0),
+    setup_fee BIGINT not null check (setup_fee >= 0),
+    instalments BIGINT check (instalments >= 1),
     created_at BIGINT not null,
     primary key (account_id, mode, id)
 );
@@ -197,9 +199,9 @@ create table invoices (
     opened_at BIGINT,
     paid_at BIGINT,
     created_at BIGINT not null,
-    primary key (slot, id),
-    constraint invoices_obligation unique (slot, obligation)
+    primary key (slot, id)
 ) /* clustered */;
+create unique index invoices_obligation on invoices (slot, obligation);
 create index invoices_due on invoices (account_id, mode, clock_id, next_action_at, slot, id)
     where next_action_at is not null;
 create index invoices_open on invoices (slot, subscription_id) where status = 'open';
@@ -244,7 +246,7 @@ create unique index charges_open on charges (slot, invoice_id)
     where status in ('prepared', 'sending', 'unknown', 'pending', 'requires_customer', 'authorized');
 -- At most one success of an invoice counts.
 create unique index charges_success on charges (slot, invoice_id) where status = 'succeeded' and not surplus;
--- A gateway's charge settles one charge of ours.
+-- A gateway's charge settles one charge of ours. Across slots the reference it bears says the same: the id of our charge.
 create unique index charges_gateway_id on charges (slot, connection_id, gateway_charge_id)
     where gateway_charge_id is not null;
 -- What must be sent, looked after or found out, by operating time.
@@ -263,9 +265,9 @@ create table dunning_cases (
     next_retry_at BIGINT,
     opened_at BIGINT not null,
     closed_at BIGINT,
-    primary key (slot, id),
-    constraint dunning_cases_invoice unique (slot, invoice_id)
+    primary key (slot, id)
 ) /* clustered */;
+create unique index dunning_cases_invoice on dunning_cases (slot, invoice_id);
 
 create table ledger_entries (
     slot BIGINT not null,
@@ -296,9 +298,9 @@ create table events (
     data TEXT not null,
     billing_at BIGINT not null,
     recorded_at BIGINT not null,
-    primary key (slot, id),
-    constraint events_number unique (slot, subscription_id, number)
+    primary key (slot, id)
 ) /* clustered */;
+create unique index events_number on events (slot, subscription_id, number);
 
 -- What must still be delivered. A row goes when its delivery is confirmed.
 create table outbox (

@@ -34,6 +34,10 @@ impl Held {
         self.lease.as_ref().map(|lease| lease.fence.clone())
     }
 
+    fn is_reconciled(&self, account: AccountId) -> bool {
+        self.reconciled.contains(&account)
+    }
+
     /// Which charges the next pass over an account takes: the first pass takes all, for whoever was sending
     /// them is gone.
     pub(super) fn reconcile(&mut self, account: AccountId) -> Which {
@@ -100,6 +104,11 @@ impl Lanes {
         }
         let processes = usize::try_from(leases::count_processes(db).await?).unwrap_or(usize::MAX);
         Ok(COUNT.div_ceil(processes.max(1)))
+    }
+
+    /// Whether what former holders left behind of an account has been taken up everywhere.
+    pub(super) fn are_reconciled(&self, account: AccountId) -> bool {
+        self.held.iter().all(|lane| lane.is_reconciled(account))
     }
 
     /// An account's work has ended.

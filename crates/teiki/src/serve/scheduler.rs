@@ -199,7 +199,10 @@ impl Scheduler {
 
     /// One read for all accounts.
     async fn look(&self, now: Timestamp) -> Result<Look, Failure> {
-        let ids: Vec<AccountId> = self.accounts.iter().map(|account| account.id).collect();
+        // What a dead process was sending is not yet due to be checked, and must not wait for that.
+        let checked_until = |id| if self.lanes.are_reconciled(id) { now } else { Timestamp::MAX };
+        let ids: Vec<(AccountId, Timestamp)> =
+            self.accounts.iter().map(|account| (account.id, checked_until(account.id))).collect();
         let mode = self.app.mode;
         let look = self.app.db.read(move |tx| {
             let holds = holds::list(tx)?;
@@ -207,11 +210,11 @@ impl Scheduler {
                 holds.iter().any(|hold| hold.scope == holds::ALL || hold.scope == id.as_str())
             };
             let mut look = Look { has_outbox: store::has_outbox(tx, now)?, ..Look::default() };
-            for &id in &ids {
+            for &(id, checked_until) in &ids {
                 if is_held(id) {
                     look.held += 1;
                 }
-                if store::has_work(tx, id, mode, now)? {
+                if store::has_work(tx, (id, mode), now, checked_until)? {
                     look.with_work.push(id);
                 }
             }

@@ -16,7 +16,8 @@ use serde_json::Value;
 use crate::installation::{Installation, on_both};
 
 /// What must happen soon must have happened by then; only a failing test waits so long.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// It is less than the time after which a charge that a dead process was sending is looked after anyway.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running server.
 struct Server {

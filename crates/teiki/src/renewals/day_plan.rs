@@ -19,12 +19,28 @@ pub fn ensure(
     now: Timestamp,
 ) -> Result<DayTotal, db::Error> {
     let day = terms.zone.day_of(now);
-    if let Some((count, amount)) = store::day_plan(tx, scope, day)? {
-        return Ok(DayTotal { count, amount });
+    let plan = find(tx, scope, terms, day)?;
+    if !plan.is_stored {
+        store::insert_day_plan(tx, scope, day, (plan.total.count, plan.total.amount))?;
     }
-    let plan = compute(tx, scope, terms, day)?;
-    store::insert_day_plan(tx, scope, day, (plan.count, plan.amount))?;
-    Ok(plan)
+    Ok(plan.total)
+}
+
+/// The plan of a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Count and sum.
+    pub total: DayTotal,
+    /// Whether the day has begun to be worked on with it; else it is what the schedule says now.
+    pub is_stored: bool,
+}
+
+/// The plan of `day` as it was written down, or else as the schedule stands now.
+pub fn find(tx: &mut Tx<'_>, scope: &Scope, terms: &AccountTerms, day: Date) -> Result<Plan, db::Error> {
+    match store::day_plan(tx, scope, day)? {
+        Some((count, amount)) => Ok(Plan { total: DayTotal { count, amount }, is_stored: true }),
+        None => Ok(Plan { total: compute(tx, scope, terms, day)?, is_stored: false }),
+    }
 }
 
 /// The plan of `day` as the schedule stands now: what falls on it, and what was missed before.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use billing::calendar::CalendarError;
+use billing::guard::DayTotal;
 use billing::id::AccountId;
 use billing::mode::Mode;
 use db::{Db, Tx};
@@ -15,6 +15,8 @@ use serde::Serialize;
 use crate::accounts::{self, Account, REAL_CLOCK};
 use crate::failure::Failure;
 use crate::holds::{self, Hold};
+use crate::line::Scope;
+use crate::renewals::day_plan;
 
 pub mod cli;
 mod store;
@@ -105,6 +107,12 @@ pub struct Total {
     pub count: i64,
     /// Minor units.
     pub amount: i64,
+}
+
+impl From<DayTotal> for Total {
+    fn from(total: DayTotal) -> Self {
+        Self { count: total.count, amount: total.amount }
+    }
 }
 
 /// An invoice that waits for its time.
@@ -261,22 +269,15 @@ fn day(
     (side, clock): (Side, &str),
     now: Timestamp,
 ) -> Result<Day, db::Error> {
-    let zone = &account.terms.zone;
-    let day = zone.day_of(now);
-    let out_of_range =
-        |error: CalendarError| db::Error::Assertion(format!("the day of the clock {clock}: {error}"));
-    let end = zone.end_of(day).map_err(out_of_range)?;
-    let day = day.to_string();
-    let stored = store::day_plan(tx, side, clock, &day)?;
+    let on = account.terms.zone.day_of(now);
+    let scope = Scope { account: side.account, mode: side.mode, clock: clock.to_owned(), lease: None };
+    let plan = day_plan::find(tx, &scope, &account.terms, on)?;
     Ok(Day {
         clock: clock.to_owned(),
-        planned: match stored {
-            Some(plan) => plan,
-            None => store::scheduled_before(tx, side, clock, end)?,
-        },
-        is_plan_stored: stored.is_some(),
-        opened: store::opened_on(tx, side, clock, &day)?,
+        day: on.to_string(),
+        planned: plan.total.into(),
+        is_plan_stored: plan.is_stored,
+        opened: day_plan::opened(tx, &scope, on)?.into(),
         next_due: store::next_due(tx, side, clock)?,
-        day,
     })
 }

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 
 use billing::subscription::State;
 use db::{Error, Tx, Value};
-use jiff::Timestamp;
 
-use super::{Alarm, NextDue, OpenInvoices, Outbox, Parked, Side, Total, UnderWay};
+use super::{Alarm, NextDue, OpenInvoices, Outbox, Parked, Side, UnderWay};
 use crate::stored::{instant, opt_instant, unreadable};
 
 fn keys(side: &Side) -> [Value<'_>; 2] {
@@ -29,49 +28,6 @@ fn shown_status(stored: &str) -> Result<&str, Error> {
         Some(State::Active | State::PastDue | State::Paused | State::Canceled(_)) => Ok(stored),
         None => Err(unreadable("subscriptions.status", "a status", stored)),
     }
-}
-
-pub(super) fn day_plan(tx: &mut Tx<'_>, side: Side, clock: &str, day: &str) -> Result<Option<Total>, Error> {
-    tx.query_opt(
-        "select planned_count, planned_amount from day_plans
-         where account_id = $1 and mode = $2 and clock_id = $3 and day = $4",
-        &[
-            Value::Text(side.account.as_str()),
-            Value::Text(side.mode.as_str()),
-            Value::Text(clock),
-            Value::Text(day),
-        ],
-    )?
-    .map(|row| Ok(Total { count: row.i64(0)?, amount: row.i64(1)? }))
-    .transpose()
-}
-
-pub(super) fn scheduled_before(
-    tx: &mut Tx<'_>,
-    side: Side,
-    clock: &str,
-    end: Timestamp,
-) -> Result<Total, Error> {
-    let row = tx.query_one(
-        "select count(*), cast(coalesce(sum(amount), 0) as bigint) from invoices
-         where account_id = $1 and mode = $2 and clock_id = $3 and next_action_at < $4 and status = 'scheduled'",
-        &[
-            Value::Text(side.account.as_str()),
-            Value::Text(side.mode.as_str()),
-            Value::Text(clock),
-            Value::I64(end.as_microsecond()),
-        ],
-    )?;
-    Ok(Total { count: row.i64(0)?, amount: row.i64(1)? })
-}
-
-pub(super) fn opened_on(tx: &mut Tx<'_>, side: Side, clock: &str, day: &str) -> Result<Total, Error> {
-    let row = tx.query_one(
-        "select cast(coalesce(sum(opened_count), 0) as bigint), cast(coalesce(sum(opened_amount), 0) as bigint)
-         from day_runs where account_id = $1 and mode = $2 and clock_id = $3 and day = $4",
-        &[Value::Text(side.account.as_str()), Value::Text(side.mode.as_str()), Value::Text(clock), Value::Text(day)],
-    )?;
-    Ok(Total { count: row.i64(0)?, amount: row.i64(1)? })
 }
 
 pub(super) fn next_due(tx: &mut Tx<'_>, side: Side, clock: &str) -> Result<Option<NextDue>, Error> {

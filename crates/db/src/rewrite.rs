@@ -64,6 +64,20 @@ pub(crate) fn migration_for_sqlite(sql: &str) -> String {
     text
 }
 
+/// A migration's text for PostgreSQL: every `TEXT` column compares bytes, as on SQLite. The order of a language may change with
+/// the server's system, and then unique indexes on texts fail silently.
+pub(crate) fn migration_for_postgres(sql: &str) -> String {
+    let mut text = String::with_capacity(sql.len());
+    for piece in Pieces(sql) {
+        match piece {
+            Piece::Code("TEXT") => text.push_str("TEXT collate \"C\""),
+            Piece::Parameter(n) => text.push_str(&format!("${n}")),
+            Piece::Code(same) | Piece::Quoted(same) | Piece::Comment(same) => text.push_str(same),
+        }
+    }
+    text
+}
+
 /// The pieces of the text that is left.
 struct Pieces<'a>(&'a str);
 
@@ -157,6 +171,9 @@ mod tests {
         let expected =
             "create table t (a BLOB, \"bytea\" BLOB) WITHOUT ROWID; -- BYTEA\n/* clustered */ select 'bytea'";
         assert_eq!(migration_for_sqlite(sql), expected);
+        let sql = "create table t (a TEXT not null, \"TEXT\" BYTEA) /* clustered */; -- TEXT\nselect cast('TEXT' as text)";
+        let expected = "create table t (a TEXT collate \"C\" not null, \"TEXT\" BYTEA) /* clustered */; -- TEXT\nselect cast('TEXT' as text)";
+        assert_eq!(migration_for_postgres(sql), expected);
     }
 
     #[test]

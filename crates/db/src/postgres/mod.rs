@@ -16,6 +16,7 @@ use postgres::{Client, Statement};
 use crate::Error;
 use crate::error::shown;
 use crate::open::OpenError;
+use crate::rewrite;
 use crate::row::Row;
 use crate::session::{Counts, Mode};
 use crate::url::Server;
@@ -110,7 +111,8 @@ impl Session {
     /// Several statements without parameters, for migrations.
     pub(crate) fn batch(&mut self, sql: &str) -> Result<(), Error> {
         self.counts.round_trips += 1;
-        self.call(sql, |client| client.batch_execute(sql))
+        let sql = rewrite::migration_for_postgres(sql);
+        self.call(&sql, |client| client.batch_execute(&sql))
     }
 
     fn control(&mut self, sql: &'static str) -> Result<(), Error> {

@@ -106,3 +106,24 @@ async fn a_clustered_table_has_no_row_id_on_sqlite() {
     let sql = "select type from pragma_table_info('parent') where name = 'bytes'";
     assert_eq!(db.read(move |tx| tx.query_one(sql, &[])?.text(0)).await.unwrap(), "BLOB");
 }
+
+#[tokio::test]
+async fn texts_are_ordered_by_their_bytes_whatever_the_language_of_the_database() {
+    const WORDS: Migration = Migration {
+        name: "0002_words",
+        only: None,
+        sql: "create table words (word TEXT primary key);
+              insert into words (word) values ('b'), ('B'), ('_'), ('a-'), ('aa'), ('あ'), ('é'), ('z')",
+    };
+    let test = async |db: db::Db| {
+        db.migrate(&[FIRST, WORDS]).await.unwrap();
+        let words = db.read(|tx| {
+            let rows = tx.query("select word from words order by word", &[])?;
+            rows.iter().map(|row| row.text(0)).collect::<Result<Vec<_>, Error>>()
+        });
+        assert_eq!(words.await.unwrap(), ["B", "_", "a-", "aa", "b", "z", "é", "あ"]);
+    };
+    on_both(&test).await;
+    let japanese = TestDatabase::postgres_with("locale_provider icu icu_locale 'ja-JP'");
+    test(japanese.open().await).await;
+}

@@ -58,10 +58,15 @@ impl TestDatabase {
     }
 
     pub(crate) fn postgres() -> TestDatabase {
+        Self::postgres_with("")
+    }
+
+    /// With more options of `create database`.
+    pub(crate) fn postgres_with(options: &str) -> TestDatabase {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("db_test_{}_{number}", std::process::id());
-        administer(&format!("create database {name} template template0 encoding 'UTF8'"));
+        administer(&format!("create database {name} template template0 encoding 'UTF8' {options}"));
         let text = postgres_text(&name);
         TestDatabase { url: text.parse().unwrap(), text, kind: Kind::Postgres(name) }
     }

@@ -300,7 +300,8 @@ create table events (
     recorded_at BIGINT not null,
     primary key (slot, id)
 ) /* clustered */;
-create unique index events_number on events (slot, subscription_id, number);
+-- The number first: events of the same age lie together (decision 0008).
+create unique index events_number on events (slot, number, subscription_id);
 
 -- What must still be delivered. A row goes when its delivery is confirmed.
 create table outbox (

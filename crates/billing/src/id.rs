@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn an_id_carries_prefix_slot_and_time() {
         let at: Timestamp = "2027-01-31T00:00:00Z".parse().expect("a valid instant");
-        let id = InvoiceId::derive(&key(), "sub_x:cycle:12", Slot(0xa7), at, 0);
+        let id = InvoiceId::derive(&key(), "cycle:12:sub_x", Slot(0xa7), at, 0);
         assert_eq!(id.as_str().len(), ID_LENGTH);
         assert_eq!(&id.as_str()[..5], "in_a7");
         assert_eq!(i64::from_str_radix(&id.as_str()[5..17], 16), Ok(at.as_millisecond()));

@@ -83,9 +83,10 @@ pub fn total(lines: &[Line], zero: Money) -> Option<Money> {
     lines.iter().try_fold(zero, |sum, line| sum.plus(Money::new(line.amount, sum.currency)).ok())
 }
 
-/// The obligation of cycle `cycle` of a subscription: `sub_…:cycle:12`. Persisted; keep stable.
+/// The obligation of cycle `cycle` of a subscription: `cycle:12:sub_…`. Persisted; keep stable.
+/// The number comes first, so that the index grows where this month's invoices are, not all over (decision 0008).
 pub fn cycle_obligation(subscription: SubscriptionId, cycle: u32) -> String {
-    format!("{subscription}:cycle:{cycle}")
+    format!("cycle:{cycle}:{subscription}")
 }
 
 #[cfg(test)]
@@ -113,6 +114,6 @@ mod tests {
     #[test]
     fn an_obligation_names_subscription_and_cycle() {
         let id: SubscriptionId = "sub_a7000000000000e4b18654fde50d".parse().expect("a valid id");
-        assert_eq!(cycle_obligation(id, 12), "sub_a7000000000000e4b18654fde50d:cycle:12");
+        assert_eq!(cycle_obligation(id, 12), "cycle:12:sub_a7000000000000e4b18654fde50d");
     }
 }

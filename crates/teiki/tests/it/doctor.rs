@@ -156,7 +156,7 @@ async fn a_live_subscription_without_a_scheduled_invoice_is_found_unless_none_is
                 "invoices",
                 vec![
                     ("slot", second.slot.into()),
-                    ("obligation", (&format!("{}:cycle:7", second.id)).into()),
+                    ("obligation", (&format!("cycle:7:{}", second.id)).into()),
                 ],
             )
             .await;
@@ -220,7 +220,7 @@ async fn a_charge_that_stays_unknown_is_a_warning_after_an_hour_and_a_problem_af
 async fn due_work_that_waits_is_a_problem_and_while_charging_is_held_a_warning() {
     on_both(async |installation| {
         let Whole { side, second, .. } = whole(installation).await;
-        let obligation = format!("{}:cycle:7", second.id);
+        let obligation = format!("cycle:7:{}", second.id);
         let scheduled = vec![("slot", second.slot.into()), ("obligation", (&obligation).into())];
         let due = |hours| vec![("next_action_at", hours_ago(hours))];
         let late = ("due work", "problem", side.account.as_str());

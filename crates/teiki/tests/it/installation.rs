@@ -351,7 +351,7 @@ fn invoice_row(of: &Subscription, id: &str, (cycle, clock): (i64, &str)) -> Row 
         ("customer_id", (&of.customer).into()),
         ("subscription_id", (&of.id).into()),
         ("plan_id", "monthly".into()),
-        ("obligation", (&format!("{}:cycle:{cycle}", of.id)).into()),
+        ("obligation", (&format!("cycle:{cycle}:{}", of.id)).into()),
         ("cycle", cycle.into()),
         ("currency", "jpy".into()),
         ("amount", 980.into()),

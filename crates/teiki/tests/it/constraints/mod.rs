@@ -49,7 +49,7 @@ const UNIQUE: [(&str, &str, &[&str]); 29] = [
     ("dunning_cases_invoice", "dunning_cases", &["slot", "invoice_id"]),
     ("ledger_entries_pkey", "ledger_entries", &["slot", "id"]),
     ("events_pkey", "events", &["slot", "id"]),
-    ("events_number", "events", &["slot", "subscription_id", "number"]),
+    ("events_number", "events", &["slot", "number", "subscription_id"]),
     ("outbox_pkey", "outbox", &["slot", "event_id", "sink"]),
     ("alarms_pkey", "alarms", &["slot", "id"]),
 ];

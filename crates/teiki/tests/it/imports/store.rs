@@ -30,7 +30,7 @@ impl Merchant {
                     cast(i.due_at as text), cast(i.next_action_at as text)
              from invoices i join subscriptions s on s.slot = i.slot and s.id = i.subscription_id
                   and s.clock_id = i.clock_id
-             where i.obligation = i.subscription_id || ':cycle:' || i.cycle order by i.due_on")
+             where i.obligation = 'cycle:' || i.cycle || ':' || i.subscription_id order by i.due_on")
     }
 
     /// The different events that are to be delivered.

@@ -65,6 +65,19 @@ impl App {
         let key = accounts::derivation_key(&db).await?;
         Ok(Self { db, key, mode: setting.mode, format: setting.format })
     }
+
+    /// Opens the installation for `work` and closes it afterwards, so that an SQLite file stands alone, without its log: a
+    /// copy of it is whole.
+    pub async fn with<T>(
+        setting: &Setting,
+        missing: Missing,
+        work: impl AsyncFnOnce(&Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let app = Self::open(setting, missing).await?;
+        let done = work(&app).await;
+        app.db.close().await;
+        done
+    }
 }
 
 /// Makes this process the one that charges on an SQLite file; nothing to do on PostgreSQL.

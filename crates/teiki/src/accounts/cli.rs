@@ -31,9 +31,11 @@ enum AccountCommand {
 pub async fn run(setting: &Setting, args: AccountArgs) -> Result<(), Failure> {
     match args.command {
         AccountCommand::Create { name, zone } => {
-            let app = App::open(setting, Missing::Create).await?;
-            let created = super::create(&app.db, &name, &zone, clock::now()).await?;
-            output::print(app.format, &created, text)
+            App::with(setting, Missing::Create, async |app| {
+                let created = super::create(&app.db, &name, &zone, clock::now()).await?;
+                output::print(app.format, &created, text)
+            })
+            .await
         }
     }
 }

@@ -44,11 +44,14 @@ pub async fn run(setting: &Setting, args: RunArgs) -> Result<(), Failure> {
             args.until
         ))
     })?;
-    let app = App::open(setting, Missing::Refuse).await?;
+    App::with(setting, Missing::Refuse, async |app| go(app, setting, args, until).await).await
+}
+
+async fn go(app: &App, setting: &Setting, args: RunArgs, until: Timestamp) -> Result<(), Failure> {
     let _lock = app::charging_lock(setting)?;
     let account = accounts::get(&app.db, &args.account).await?;
-    let clock = clock_of(&app, &account, until).await?;
-    let departure = set_out(&app, &account, clock, (args.sandbox, &setting.data_dir)).await?;
+    let clock = clock_of(app, &account, until).await?;
+    let departure = set_out(app, &account, clock, (args.sandbox, &setting.data_dir)).await?;
     output::ready();
     let (terms, start) = (&account.terms, clock.frozen_time);
     let bar =

@@ -76,12 +76,13 @@ pub async fn demo(setting: &Setting, request: &Request, watcher: &impl Watcher) 
     merchant::write(&directory, request.subscribers)?;
     let setting =
         Setting { database: directory.database.clone(), data_dir: directory.path.clone(), ..setting.clone() };
-    let app = App::open(&setting, Missing::Create).await?;
-    let account = import(&app, &directory, watcher).await?;
-    let billed = bill(&app, &account, &directory, watcher).await?;
-    watcher.checking();
-    let report = report::report(&app, &setting, (&account, &directory), (request, &billed)).await?;
-    app.db.close().await;
+    let report = App::with(&setting, Missing::Create, async |app| {
+        let account = import(app, &directory, watcher).await?;
+        let billed = bill(app, &account, &directory, watcher).await?;
+        watcher.checking();
+        report::report(app, &setting, (&account, &directory), (request, &billed)).await
+    });
+    let report = report.await?;
     Ok(Report { took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), ..report })
 }
 

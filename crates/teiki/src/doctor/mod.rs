@@ -112,7 +112,9 @@ pub async fn doctor(setting: &Setting) -> Report {
             return Report::of(vec![Check::problem("database", error.to_string(), todo)]);
         }
     };
-    Report::of(examine(&db, clock::now).await)
+    let checks = examine(&db, clock::now).await;
+    db.close().await;
+    Report::of(checks)
 }
 
 /// Every check that can be made. `now` reads the clock: comparing it with the database's takes two readings.

@@ -53,14 +53,17 @@ pub async fn run(setting: &Setting, args: ExportArgs) -> Result<(), Failure> {
     if args.bom && args.format == FileFormat::Jsonl {
         return Err(Failure::usage("--bom is for --format csv; JSON Lines have no byte order mark"));
     }
-    let app = App::open(setting, Missing::Refuse).await?;
+    App::with(setting, Missing::Refuse, async |app| answer(app, args).await).await
+}
+
+async fn answer(app: &App, args: ExportArgs) -> Result<(), Failure> {
     let account = accounts::get(&app.db, &args.account).await?.id;
     let request =
         Request { account, mode: app.mode, subject: args.subject, format: args.format, bom: args.bom };
     match args.output {
-        None => to_standard_output(&app, request).await,
+        None => to_standard_output(app, request).await,
         Some(path) => {
-            let rows = to_file(&app, request, &path).await?;
+            let rows = to_file(app, request, &path).await?;
             let exported = Exported {
                 export: request.subject.as_str(),
                 account: account.to_string(),

@@ -51,16 +51,19 @@ const REASON_MAX: usize = 500;
 
 /// Runs `teiki hold …`.
 pub async fn run(setting: &Setting, args: HoldArgs) -> Result<(), Failure> {
-    let app = App::open(setting, Missing::Refuse).await?;
-    match args.command.unwrap_or(HoldCommand::Status) {
+    App::with(setting, Missing::Refuse, async |app| hold(app, args.command).await).await
+}
+
+async fn hold(app: &App, command: Option<HoldCommand>) -> Result<(), Failure> {
+    match command.unwrap_or(HoldCommand::Status) {
         HoldCommand::On { account, reason } => {
             let reason = reason_of(&reason)?;
-            let scope = scope(&app, account).await?;
+            let scope = scope(app, account).await?;
             let placed = super::hold(&app.db, scope, reason, clock::now()).await?;
             output::print(app.format, &placed, view::placed)
         }
         HoldCommand::Off { account } => {
-            let scope = scope(&app, account).await?;
+            let scope = scope(app, account).await?;
             let released = super::release(&app.db, scope).await?;
             output::print(app.format, &released, view::released)
         }

@@ -65,13 +65,15 @@ pub async fn run(setting: &Setting, args: ImportArgs) -> Result<(), Failure> {
 }
 
 async fn import(setting: &Setting, request: &Request) -> Result<(), Failure> {
-    let app = App::open(setting, Missing::Refuse).await?;
-    let is_quiet = app.format == Format::Json;
-    let progress = |total| progress::bar("importing", Some(total), is_quiet);
-    let report = super::import(&app, request, Actor::Operator, clock::now(), progress).await?;
-    let account = accounts::get(&app.db, &report.account).await?;
-    let stands = report.clock.map(|at| local(&account, at));
-    output::print(app.format, &report, |report| text(report, stands.as_deref()))
+    App::with(setting, Missing::Refuse, async |app| {
+        let is_quiet = app.format == Format::Json;
+        let progress = |total| progress::bar("importing", Some(total), is_quiet);
+        let report = super::import(app, request, Actor::Operator, clock::now(), progress).await?;
+        let account = accounts::get(&app.db, &report.account).await?;
+        let stands = report.clock.map(|at| local(&account, at));
+        output::print(app.format, &report, |report| text(report, stands.as_deref()))
+    })
+    .await
 }
 
 fn instant(text: &str) -> Result<Timestamp, Failure> {

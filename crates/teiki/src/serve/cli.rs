@@ -32,8 +32,11 @@ pub async fn run(setting: &Setting, args: ServeArgs) -> Result<(), Failure> {
             "this program has protocols in it that charge twice, for `teiki proof kill --break`; serve with another build",
         ));
     }
-    let app = App::open(setting, Missing::Create).await?;
-    let _lock = app::charging_lock(setting)?;
-    let config = Config { listen: args.listen, data_dir: setting.data_dir.clone(), sandbox: args.sandbox };
-    serve(app, config).await
+    App::with(setting, Missing::Create, async |app| {
+        let _lock = app::charging_lock(setting)?;
+        let config =
+            Config { listen: args.listen, data_dir: setting.data_dir.clone(), sandbox: args.sandbox };
+        serve(app.clone(), config).await
+    })
+    .await
 }

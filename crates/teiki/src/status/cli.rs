@@ -23,7 +23,9 @@ pub struct StatusArgs {
 
 /// Runs `teiki status`.
 pub async fn run(setting: &Setting, args: StatusArgs) -> Result<(), Failure> {
-    let app = App::open(setting, Missing::Refuse).await?;
-    let status = status(&app.db, app.mode, args.account.as_deref(), clock::now()).await?;
-    output::print(app.format, &status, view::text)
+    App::with(setting, Missing::Refuse, async |app| {
+        let status = status(&app.db, app.mode, args.account.as_deref(), clock::now()).await?;
+        output::print(app.format, &status, view::text)
+    })
+    .await
 }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::installation::{Installation, on_both};
+use crate::place::Place;
 
 /// What must happen soon must have happened by then; only a failing test waits so long.
 /// It is less than the time after which a charge that a dead process was sending is looked after anyway.
@@ -26,9 +27,8 @@ struct Server {
 }
 
 impl Server {
-    fn start(installation: &Installation, sandbox: &[&str]) -> Self {
-        let mut child = installation
-            .place
+    fn start(place: &Place, sandbox: &[&str]) -> Self {
+        let mut child = place
             .command(&[&["serve", "--listen", "127.0.0.1:0", "--json"], sandbox].concat())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -161,7 +161,7 @@ async fn what_is_due_is_charged_by_itself_once_and_a_hold_stops_it() {
     on_both(async |installation| {
         let account = account(installation, 20);
         installation.place.run(&["hold", "on", "--account", &account, "--reason", "not yet"]).text();
-        let server = Server::start(installation, &[]);
+        let server = Server::start(&installation.place, &[]);
         server.wait_for("teiki_held_accounts", 1);
         assert_eq!(server.metric("teiki_charges_succeeded_total"), 0);
         installation.place.run(&["hold", "off", "--account", &account]).text();
@@ -169,7 +169,7 @@ async fn what_is_due_is_charged_by_itself_once_and_a_hold_stops_it() {
         server.wait_for("teiki_events_delivered_total", 20 * 3);
         assert_eq!(server.get("/healthz").0, 200);
         assert_eq!(server.stop(), Some(0));
-        let again = Server::start(installation, &[]);
+        let again = Server::start(&installation.place, &[]);
         again.wait_for("teiki_held_accounts", 0);
         soon("a few ticks", || again.metric("teiki_scheduler_ticks_total") >= 4);
         assert_eq!(again.metric("teiki_charges_succeeded_total"), 0);
@@ -184,11 +184,11 @@ async fn a_killed_server_is_taken_up_where_it_stood() {
     on_both(async |installation| {
         account(installation, 1_500);
         for least in [1, 300, 600] {
-            let server = Server::start(installation, &[]);
+            let server = Server::start(&installation.place, &[]);
             soon("some are charged", || booked(installation).len() >= least);
             server.signal("-KILL");
         }
-        let server = Server::start(installation, &[]);
+        let server = Server::start(&installation.place, &[]);
         soon("all are charged", || booked(installation).len() == 1_500);
         soon("all is settled", || is_all_settled(installation));
         assert_eq!(server.stop(), Some(0));
@@ -214,7 +214,7 @@ async fn servers_on_one_database_share_the_work_and_take_over() {
         });
         let sandbox = sandbox.await.unwrap();
         let url = sandbox.url();
-        let start = || Server::start(installation, &["--sandbox", &url]);
+        let start = || Server::start(&installation.place, &["--sandbox", &url]);
         let first = start();
         first.wait_for("teiki_lanes", 4);
         let second = start();
@@ -238,4 +238,28 @@ async fn servers_on_one_database_share_the_work_and_take_over() {
         assert_each_charged_once(installation, 40);
     })
     .await;
+}
+
+#[test]
+fn a_file_that_nobody_uses_stands_alone_without_its_log() {
+    let place = Place::sqlite();
+    let alone = |after: &str| {
+        let mut files: Vec<_> = std::fs::read_dir(place.folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.starts_with("teiki.db") && !name.ends_with(".charging"))
+            .collect();
+        files.sort();
+        assert_eq!(files, ["teiki.db"], "after {after}");
+    };
+    place.run(&["account", "create", "みどり農園"]).text();
+    alone("account create");
+    for command in ["status", "hold", "doctor"] {
+        place.run(&[command]).text();
+        alone(command);
+    }
+    let server = Server::start(&place, &[]);
+    soon("a tick", || server.metric("teiki_scheduler_ticks_total") >= 1);
+    assert_eq!(server.stop(), Some(0));
+    alone("serve");
 }

@@ -11,7 +11,7 @@ use crate::app::Setting;
 use crate::failure::Failure;
 use crate::imports;
 use crate::logs;
-use crate::output::Format;
+use crate::output::{self, Format};
 use crate::{accounts, clocks, demo, doctor, exports, holds, proof, sandboxes, serve, status};
 
 /// Recurring payments: charge subscribers on time, once, and know where each payment stands.
@@ -117,8 +117,8 @@ fn report(failure: &Failure, is_json: bool) {
     if is_json {
         let error =
             serde_json::json!({"error": {"message": failure.message, "exit_code": failure.code as u8}});
-        eprintln!("{error}");
+        output::tell(&error.to_string());
     } else {
-        eprintln!("teiki: {}", failure.message);
+        output::tell(&format!("teiki: {}", failure.message));
     }
 }

@@ -27,16 +27,26 @@ pub fn print<T: Serialize>(
     write_line(&line)
 }
 
-/// Prints one line to standard output. A reader that has gone (`| head`) is an error, not a panic.
+/// Prints one line to standard output. A reader that has gone (`| head`) has read enough.
 pub fn write_line(line: &str) -> Result<(), Failure> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}")
-        .and_then(|()| out.flush())
-        .map_err(|error| Failure::failed(format!("standard output cannot be written: {error}")))
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::failed(format!("standard output cannot be written: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Writes one line to standard error, for a person. If nobody reads it any more, nothing is lost.
+pub fn tell(line: &str) {
+    use std::io::Write;
+    // There is nowhere else to say that it could not be said.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Says on standard error that the command begins to work: programs that drive teiki wait for it.
 pub fn ready() {
-    eprintln!("ready");
+    tell("ready");
 }

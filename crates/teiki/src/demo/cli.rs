@@ -100,7 +100,7 @@ impl Screen {
 
     fn say(&self, text: &str) {
         if !self.is_quiet && !std::io::stderr().is_terminal() {
-            eprintln!("{text}");
+            output::tell(text);
         }
     }
 

@@ -98,7 +98,7 @@ async fn capabilities_are_those_of_the_switches() {
         lookup_by_reference: true,
         lookup_lag_ms: 0,
         max_processing_ms: 1_000,
-        request_timeout_ms: 3_000,
+        request_timeout_ms: 2_200,
         lookup_spacing_ms: 1_000,
         rate_per_second: None,
     };
@@ -120,7 +120,7 @@ async fn capabilities_are_those_of_the_switches() {
     };
     declares("max-processing=20000", slow).await;
     let quick =
-        Capabilities { max_processing_ms: 0, request_timeout_ms: 1_500, lookup_spacing_ms: 50, ..plain };
+        Capabilities { max_processing_ms: 0, request_timeout_ms: 500, lookup_spacing_ms: 50, ..plain };
     declares("max-processing=0", quick).await;
 }
 

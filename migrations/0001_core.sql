@@ -73,12 +73,14 @@ create table plans ( -- catalogue
     primary key (account_id, mode, id)
 );
 
--- Who may prepare a part of the work now; fence grows with each change of hands.
+-- Who may prepare a part of the work now; fence grows with each change of hands. Until others_until a former holder that
+-- is not known to be dead may still send what it had prepared.
 create table leases ( -- catalogue
     name TEXT primary key,
     holder TEXT not null,
     fence BIGINT not null,
-    taken_at BIGINT not null
+    taken_at BIGINT not null,
+    others_until BIGINT not null
 );
 
 -- The plan of the day, computed from the schedule before the first charge of the day.

@@ -30,8 +30,8 @@ impl Pace {
         Self { rate_per_second, next: Mutex::new(None), under_way: Semaphore::new(CONCURRENCY) }
     }
 
-    /// Waits for this request's turn, first come, first served; a late one takes [`LATE_SHARE`] of the rate. Keep what it gives until the answer is there; it is never
-    /// `None`, as nobody closes the semaphore.
+    /// Waits for this request's turn, first come, first served; late ones take their share of the rate. Keep what it
+    /// gives until the answer is there; it is never `None`, as nobody closes the semaphore.
     pub async fn turn(&self, is_late: bool) -> Option<SemaphorePermit<'_>> {
         self.spread(is_late).await;
         self.under_way.acquire().await.ok()
@@ -61,7 +61,6 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;
-
     use tokio::time::Instant;
 
     use super::{CONCURRENCY, Pace};

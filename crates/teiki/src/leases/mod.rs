@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use db::{Db, Engine, SessionLock};
 
+use crate::charges::send::send_until;
 use crate::clock;
 use crate::failure::Failure;
 
@@ -26,7 +27,7 @@ pub struct Fence {
     pub name: String,
     /// Grows with each change of hands.
     pub number: i64,
-    /// What has become of who had it before.
+    /// What has become of those who had it before.
     pub former: Former,
 }
 
@@ -80,12 +81,20 @@ pub async fn try_take(db: &Db, name: &str) -> Result<Option<Lease>, db::Error> {
 }
 
 async fn raise(db: &Db, name: &str) -> Result<Fence, db::Error> {
-    let (lease, holder, now) = (name.to_owned(), holder::this_process(), clock::now());
+    let (lease, me, now) = (name.to_owned(), holder::this_process(), clock::now());
     let raised = db.write(move |tx| {
-        Ok::<_, db::Error>((store::holder(tx, &lease)?, store::raise_fence(tx, &lease, &holder, now)?))
+        let others_until = match store::holder(tx, &lease)? {
+            None => now,
+            Some((former, others_until)) => match holder::look_for(&former) {
+                Former::Gone => others_until,
+                Former::MaySend => send_until(now),
+            },
+        };
+        let number = store::raise_fence(tx, (&lease, &me), now, others_until)?;
+        let former = if others_until > now { Former::MaySend } else { Former::Gone };
+        Ok::<_, db::Error>((number, former))
     });
-    let (former, number) = raised.await?;
-    let former = former.map_or(Former::Gone, |name| holder::look_for(&name));
+    let (number, former) = raised.await?;
     Ok(Fence { name: name.to_owned(), number, former })
 }
 

@@ -9,6 +9,7 @@ mod exports;
 mod holds;
 mod imports;
 mod installation;
+mod leases;
 mod line;
 mod place;
 mod proof;

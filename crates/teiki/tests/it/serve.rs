@@ -103,7 +103,7 @@ fn account(installation: &Installation, subscribers: u32) -> String {
     let now = teiki::clock::now();
     let zones = ["Asia/Tokyo", "Europe/London", "Pacific/Auckland"];
     let local = zones.map(|zone| now.in_tz(zone).unwrap());
-    let local = local.iter().find(|local| (10..22).contains(&local.hour())).unwrap();
+    let local = local.iter().find(|local| (10..23).contains(&local.hour())).unwrap();
     let zone = local.time_zone().iana_name().unwrap();
     let created =
         installation.place.run(&["account", "create", "みどり農園", "--zone", zone, "--json"]).json();

@@ -111,8 +111,13 @@ impl Lanes {
         self.held.iter().all(|lane| lane.is_reconciled(account))
     }
 
-    /// An account's work has ended.
-    pub(super) fn finished(&mut self, account: AccountId) {
+    /// An account's work has ended. Work that failed may not have come to what former holders left behind.
+    pub(super) fn finished(&mut self, account: AccountId, is_done: bool) {
+        if !is_done {
+            for lane in &mut self.held {
+                lane.reconciled.remove(&account);
+            }
+        }
         for (_, working) in &mut self.leaving {
             working.remove(&account);
         }
@@ -136,5 +141,24 @@ impl Lanes {
         }
         self.leaving = leaving;
         self.held.len() + self.leaving.len() < before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_that_failed_begins_again_with_what_was_left_behind() {
+        let account: AccountId = "acct_0001a1fec43d81417c558e2cd88".parse().expect("an id");
+        let mut lanes = Lanes { held: vec![Held::new(Lane::ALL, None)], ..Lanes::default() };
+        assert!(!lanes.are_reconciled(account));
+        assert_eq!(lanes.held[0].reconcile(account), Which::All);
+        lanes.finished(account, true);
+        assert!(lanes.are_reconciled(account));
+        assert_eq!(lanes.held[0].reconcile(account), Which::Due);
+        lanes.finished(account, false);
+        assert!(!lanes.are_reconciled(account));
+        assert_eq!(lanes.held[0].reconcile(account), Which::All);
     }
 }

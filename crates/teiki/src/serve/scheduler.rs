@@ -256,7 +256,7 @@ impl Scheduler {
     ) -> Result<(), Failure> {
         let (account, worked) = worked.map_err(|error| Failure::failed(error.to_string()))?;
         self.busy.remove(&account);
-        self.lanes.finished(account);
+        self.lanes.finished(account, worked.is_ok());
         Ok(worked?)
     }
 

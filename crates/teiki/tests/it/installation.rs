@@ -107,11 +107,19 @@ pub(crate) struct Installation {
 
 /// Runs a test on SQLite and on PostgreSQL.
 pub(crate) async fn on_both(test: impl AsyncFn(&Installation)) {
-    for place in [Place::sqlite(), Place::postgres()] {
-        let installation = Installation::new(place).await;
-        test(&installation).await;
-        installation.db.close().await;
-    }
+    on(Place::sqlite(), &test).await;
+    on_postgres(test).await;
+}
+
+/// Runs a test of what PostgreSQL alone has: several charging processes.
+pub(crate) async fn on_postgres(test: impl AsyncFn(&Installation)) {
+    on(Place::postgres(), &test).await;
+}
+
+async fn on(place: Place, test: &impl AsyncFn(&Installation)) {
+    let installation = Installation::new(place).await;
+    test(&installation).await;
+    installation.db.close().await;
 }
 
 impl Installation {

@@ -5,12 +5,14 @@
 //! next tick tries again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use billing::id::AccountId;
 use billing::mode::Mode;
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -242,10 +244,12 @@ impl Scheduler {
                 let scope = Scope { account, mode, clock: REAL_CLOCK.to_owned(), lease };
                 pass(&side, scope, lane, which, now)
             });
-            // A lane that fails does not cut the others off.
-            let worked = join_all(passes).await.into_iter().collect();
+            // A lane that fails does not cut the others off, and after a panic the account gets its turn again.
+            let worked = AssertUnwindSafe(join_all(passes)).catch_unwind().await;
             watching.abort();
-            (account, worked)
+            let panicked =
+                || db::Error::Panicked { message: format!("the work of account {account} panicked") };
+            (account, worked.map_err(|_| panicked()).and_then(|lanes| lanes.into_iter().collect()))
         });
         Ok(())
     }

@@ -13,9 +13,16 @@ create table installation ( -- catalogue
 create table accounts ( -- catalogue
     id TEXT primary key,
     name TEXT not null,
+    email TEXT,
     zone TEXT not null,
     charge_window TEXT not null,
     tax_rounding TEXT not null,
+    -- How new subscriptions are billed and what a failed renewal does to them; both are copied to the subscription.
+    calendar TEXT not null,
+    renewal_failure TEXT not null,
+    rate_limits TEXT not null,
+    -- The clock that imported and new test customers follow; null is real time.
+    test_clock_id TEXT,
     created_at BIGINT not null
 );
 
@@ -23,10 +30,11 @@ create table api_keys ( -- catalogue
     id TEXT primary key,
     account_id TEXT not null references accounts (id),
     mode TEXT not null,
-    kind TEXT not null check (kind in ('secret', 'public')),
+    kind TEXT not null check (kind in ('secret', 'public', 'restricted')),
     hash BYTEA not null unique,
     last4 TEXT not null,
     created_at BIGINT not null,
+    last_used_at BIGINT,
     revoked_at BIGINT
 );
 
@@ -50,28 +58,38 @@ create table gateway_connections ( -- catalogue
 create table test_clocks ( -- catalogue
     id TEXT primary key,
     account_id TEXT not null references accounts (id),
+    name TEXT,
     started_at BIGINT not null,
     frozen_time BIGINT not null,
+    status TEXT not null,
+    target_time BIGINT,
     created_at BIGINT not null,
-    unique (account_id)
+    deleted_at BIGINT
 );
+create index test_clocks_by_account on test_clocks (account_id, created_at, id);
 
 create table plans ( -- catalogue
     account_id TEXT not null references accounts (id),
     mode TEXT not null,
     id TEXT not null,
-    name TEXT not null,
+    name TEXT,
     amount BIGINT not null check (amount >= 0),
     currency TEXT not null,
     tax_category TEXT not null,
     interval_unit TEXT not null,
     interval_count BIGINT not null check (interval_count >= 1),
+    billing_day BIGINT check (billing_day between 1 and 31),
     trial_days BIGINT not null check (trial_days >= 0),
     setup_fee BIGINT not null check (setup_fee >= 0),
     instalments BIGINT check (instalments >= 1),
+    first_charge TEXT not null default 'now',
+    metadata TEXT not null default '{}',
+    event_number BIGINT not null default 0,
     created_at BIGINT not null,
+    deleted_at BIGINT,
     primary key (account_id, mode, id)
 );
+create index plans_by_time on plans (account_id, mode, created_at, id);
 
 -- Who may prepare a part of the work now; fence grows with each change of hands. Until others_until a former holder that
 -- is not known to be dead may still send what it had prepared.
@@ -106,34 +124,69 @@ create table day_runs ( -- catalogue
     primary key (account_id, mode, clock_id, day, lane)
 );
 
+-- A deleted customer keeps its row: its id stays taken, and charges and invoices go on naming it. sequence orders rows
+-- whose created_at is the same, as under a clock that stands still.
 create table customers (
     slot BIGINT not null,
     account_id TEXT not null references accounts (id),
     mode TEXT not null,
     id TEXT not null,
-    name TEXT not null,
-    email TEXT not null,
+    name TEXT,
+    email TEXT,
+    description TEXT,
+    metadata TEXT not null default '{}',
+    default_payment_method_id TEXT,
     clock_id TEXT not null,
+    event_number BIGINT not null default 0,
     created_at BIGINT not null,
+    sequence BIGINT not null,
+    deleted_at BIGINT,
     primary key (slot, account_id, mode, id)
 ) /* clustered */;
+create index customers_by_time on customers (account_id, mode, created_at, sequence, id);
+create index customers_by_email on customers (account_id, mode, email, created_at, sequence, id) where email is not null;
 
+-- A card of a token that no customer has yet belongs to none. details: what a card shows besides, as JSON; never a number.
 create table payment_methods (
     slot BIGINT not null,
     id TEXT not null,
     account_id TEXT not null,
     mode TEXT not null,
-    customer_id TEXT not null,
+    customer_id TEXT,
     connection_id TEXT not null references gateway_connections (id),
     gateway_token TEXT not null,
     brand TEXT not null,
     last4 TEXT not null,
     expires_on TEXT,
+    fingerprint TEXT,
+    details TEXT not null default '{}',
+    metadata TEXT not null default '{}',
     created_at BIGINT not null,
+    sequence BIGINT not null,
+    deleted_at BIGINT,
     primary key (slot, id),
     foreign key (slot, account_id, mode, customer_id) references customers (slot, account_id, mode, id)
 ) /* clustered */;
+create index payment_methods_by_customer on payment_methods (slot, account_id, mode, customer_id, created_at, sequence, id)
+    where customer_id is not null and deleted_at is null;
 
+-- Stands for a card until it is used, once.
+create table tokens (
+    slot BIGINT not null,
+    id TEXT not null,
+    account_id TEXT not null references accounts (id),
+    mode TEXT not null,
+    payment_method_id TEXT not null,
+    created_at BIGINT not null,
+    -- Real time, by which it expires.
+    made_at BIGINT not null,
+    used_at BIGINT,
+    primary key (slot, id)
+) /* clustered */;
+
+-- anchor_cycle is the number of the cycle that begins at the anchor. While pending_invoice_id is set, a payment that a
+-- request made decides what becomes of the subscription: nothing else may change it. trial_end is the end of the last
+-- trial. A deleted subscription keeps its row.
 create table subscriptions (
     slot BIGINT not null,
     id TEXT not null,
@@ -142,21 +195,45 @@ create table subscriptions (
     clock_id TEXT not null,
     customer_id TEXT not null,
     plan_id TEXT not null,
-    payment_method_id TEXT not null,
+    next_plan_id TEXT,
+    quantity BIGINT not null default 1 check (quantity >= 1),
+    payment_method_id TEXT,
     status TEXT not null,
     cancel_reason TEXT,
+    calendar TEXT not null,
+    renewal_failure TEXT not null,
     anchor_on TEXT not null,
     anchor_time TEXT,
+    anchor_cycle BIGINT not null default 0,
+    period_start BIGINT not null,
+    period_end BIGINT not null,
     remaining BIGINT check (remaining >= 0),
+    prorate BOOLEAN not null,
+    trial_start BIGINT,
+    trial_end BIGINT,
+    paused_at BIGINT,
+    canceled_at BIGINT,
+    resumed_at BIGINT,
+    pending_invoice_id TEXT,
+    change_count BIGINT not null default 0,
     event_number BIGINT not null,
     parked_reason TEXT,
     valid_until TEXT,
+    metadata TEXT not null default '{}',
     started_at BIGINT not null,
     created_at BIGINT not null,
+    sequence BIGINT not null,
+    deleted_at BIGINT,
     primary key (slot, id),
     foreign key (slot, account_id, mode, customer_id) references customers (slot, account_id, mode, id)
 ) /* clustered */;
 create index subscriptions_by_account on subscriptions (account_id, mode, slot, id);
+create index subscriptions_by_time on subscriptions (account_id, mode, created_at, sequence, slot, id) where deleted_at is null;
+create index subscriptions_by_plan on subscriptions (account_id, mode, plan_id, created_at, sequence, slot, id)
+    where deleted_at is null;
+create index subscriptions_by_status on subscriptions (account_id, mode, status, created_at, sequence, slot, id)
+    where deleted_at is null;
+create index subscriptions_by_customer on subscriptions (slot, account_id, mode, customer_id, created_at, sequence, id);
 create index subscriptions_parked on subscriptions (account_id, mode, slot, id) where parked_reason is not null;
 
 -- Import rows as they were, so that the same file again changes nothing and a changed row is seen.
@@ -180,9 +257,9 @@ create table invoices (
     account_id TEXT not null,
     mode TEXT not null,
     clock_id TEXT not null,
-    customer_id TEXT not null,
-    subscription_id TEXT not null,
-    plan_id TEXT not null,
+    customer_id TEXT,
+    subscription_id TEXT,
+    plan_id TEXT,
     obligation TEXT not null,
     cycle BIGINT not null,
     status TEXT not null,
@@ -198,6 +275,11 @@ create table invoices (
     period_end BIGINT not null,
     next_action_at BIGINT,
     charge_count BIGINT not null,
+    -- Made inside a request: a decline voids it. on_paid is what its payment then does to the subscription, as JSON.
+    in_request BOOLEAN not null default false,
+    on_paid TEXT,
+    -- Numbers the history of a sale, which has no subscription to do so.
+    event_number BIGINT not null default 0,
     opened_at BIGINT,
     paid_at BIGINT,
     created_at BIGINT not null,
@@ -214,8 +296,8 @@ create table charges (
     account_id TEXT not null,
     mode TEXT not null,
     clock_id TEXT not null,
-    customer_id TEXT not null,
-    subscription_id TEXT not null,
+    customer_id TEXT,
+    subscription_id TEXT,
     invoice_id TEXT not null,
     payment_method_id TEXT not null,
     connection_id TEXT not null,
@@ -240,9 +322,21 @@ create table charges (
     settled_at BIGINT,
     -- How an outcome that was not known was found out: 'replay' (the same key again) or 'lookup'; else null.
     resolved_by TEXT,
+    -- Whether the money is taken at once; else it is reserved until expires_at and captured later.
+    capture BOOLEAN not null default true,
+    captured_at BIGINT,
+    amount_refunded BIGINT not null default 0 check (amount_refunded >= 0),
+    refund_reason TEXT,
+    expires_at BIGINT,
+    description TEXT,
+    metadata TEXT,
     created_at BIGINT not null,
     primary key (slot, id)
 ) /* clustered */;
+create index charges_by_time on charges (account_id, mode, billing_at, created_at, slot, id);
+-- Charges of a subscription are found through its invoices, whose ids derive from it.
+create index charges_of_sales on charges (slot, account_id, mode, customer_id, billing_at, created_at, id)
+    where subscription_id is null and customer_id is not null;
 -- At most one charge of an invoice is not final.
 create unique index charges_open on charges (slot, invoice_id)
     where status in ('prepared', 'sending', 'unknown', 'pending', 'requires_customer', 'authorized');
@@ -253,6 +347,44 @@ create unique index charges_gateway_id on charges (slot, connection_id, gateway_
     where gateway_charge_id is not null;
 -- What must be sent, looked after or found out, by operating time.
 create index charges_check on charges (check_at, slot, id) where check_at is not null;
+
+-- What is done to a charge after it was made: captured, voided, refunded, authorised again. Sent and found out like the
+-- charge itself, under its own key.
+create table charge_actions (
+    slot BIGINT not null,
+    id TEXT not null,
+    account_id TEXT not null,
+    mode TEXT not null,
+    clock_id TEXT not null,
+    charge_id TEXT not null,
+    number BIGINT not null,
+    kind TEXT not null,
+    status TEXT not null,
+    amount BIGINT not null check (amount > 0),
+    currency TEXT not null,
+    idempotency_key TEXT not null,
+    actor TEXT not null,
+    reason TEXT,
+    expires_at BIGINT,
+    gateway_action_id TEXT,
+    failure_code TEXT,
+    note TEXT,
+    frozen BOOLEAN not null,
+    billing_at BIGINT not null,
+    sent_at BIGINT,
+    last_sent_at BIGINT,
+    absent_at BIGINT,
+    tries BIGINT not null,
+    check_at BIGINT,
+    settled_at BIGINT,
+    created_at BIGINT not null,
+    primary key (slot, id)
+) /* clustered */;
+create unique index charge_actions_number on charge_actions (slot, number, charge_id);
+-- One at a time for a charge.
+create unique index charge_actions_open on charge_actions (slot, charge_id)
+    where status in ('prepared', 'sending', 'unknown', 'pending');
+create index charge_actions_check on charge_actions (check_at, slot, id) where check_at is not null;
 
 create table dunning_cases (
     slot BIGINT not null,
@@ -288,12 +420,13 @@ create table ledger_entries (
     check (debit <> credit)
 ) /* clustered */;
 
+-- history_id: whose history it is, a subscription's, a customer's, a plan's, a sale's invoice, a token's.
 create table events (
     slot BIGINT not null,
     id TEXT not null,
     account_id TEXT not null,
     mode TEXT not null,
-    subscription_id TEXT not null,
+    history_id TEXT not null,
     number BIGINT not null,
     type TEXT not null,
     object_id TEXT not null,
@@ -303,7 +436,8 @@ create table events (
     primary key (slot, id)
 ) /* clustered */;
 -- The number first: events of the same age lie together (decision 0008).
-create unique index events_number on events (slot, number, subscription_id);
+create unique index events_number on events (slot, number, history_id);
+create index events_by_time on events (account_id, mode, billing_at, recorded_at, number, slot, id);
 
 -- What must still be delivered. A row goes when its delivery is confirmed.
 create table outbox (

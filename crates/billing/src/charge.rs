@@ -4,7 +4,8 @@
 //! prepared → sending → unknown, pending, requires_customer, authorized → succeeded, failed, void
 //! ```
 //! Only forward, with one exception that truth demands: failed or void → succeeded. `prepared` was surely
-//! not sent, `sending` may have been, `void` is proven never to have been executed and is not a decline.
+//! not sent, `sending` may have been, `void` is proven never to have been executed (or a reservation let
+//! go) and is not a decline.
 //! Late and repeated news changes nothing ([`Move::Stay`]); only what would be a fault of ours is refused.
 
 /// Where a charge stands. Persisted as its name; keep stable.
@@ -99,11 +100,13 @@ pub enum Fact {
     Declined,
     /// The gateway surely never executed it and never will.
     NeverExecuted,
+    /// Reserved money was let go.
+    Released,
 }
 
 impl Fact {
     /// Every fact.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Sent,
         Self::NotSent,
         Self::Lost,
@@ -113,6 +116,7 @@ impl Fact {
         Self::Succeeded,
         Self::Declined,
         Self::NeverExecuted,
+        Self::Released,
     ];
 }
 
@@ -164,6 +168,12 @@ impl State {
 
             (Self::Prepared | Self::Sending | Self::Unknown, Fact::NeverExecuted) => Ok(Move::To(Self::Void)),
             (Self::Pending | Self::RequiresCustomer | Self::Authorized, Fact::NeverExecuted) => refused,
+
+            (Self::Authorized, Fact::Released) => Ok(Move::To(Self::Void)),
+            (
+                Self::Prepared | Self::Sending | Self::Unknown | Self::Pending | Self::RequiresCustomer,
+                Fact::Released,
+            ) => refused,
 
             (Self::Prepared | Self::Sending | Self::Unknown, Fact::Pending) => Ok(Move::To(Self::Pending)),
             (Self::RequiresCustomer, Fact::Pending) => Ok(Move::To(Self::Pending)),

@@ -107,7 +107,7 @@ ids! {
     /// A merchant.
     AccountId = "acct_";
     /// A stored way to pay.
-    PaymentMethodId = "pm_";
+    PaymentMethodId = "car_";
     /// An agreement to pay again and again.
     SubscriptionId = "sub_";
     /// A bill and the debt it stands for.

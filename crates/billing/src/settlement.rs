@@ -19,6 +19,8 @@ pub struct OfSubscription {
     pub other_open_invoices: i64,
     /// Whether a further invoice is scheduled.
     pub has_next: bool,
+    /// Whether a failed payment of its schedule pauses it at once and voids the invoice, as PAY.JP does.
+    pub failure_pauses: bool,
 }
 
 /// Where everything stands before the fact.
@@ -30,8 +32,10 @@ pub struct Standing {
     pub amount: Money,
     /// Its invoice.
     pub invoice: invoice::State,
-    /// Its subscription.
-    pub subscription: OfSubscription,
+    /// Whether the invoice was made inside a request: then a decline voids it and changes nothing else.
+    pub in_request: bool,
+    /// Its subscription; a single sale has none.
+    pub subscription: Option<OfSubscription>,
 }
 
 /// What changes. Empty for old news.
@@ -71,16 +75,21 @@ pub fn settle(standing: &Standing, fact: Fact) -> Result<Settled, charge::Refuse
         },
         charge::State::Failed => declined(standing, moved),
         charge::State::Void => Settled {
-            charge_again: standing.invoice == invoice::State::Open,
-            events: vec![Kind::ChargeVoided],
+            invoice: gives_up(standing),
+            charge_again: standing.invoice == invoice::State::Open && !standing.in_request,
+            events: vec![if standing.charge == charge::State::Authorized {
+                Kind::ChargeRefunded
+            } else {
+                Kind::ChargeVoided
+            }],
             ..moved
         },
+        charge::State::Authorized => Settled { events: vec![Kind::ChargeSucceeded], ..moved },
         charge::State::Prepared
         | charge::State::Sending
         | charge::State::Unknown
         | charge::State::Pending
-        | charge::State::RequiresCustomer
-        | charge::State::Authorized => moved,
+        | charge::State::RequiresCustomer => moved,
     })
 }
 
@@ -88,33 +97,61 @@ const fn is_collectible(state: invoice::State) -> bool {
     state.may_become(invoice::State::Paid)
 }
 
+/// What becomes of the invoice of a request whose charge took nothing.
+fn gives_up(standing: &Standing) -> Option<invoice::State> {
+    (standing.in_request && standing.invoice == invoice::State::Open).then_some(invoice::State::Void)
+}
+
 fn collected(standing: &Standing, moved: Settled) -> Settled {
-    let of = &standing.subscription;
-    let event = match (of.other_open_invoices, of.has_next) {
-        (0, true) => Some(subscription::Event::NothingOpen),
-        (0, false) => Some(subscription::Event::LastCollected),
-        _ => None,
+    let success = match standing.charge {
+        charge::State::Authorized => Kind::ChargeCaptured,
+        charge::State::Prepared
+        | charge::State::Sending
+        | charge::State::Unknown
+        | charge::State::Pending
+        | charge::State::RequiresCustomer
+        | charge::State::Succeeded
+        | charge::State::Failed
+        | charge::State::Void => Kind::ChargeSucceeded,
     };
     let mut settled = Settled {
         invoice: Some(invoice::State::Paid),
         dunning: Some(dunning::State::Recovered),
         entries: ledger::charge_succeeded::entries(standing.amount),
-        events: vec![Kind::ChargeSucceeded],
+        events: vec![success],
         ..moved
+    };
+    let Some(of) = &standing.subscription else {
+        return settled;
+    };
+    if !standing.in_request {
+        settled.events.push(Kind::SubscriptionRenewed);
+    }
+    let event = match (of.other_open_invoices, of.has_next) {
+        (0, true) => Some(subscription::Event::NothingOpen),
+        (0, false) => Some(subscription::Event::LastCollected),
+        _ => None,
     };
     change_subscription(of.state, event, &mut settled);
     settled
 }
 
 fn declined(standing: &Standing, moved: Settled) -> Settled {
-    let mut settled = Settled { events: vec![Kind::ChargeFailed], ..moved };
-    if standing.invoice == invoice::State::Open {
+    let mut settled = Settled { invoice: gives_up(standing), events: vec![Kind::ChargeFailed], ..moved };
+    let Some(of) = standing
+        .subscription
+        .as_ref()
+        .filter(|_| standing.invoice == invoice::State::Open && !standing.in_request)
+    else {
+        return settled;
+    };
+    if of.failure_pauses {
+        settled.invoice = Some(invoice::State::Void);
+        change_subscription(of.state, Some(subscription::Event::Paused), &mut settled);
+    } else {
         settled.dunning = Some(dunning::State::Open);
-        change_subscription(
-            standing.subscription.state,
-            Some(subscription::Event::PaymentFailed),
-            &mut settled,
-        );
+        change_subscription(of.state, Some(subscription::Event::PaymentFailed), &mut settled);
+        settled.events.push(Kind::InvoicePaymentFailed);
     }
     settled
 }
@@ -131,10 +168,10 @@ fn change_subscription(
         settled.subscription = Some(next);
         settled.events.push(match next {
             subscription::State::Canceled(_) => Kind::SubscriptionCanceled,
-            subscription::State::Trialing
-            | subscription::State::Active
-            | subscription::State::PastDue
-            | subscription::State::Paused => Kind::SubscriptionUpdated,
+            subscription::State::Paused => Kind::SubscriptionPaused,
+            subscription::State::Trialing | subscription::State::Active | subscription::State::PastDue => {
+                Kind::SubscriptionUpdated
+            }
         });
     }
 }
@@ -149,8 +186,13 @@ mod tests {
             charge: charge::State::Sending,
             amount: Money::yen(980),
             invoice: invoice::State::Open,
-            subscription: OfSubscription { state: State::Active, other_open_invoices: 0, has_next: true },
+            in_request: false,
+            subscription: Some(of(State::Active)),
         }
+    }
+
+    fn of(state: State) -> OfSubscription {
+        OfSubscription { state, other_open_invoices: 0, has_next: true, failure_pauses: false }
     }
 
     #[track_caller]
@@ -163,7 +205,7 @@ mod tests {
         let settled = check(standing(), Fact::Succeeded);
         assert_eq!(settled.invoice, Some(invoice::State::Paid));
         assert_eq!((settled.subscription, settled.is_surplus), (None, false));
-        assert_eq!(settled.events, [Kind::ChargeSucceeded]);
+        assert_eq!(settled.events, [Kind::ChargeSucceeded, Kind::SubscriptionRenewed]);
         assert_eq!(settled.entries.len(), 1);
     }
 
@@ -172,14 +214,17 @@ mod tests {
         let settled = check(standing(), Fact::Declined);
         assert_eq!((settled.invoice, settled.subscription), (None, Some(State::PastDue)));
         assert_eq!(settled.dunning, Some(dunning::State::Open));
-        assert_eq!(settled.events, [Kind::ChargeFailed, Kind::SubscriptionUpdated]);
+        assert_eq!(
+            settled.events,
+            [Kind::ChargeFailed, Kind::SubscriptionUpdated, Kind::InvoicePaymentFailed]
+        );
         assert_eq!(settled.entries, []);
     }
 
     #[test]
     fn past_due_ends_only_when_no_invoice_is_open() {
         let past_due = |other_open_invoices| Standing {
-            subscription: OfSubscription { state: State::PastDue, other_open_invoices, has_next: true },
+            subscription: Some(OfSubscription { other_open_invoices, ..of(State::PastDue) }),
             ..standing()
         };
         assert_eq!(check(past_due(1), Fact::Succeeded).subscription, None);
@@ -189,7 +234,7 @@ mod tests {
     #[test]
     fn the_last_instalment_completes_only_when_all_is_collected() {
         let last = |other_open_invoices, state| Standing {
-            subscription: OfSubscription { state, other_open_invoices, has_next: false },
+            subscription: Some(OfSubscription { other_open_invoices, has_next: false, ..of(state) }),
             ..standing()
         };
         let completed = Some(State::Canceled(CancelReason::Completed));
@@ -219,6 +264,38 @@ mod tests {
         }
         let failed = Standing { charge: charge::State::Failed, ..standing() };
         assert_eq!(check(failed, Fact::Succeeded).invoice, Some(invoice::State::Paid));
+    }
+
+    #[test]
+    fn a_decline_inside_a_request_voids_its_invoice_and_changes_nothing_else() {
+        for subscription in [Some(of(State::Active)), None] {
+            let settled = check(Standing { in_request: true, subscription, ..standing() }, Fact::Declined);
+            assert_eq!(settled.invoice, Some(invoice::State::Void));
+            assert_eq!((settled.subscription, settled.dunning), (None, None));
+            assert_eq!(settled.events, [Kind::ChargeFailed]);
+            let never = check(Standing { in_request: true, subscription, ..standing() }, Fact::NeverExecuted);
+            assert_eq!((never.invoice, never.charge_again), (Some(invoice::State::Void), false));
+        }
+    }
+
+    #[test]
+    fn a_failed_renewal_pauses_where_that_is_chosen() {
+        let pausing = OfSubscription { failure_pauses: true, ..of(State::Active) };
+        let settled = check(Standing { subscription: Some(pausing), ..standing() }, Fact::Declined);
+        assert_eq!(settled.invoice, Some(invoice::State::Void));
+        assert_eq!((settled.subscription, settled.dunning), (Some(State::Paused), None));
+        assert_eq!(settled.events, [Kind::ChargeFailed, Kind::SubscriptionPaused]);
+    }
+
+    #[test]
+    fn a_reserved_sale_is_paid_when_it_is_captured() {
+        let sale = Standing { in_request: true, subscription: None, ..standing() };
+        let reserved = check(sale, Fact::Authorized);
+        assert_eq!((reserved.invoice, reserved.charge), (None, Some(charge::State::Authorized)));
+        assert_eq!(reserved.events, [Kind::ChargeSucceeded]);
+        let captured = check(Standing { charge: charge::State::Authorized, ..sale }, Fact::Succeeded);
+        assert_eq!(captured.invoice, Some(invoice::State::Paid));
+        assert_eq!(captured.events, [Kind::ChargeCaptured]);
     }
 
     #[test]

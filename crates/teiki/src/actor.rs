@@ -9,6 +9,8 @@ pub enum Actor {
     Operator,
     /// A guard of teiki that stops charging.
     Guard,
+    /// A request to the HTTP API.
+    Api,
 }
 
 impl Actor {
@@ -18,6 +20,7 @@ impl Actor {
             Self::Schedule => "schedule",
             Self::Operator => "operator",
             Self::Guard => "guard",
+            Self::Api => "api",
         }
     }
 }

@@ -178,9 +178,9 @@ pub(crate) const PREPARE: [Statement; 7] = [
         rows: "(select l.*, i.subscription_id from ledger_entries l join invoices i on i.slot = l.slot and i.id = l.invoice_id
                 where l.charge_id is null) r where true",
     },
-    events("events r where r.number > 1 and r.type = 'invoice.opened'"),
-    outbox("events r where r.number > 1 and r.type = 'invoice.opened'"),
-    subscriptions("events r where r.number > 1 and r.type = 'invoice.opened'"),
+    events("(select e.*, e.history_id as subscription_id from events e) r where r.number > 1 and r.type = 'invoice.opened'"),
+    outbox("(select e.*, e.history_id as subscription_id from events e) r where r.number > 1 and r.type = 'invoice.opened'"),
+    subscriptions("(select e.*, e.history_id as subscription_id from events e) r where r.number > 1 and r.type = 'invoice.opened'"),
 ];
 
 pub(crate) const SETTLE: [Statement; 6] = [
@@ -222,12 +222,12 @@ pub(crate) const SETTLE: [Statement; 6] = [
         rows: "(select l.*, c.subscription_id from ledger_entries l join charges c on c.slot = l.slot and c.id = l.charge_id) r
                where true",
     },
-    events("events r where r.number > 1 and r.type <> 'invoice.opened'"),
-    outbox("events r where r.number > 1 and r.type <> 'invoice.opened'"),
+    events("(select e.*, e.history_id as subscription_id from events e) r where r.number > 1 and r.type <> 'invoice.opened'"),
+    outbox("(select e.*, e.history_id as subscription_id from events e) r where r.number > 1 and r.type <> 'invoice.opened'"),
     // The last event of a renewal.
     subscriptions(
-        "(select e.slot, e.subscription_id, max(e.number) as number from events e where e.number > 1
-          group by e.slot, e.subscription_id) r where true",
+        "(select e.slot, e.history_id as subscription_id, max(e.number) as number from events e where e.number > 1
+          group by e.slot, e.history_id) r where true",
     ),
 ];
 
@@ -237,7 +237,7 @@ pub(crate) const DELIVER: [Statement; 1] = [Statement {
     keys: &[int("slot"), text("event_id").from("r.id")],
     values: &[],
     fixed: &[("sink", "'log'")],
-    rows: "events r where r.number > 1",
+    rows: "(select e.*, e.history_id as subscription_id from events e) r where r.number > 1",
 }];
 
 const fn events(rows: &'static str) -> Statement {
@@ -251,7 +251,7 @@ const fn events(rows: &'static str) -> Statement {
                 text("id"),
                 text("account_id"),
                 text("mode"),
-                text("subscription_id"),
+                text("history_id"),
                 int("number"),
                 text("type"),
                 text("object_id"),

@@ -183,7 +183,13 @@ pub fn set_clock(
         frozen_time: at,
     };
     store::insert_clock(tx, account, &clock, now)?;
+    store::follow_clock(tx, account, clock.id)?;
     Ok(Ok(clock))
+}
+
+/// What a failed renewal of this account's new subscriptions does: `open` or `payjp`.
+pub fn renewal_failure(tx: &mut Tx<'_>, account: AccountId) -> Result<&'static str, db::Error> {
+    store::renewal_failure(tx, account)
 }
 
 /// Moves a test clock forward to `to`; never back.

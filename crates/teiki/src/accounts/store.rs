@@ -41,8 +41,9 @@ pub(super) fn insert_account(tx: &mut Tx<'_>, account: &Account, now: Timestamp)
     let window = account.terms.charge_window.to_string();
     let rounding = rounding_name(account.terms.tax_rounding);
     tx.execute(
-        "insert into accounts (id, name, zone, charge_window, tax_rounding, created_at)
-         values ($1, $2, $3, $4, $5, $6)",
+        "insert into accounts
+             (id, name, zone, charge_window, tax_rounding, calendar, renewal_failure, rate_limits, created_at)
+         values ($1, $2, $3, $4, $5, 'anchor', 'open', 'generous', $6)",
         &[
             Value::Text(account.id.as_str()),
             Value::Text(&account.name),
@@ -152,7 +153,8 @@ pub(super) fn insert_connection(
 
 pub(super) fn find_clock(tx: &mut Tx<'_>, account: AccountId) -> Result<Option<TestClock>, Error> {
     tx.query_opt(
-        "select id, started_at, frozen_time from test_clocks where account_id = $1",
+        "select c.id, c.started_at, c.frozen_time from test_clocks c join accounts a on a.test_clock_id = c.id
+         where a.id = $1 and c.account_id = $1 and c.deleted_at is null",
         &[Value::Text(account.as_str())],
     )?
     .map(|row| {
@@ -172,7 +174,8 @@ pub(super) fn insert_clock(
     now: Timestamp,
 ) -> Result<(), Error> {
     tx.execute(
-        "insert into test_clocks (id, account_id, started_at, frozen_time, created_at) values ($1, $2, $3, $4, $5)",
+        "insert into test_clocks (id, account_id, started_at, frozen_time, status, created_at)
+         values ($1, $2, $3, $4, 'ready', $5)",
         &[
             Value::Text(clock.id.as_str()),
             Value::Text(account.as_str()),
@@ -182,6 +185,25 @@ pub(super) fn insert_clock(
         ],
     )?;
     Ok(())
+}
+
+/// Makes `clock` the one that new test customers of the account follow.
+pub(super) fn follow_clock(tx: &mut Tx<'_>, account: AccountId, clock: ClockId) -> Result<(), Error> {
+    tx.execute(
+        "update accounts set test_clock_id = $2 where id = $1",
+        &[Value::Text(account.as_str()), Value::Text(clock.as_str())],
+    )?;
+    Ok(())
+}
+
+pub(super) fn renewal_failure(tx: &mut Tx<'_>, account: AccountId) -> Result<&'static str, Error> {
+    let row =
+        tx.query_one("select renewal_failure from accounts where id = $1", &[Value::Text(account.as_str())])?;
+    match row.str(0)? {
+        "open" => Ok("open"),
+        "payjp" => Ok("payjp"),
+        other => Err(unreadable("accounts.renewal_failure", "open or payjp", other)),
+    }
 }
 
 pub(super) fn move_clock(tx: &mut Tx<'_>, clock: ClockId, to: Timestamp) -> Result<(), Error> {

@@ -14,7 +14,7 @@ use super::News;
 use super::pace::CONCURRENCY;
 use super::send::send_one;
 use super::settle::{Times, settle};
-use super::store::CheckRow;
+use super::store::checks::CheckRow;
 use crate::clock;
 use crate::line::Line;
 use crate::renewals::Due;
@@ -29,8 +29,7 @@ pub(super) async fn new_key(line: &Arc<Line>, rows: &[CheckRow], times: Times) -
     if !is_selected("new-key") {
         return Ok(false);
     }
-    let forgotten =
-        rows.iter().map(|row| News::of(row.charge, row.subscription, Fact::NeverExecuted)).collect();
+    let forgotten = rows.iter().map(|row| News::of(row.charge, row.history, Fact::NeverExecuted)).collect();
     settle(line, forgotten, times).await?;
     Ok(true)
 }

@@ -6,13 +6,15 @@
 
 use billing::charge::Fact;
 use billing::decline::DeclineClass;
-use billing::id::{ChargeId, ConnectionId, Slot, SubscriptionId};
+use billing::event::History;
+use billing::id::{ChargeId, ConnectionId, Slot};
 use gateway::ChargeRequest;
 use jiff::Timestamp;
 
 pub mod breaker;
 #[cfg(feature = "broken")]
 pub(crate) mod broken;
+mod histories;
 pub mod pace;
 pub mod resolve;
 pub mod send;
@@ -25,7 +27,7 @@ pub struct Outgoing {
     /// The charge.
     pub charge: ChargeId,
     /// Whose history it belongs to.
-    pub subscription: SubscriptionId,
+    pub history: History,
     /// Which gateway account it goes through.
     pub connection: ConnectionId,
     /// Whether it makes good for an outage: then it leaves the gateway room for what is on time.
@@ -43,7 +45,7 @@ pub struct News {
     /// The charge.
     pub charge: ChargeId,
     /// Whose history it belongs to.
-    pub subscription: SubscriptionId,
+    pub history: History,
     /// The fact.
     pub fact: Fact,
     /// The gateway's id of the charge, when it has told one.
@@ -87,10 +89,10 @@ impl ResolvedBy {
 
 impl News {
     /// News of `fact` alone.
-    pub const fn of(charge: ChargeId, subscription: SubscriptionId, fact: Fact) -> Self {
+    pub const fn of(charge: ChargeId, history: History, fact: Fact) -> Self {
         Self {
             charge,
-            subscription,
+            history,
             fact,
             gateway_charge_id: None,
             decline: None,

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 use super::send::{check_after_send, send_one, send_until};
 use super::settle::{Times, settle};
-use super::store::{self, CheckRow, SendingRow};
+use super::store::checks::{self, CheckRow, SendingRow};
 use super::{News, Outgoing, ResolvedBy};
 use crate::clock;
 use crate::leases::Former;
@@ -60,8 +60,7 @@ pub async fn resolve(line: &Arc<Line>, pass: Pass) -> Result<usize, db::Error> {
         Which::All => Timestamp::MAX,
     };
     give_up_sending(line, &pass, until, now).await?;
-    let rows =
-        line.db.read(move |tx| store::checks_until(tx, &pass.scope, pass.lane, until, PASS_MAX)).await?;
+    let rows = line.db.read(move |tx| checks::until(tx, &pass.scope, pass.lane, until, PASS_MAX)).await?;
     let rows: Vec<CheckRow> = rows.into_iter().filter(|row| !line.is_in_flight(row.charge)).collect();
     let taken = rows.len();
     #[cfg(feature = "broken")]
@@ -90,7 +89,7 @@ const fn is_final(news: &News) -> bool {
 /// How many charges of the scope are not final, and how many of those were never sent.
 pub async fn count_open(line: &Line, scope: &Scope) -> Result<(i64, i64), db::Error> {
     let scope = scope.clone();
-    line.db.read(move |tx| store::count_open(tx, &scope)).await
+    line.db.read(move |tx| checks::count_open(tx, &scope)).await
 }
 
 /// Charges found `sending` whose sender is gone: what became of them is unknown. All of them at once, however
@@ -101,17 +100,18 @@ async fn give_up_sending(
     until: Timestamp,
     now: Timestamp,
 ) -> Result<(), db::Error> {
+    let has_leases = pass.scope.lease.is_some();
     let former = pass.scope.lease.as_ref().map_or(Former::Gone, |lease| lease.former);
     loop {
         let (scope, lane) = (pass.scope.clone(), pass.lane);
-        let sending = line.db.read(move |tx| store::sending(tx, &scope, lane, until, PASS_MAX)).await?;
+        let sending = line.db.read(move |tx| checks::sending(tx, &scope, lane, until, PASS_MAX)).await?;
         let gone = sending.into_iter().filter(|sending| !line.is_in_flight(sending.charge));
         let lost: Vec<News> = gone
             .map(|sending| News {
                 note: Some("the process that was sending it is gone".into()),
-                sent_at: Some(last_sent(&sending, former, now)),
+                sent_at: Some(last_sent(&sending, former, has_leases, now)),
                 check_at: Some(now),
-                ..News::of(sending.charge, sending.subscription, Fact::Lost)
+                ..News::of(sending.charge, sending.history, Fact::Lost)
             })
             .collect();
         if lost.is_empty()
@@ -123,8 +123,10 @@ async fn give_up_sending(
 }
 
 /// When a charge found `sending` may last have been sent. It may have waited for its turn in the pace: by a process that is
-/// dead until now at the latest, by one that may live for as long as it may send.
-fn last_sent(sending: &SendingRow, former: Former, now: Timestamp) -> Timestamp {
+/// dead until now at the latest, by one that may live for as long as it may send. Who made a charge inside a request holds
+/// no lease, so where there are leases nobody knows whether it lives.
+fn last_sent(sending: &SendingRow, former: Former, has_leases: bool, now: Timestamp) -> Timestamp {
+    let former = if sending.in_request && has_leases { Former::MaySend } else { former };
     match former {
         Former::Gone => now,
         Former::MaySend => now.max(send_until(sending.last_sent_at.unwrap_or(now))),
@@ -190,7 +192,7 @@ async fn mark(line: &Line, rows: Vec<CheckRow>, now: Timestamp) -> Result<Vec<Ch
     let marked = line
         .db
         .write(move |tx| {
-            let marked = store::mark_sending(tx, &marks, now, until)?;
+            let marked = checks::mark_sending(tx, &marks, now, until)?;
             if usize::try_from(marked) == Ok(marks.len()) {
                 Ok(true)
             } else {
@@ -212,7 +214,7 @@ async fn mark(line: &Line, rows: Vec<CheckRow>, now: Timestamp) -> Result<Vec<Ch
 async fn resend(line: &Line, row: CheckRow, now: Timestamp) -> News {
     let outgoing = Outgoing {
         charge: row.charge,
-        subscription: row.subscription,
+        history: row.history,
         connection: row.connection,
         is_late: false,
         not_after: send_until(now),
@@ -254,7 +256,7 @@ async fn ask(line: &Line, row: CheckRow) -> News {
 }
 
 async fn look_up(line: &Line, row: CheckRow) -> News {
-    let lost = News::of(row.charge, row.subscription, Fact::Lost);
+    let lost = News::of(row.charge, row.history, Fact::Lost);
     let Some(connection) = line.connections.get(&row.connection) else {
         return again_later(line, &row, lost);
     };
@@ -278,7 +280,7 @@ async fn look_up(line: &Line, row: CheckRow) -> News {
 
 /// Truth is accepted only for the charge whose reference and amount it bears.
 fn known(line: &Line, row: &CheckRow, truth: Truth, alarm: Option<&'static str>) -> News {
-    let lost = News::of(row.charge, row.subscription, Fact::Lost);
+    let lost = News::of(row.charge, row.history, Fact::Lost);
     if truth.reference != row.charge.as_str() || truth.amount != row.amount {
         let note = Some("the gateway names another amount or reference".into());
         return again_later(line, row, News { note, alarm: Some("wrong_amount"), ..lost });
@@ -298,7 +300,7 @@ fn several(line: &Line, row: &CheckRow, truths: Vec<Truth>) -> News {
     let first = truths.iter().position(|truth| matches!(truth.outcome, Outcome::Succeeded)).unwrap_or(0);
     match truths.into_iter().nth(first) {
         Some(truth) => known(line, row, truth, Some("executed_more_than_once")),
-        None => again_later(line, row, News::of(row.charge, row.subscription, Fact::Lost)),
+        None => again_later(line, row, News::of(row.charge, row.history, Fact::Lost)),
     }
 }
 
@@ -308,12 +310,10 @@ fn absent(capabilities: &Capabilities, row: &CheckRow, asked_at: Timestamp) -> N
     let lost = News {
         note: Some("the gateway has not seen it (yet)".into()),
         absent_at: row.absent_at.or(counts.then_some(asked_at)),
-        ..News::of(row.charge, row.subscription, Fact::Lost)
+        ..News::of(row.charge, row.history, Fact::Lost)
     };
     match resolution::after_absence(capabilities, &inquiry, asked_at) {
-        Step::ProvenAbsent => {
-            News { note: None, ..News::of(row.charge, row.subscription, Fact::NeverExecuted) }
-        }
+        Step::ProvenAbsent => News { note: None, ..News::of(row.charge, row.history, Fact::NeverExecuted) },
         Step::Wait(until) => News { check_at: Some(until), ..lost },
         Step::NeedsReview | Step::FindById | Step::FindByReference | Step::Resend => {
             News { alarm: Some("needs_review"), check_at: Some(plus_ms(asked_at, REVIEW_PAUSE_MS)), ..lost }

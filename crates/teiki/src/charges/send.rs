@@ -99,7 +99,7 @@ pub(super) async fn send_one(line: &Line, outgoing: &Outgoing) -> News {
     let now = clock::now();
     let unsent = News {
         check_at: Some(plus_ms(now, UNSENT_PAUSE_MS)),
-        ..News::of(outgoing.charge, outgoing.subscription, Fact::NotSent)
+        ..News::of(outgoing.charge, outgoing.history, Fact::NotSent)
     };
     let Some(connection) = line.connections.get(&outgoing.connection) else {
         return News { note: Some("this process has no such gateway connection".into()), ..unsent };
@@ -128,7 +128,7 @@ fn health(reply: &ChargeReply) -> Health {
 /// What an answer means for the charge (specs/reliability-security.md B3).
 fn news_of(reply: ChargeReply, outgoing: &Outgoing, connection: &Connection) -> News {
     let now = clock::now();
-    let of = |fact| News::of(outgoing.charge, outgoing.subscription, fact);
+    let of = |fact| News::of(outgoing.charge, outgoing.history, fact);
     let soon = Some(plus_ms(now, pause_after(connection.gateway.capabilities(), 0)));
     match reply {
         ChargeReply::Known(truth) => {

@@ -6,21 +6,24 @@
 //! open invoices where a subscription is past due or at its end (0–1), write charges, invoices, cases,
 //! entries, events with outbox, subscriptions (6–7).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use billing::charge::{Fact, State};
-use billing::event::Kind;
-use billing::id::{ChargeId, DerivationKey, InvoiceId, SubscriptionId};
-use billing::settlement::{self, OfSubscription, Settled, Standing};
+use billing::event::{History, Kind};
+use billing::id::{ChargeId, DerivationKey, InvoiceId};
+use billing::ledger::{Entry, invoice_issued};
+use billing::settlement::{self, OfSubscription, Settled};
 use billing::{dunning, invoice, subscription};
 use db::{Error, Tx};
 use jiff::Timestamp;
 
 use super::News;
-use super::store::{self, ChargeRow, FinalCharge, NewCase, OpenCharge, PaidInvoice, SubscriptionRow};
+use super::histories::{Current, lock, must_all, renumber};
+use super::store::{self, ChargeRow, FinalCharge, NewCase, OpenCharge, PaidInvoice};
 use crate::alarms::{self, NewAlarm};
 use crate::events::{self, NewEvent};
+use crate::invoices;
 use crate::ledger::{self, NewEntry};
 use crate::line::{Line, add};
 
@@ -88,7 +91,7 @@ fn smaller(mut batch: Vec<News>, refused: &Error, times: Times) -> Vec<Vec<News>
         .into_iter()
         .filter(|news| news.alarm != Some(REFUSED))
         .map(|news| {
-            let frozen = News::of(news.charge, news.subscription, Fact::Lost);
+            let frozen = News::of(news.charge, news.history, Fact::Lost);
             vec![News {
                 freeze: true,
                 alarm: Some(REFUSED),
@@ -129,98 +132,65 @@ struct Writes {
     finals: Vec<FinalCharge>,
     opens: Vec<OpenCharge>,
     paid: Vec<PaidInvoice>,
+    voided: Vec<InvoiceId>,
     again: Vec<InvoiceId>,
     entries: Vec<NewEntry>,
     events: Vec<NewEvent>,
     cases: Vec<NewCase>,
     recovered: Vec<InvoiceId>,
     alarms: Vec<NewAlarm>,
-    changed: BTreeSet<SubscriptionId>,
+    changed: BTreeSet<History>,
     report: Report,
 }
 
-/// A subscription while a batch goes over it.
-struct Current {
-    row: SubscriptionRow,
-    open_invoices: i64,
-}
-
 fn write_batch(tx: &mut Tx<'_>, key: &DerivationKey, news: &[News], times: Times) -> Result<Report, Error> {
-    let ids: BTreeSet<SubscriptionId> = news.iter().map(|news| news.subscription).collect();
-    let ids: Vec<SubscriptionId> = ids.into_iter().collect();
-    let mut current = read_subscriptions(tx, &ids, news)?;
+    let mut current = lock(tx, news)?;
     let charges: Vec<ChargeId> = news.iter().map(|news| news.charge).collect();
     let rows = store::charges_with_invoices(tx, &charges)?;
     let mut writes = Writes::default();
     for (index, charge) in &rows {
         let item = &news[*index];
-        let Some(subscription) = current.get_mut(&item.subscription) else {
+        let Some(current) = current.get_mut(&item.history) else {
             return Err(Error::Assertion(format!(
-                "charge {} has no subscription {}",
-                charge.id, item.subscription
+                "charge {} has no history {}",
+                charge.id,
+                item.history.as_str()
             )));
         };
-        take(item, charge, subscription, times, &mut writes);
+        take(item, charge, current, times, &mut writes)?;
     }
-    let after =
-        writes.changed.iter().filter_map(|id| current.get(id)).map(|current| store::SubscriptionAfter {
-            id: current.row.id,
-            state: current.row.state,
-            event_number: current.row.event_number,
-        });
-    let after: Vec<_> = after.collect();
-    write_all(tx, key, &writes, &after, times)?;
+    write_all(tx, key, &writes, times)?;
+    renumber(tx, &writes.changed, &current)?;
     Ok(writes.report)
 }
 
-/// Locks the subscriptions and counts open invoices of those where the count decides.
-fn read_subscriptions(
-    tx: &mut Tx<'_>,
-    ids: &[SubscriptionId],
-    news: &[News],
-) -> Result<BTreeMap<SubscriptionId, Current>, Error> {
-    let rows = store::lock_subscriptions(tx, ids)?;
-    let brings_success: BTreeSet<SubscriptionId> =
-        news.iter().filter(|news| news.fact == Fact::Succeeded).map(|news| news.subscription).collect();
-    let needs_count = |row: &&SubscriptionRow| {
-        brings_success.contains(&row.id)
-            && (row.state == subscription::State::PastDue || row.remaining == Some(0))
-    };
-    let counted: Vec<SubscriptionId> = rows.iter().filter(needs_count).map(|row| row.id).collect();
-    let counts: BTreeMap<SubscriptionId, i64> = if counted.is_empty() {
-        BTreeMap::new()
-    } else {
-        counted.iter().copied().zip(store::open_invoices(tx, &counted)?).collect()
-    };
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            // Where the count does not decide, only the charge's own invoice matters.
-            let open_invoices = counts.get(&row.id).copied().unwrap_or(1);
-            (row.id, Current { row, open_invoices })
-        })
-        .collect())
-}
-
 /// Applies one piece of news to what has been read.
-fn take(news: &News, charge: &ChargeRow, current: &mut Current, times: Times, writes: &mut Writes) {
+fn take(
+    news: &News,
+    charge: &ChargeRow,
+    current: &mut Current,
+    times: Times,
+    writes: &mut Writes,
+) -> Result<(), Error> {
     let own_is_open = i64::from(charge.invoice_state == invoice::State::Open);
-    let standing = Standing {
+    let standing = settlement::Standing {
         charge: charge.state,
         amount: charge.amount,
         invoice: charge.invoice_state,
-        subscription: OfSubscription {
-            state: current.row.state,
-            other_open_invoices: (current.open_invoices - own_is_open).max(0),
-            has_next: current.row.remaining != Some(0),
-        },
+        in_request: charge.in_request,
+        subscription: current.subscription.as_ref().map(|subscription| OfSubscription {
+            state: subscription.state,
+            other_open_invoices: (subscription.open_invoices - own_is_open).max(0),
+            has_next: subscription.remaining != Some(0),
+            failure_pauses: subscription.failure_pauses,
+        }),
     };
     let settled = match settlement::settle(&standing, news.fact) {
         Ok(settled) => settled,
         Err(refused) => {
             let message = format!("charge {}: {refused}", charge.id);
             alarm(news, charge, current, ("impossible_news", message), writes);
-            return;
+            return Ok(());
         }
     };
     if let Some(kind) = news.alarm {
@@ -232,7 +202,7 @@ fn take(news: &News, charge: &ChargeRow, current: &mut Current, times: Times, wr
         Some(_) | None if charge.state.is_final() => {}
         next => still_open(news, charge, next.unwrap_or(charge.state), times, writes),
     }
-    follow(news, charge, &settled, (current, times), writes);
+    follow(news, charge, &settled, (current, times), writes)
 }
 
 fn finish(news: &News, charge: &ChargeRow, next: State, settled: &Settled, writes: &mut Writes) {
@@ -273,7 +243,8 @@ fn still_open(news: &News, charge: &ChargeRow, next: State, times: Times, writes
         absent_at: news.absent_at.or(charge.absent_at),
         last_sent_at: news.sent_at.or(charge.last_sent_at),
         tries: if is_fresh { 0 } else { charge.tries + 1 },
-        check_at: news.check_at.unwrap_or(times.real),
+        // Reserved money waits for a request that takes it or lets it go.
+        check_at: (next != State::Authorized).then(|| news.check_at.unwrap_or(times.real)),
     });
 }
 
@@ -284,13 +255,18 @@ fn follow(
     settled: &Settled,
     (current, times): (&mut Current, Times),
     writes: &mut Writes,
-) {
-    if settled.invoice == Some(invoice::State::Paid) {
-        current.open_invoices -= i64::from(charge.invoice_state == invoice::State::Open);
-        writes.paid.push(PaidInvoice {
+) -> Result<(), Error> {
+    let was_open = charge.invoice_state == invoice::State::Open;
+    if let Some(subscription) = &mut current.subscription {
+        subscription.open_invoices -= i64::from(settled.invoice.is_some() && was_open);
+    }
+    match settled.invoice {
+        Some(invoice::State::Paid) => writes.paid.push(PaidInvoice {
             id: charge.invoice,
             amount_paid: charge.invoice_amount_paid + charge.amount.minor,
-        });
+        }),
+        Some(invoice::State::Void) => writes.voided.push(charge.invoice),
+        Some(invoice::State::Scheduled | invoice::State::Open | invoice::State::Uncollectible) | None => {}
     }
     if settled.charge_again {
         writes.again.push(charge.invoice);
@@ -302,26 +278,14 @@ fn follow(
         );
         alarm(news, charge, current, ("surplus", message), writes);
     }
-    match settled.dunning {
-        Some(dunning::State::Open) => writes.cases.extend(news.decline.clone().map(|decline| NewCase {
-            account: current.row.account,
-            mode: current.row.mode,
-            subscription: current.row.id,
-            invoice: charge.invoice,
-            decline,
-        })),
-        Some(dunning::State::Recovered) if may_have_case(current.row.state) => {
-            writes.recovered.push(charge.invoice)
-        }
-        Some(dunning::State::Recovered) => {}
-        None => {}
+    follow_case(news, charge, settled, current, writes);
+    if let (Some(state), Some(subscription)) = (settled.subscription, &mut current.subscription) {
+        subscription.state = state;
     }
-    if let Some(state) = settled.subscription {
-        current.row.state = state;
-    }
-    let entries = settled.entries.iter().zip(0_u64..).map(|(entry, number)| NewEntry {
-        account: current.row.account,
-        mode: current.row.mode,
+    let issued = if settled.invoice == Some(invoice::State::Paid) { issue(charge)? } else { Vec::new() };
+    let entries = issued.iter().chain(&settled.entries).zip(0_u64..).map(|(entry, number)| NewEntry {
+        account: current.account,
+        mode: current.mode,
         invoice: charge.invoice,
         charge: Some(charge.id),
         number,
@@ -330,9 +294,39 @@ fn follow(
     });
     writes.entries.extend(entries);
     for &kind in &settled.events {
-        current.row.event_number += 1;
+        current.event_number += 1;
         writes.events.push(event(kind, news, charge, current, times));
-        writes.changed.insert(current.row.id);
+        writes.changed.insert(current.history);
+    }
+    Ok(())
+}
+
+/// What issuing the invoice of a request posts; that of the schedule was posted when it was opened.
+fn issue(charge: &ChargeRow) -> Result<Vec<Entry>, Error> {
+    match &charge.invoice_tax {
+        Some(tax) => Ok(invoice_issued::entries(&invoices::tax_from_json(tax, charge.amount.currency)?)),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// The dunning case of the invoice is opened or closed.
+fn follow_case(news: &News, charge: &ChargeRow, settled: &Settled, current: &Current, writes: &mut Writes) {
+    let Some(subscription) = &current.subscription else {
+        return;
+    };
+    match settled.dunning {
+        Some(dunning::State::Open) => writes.cases.extend(news.decline.clone().map(|decline| NewCase {
+            account: current.account,
+            mode: current.mode,
+            subscription: subscription.id,
+            invoice: charge.invoice,
+            decline,
+        })),
+        Some(dunning::State::Recovered) if may_have_case(subscription.state) => {
+            writes.recovered.push(charge.invoice)
+        }
+        Some(dunning::State::Recovered) => {}
+        None => {}
     }
 }
 
@@ -345,25 +339,33 @@ const fn may_have_case(state: subscription::State) -> bool {
 }
 
 fn event(kind: Kind, news: &News, charge: &ChargeRow, current: &Current, times: Times) -> NewEvent {
-    let is_about_charge = kind.as_str().starts_with("charge.");
-    let data = if is_about_charge {
+    let name = kind.as_str();
+    let (object, data) = if name.starts_with("charge.") {
         let code = news.decline.as_ref().map(|decline| decline.0.as_str());
-        serde_json::json!({
+        let data = serde_json::json!({
             "invoice": charge.invoice.as_str(),
             "amount": charge.amount.minor,
             "currency": charge.amount.currency.code(),
             "failure_code": code,
-        })
+        });
+        (charge.id.to_string(), data)
+    } else if name.starts_with("invoice.") {
+        (
+            charge.invoice.to_string(),
+            serde_json::json!({"amount": charge.amount.minor, "charge": charge.id.as_str()}),
+        )
     } else {
-        serde_json::json!({"status": current.row.state.as_str()})
+        let status = current.subscription.as_ref().map(|subscription| subscription.state.as_str());
+        (current.history.as_str().to_owned(), serde_json::json!({"status": status}))
     };
     NewEvent {
-        account: current.row.account,
-        mode: current.row.mode,
-        subscription: current.row.id,
-        number: current.row.event_number,
+        account: current.account,
+        mode: current.mode,
+        history: current.history.as_str().to_owned(),
+        slot: current.history.slot(),
+        number: current.event_number,
         kind,
-        object: if is_about_charge { charge.id.to_string() } else { current.row.id.to_string() },
+        object,
         data: data.to_string(),
         billing_at: times.billing,
     }
@@ -377,8 +379,8 @@ fn alarm(
     writes: &mut Writes,
 ) {
     writes.alarms.push(NewAlarm {
-        account: current.row.account,
-        mode: current.row.mode,
+        account: current.account,
+        mode: current.mode,
         slot: news.slot(),
         kind,
         subject: charge.id.to_string(),
@@ -387,30 +389,17 @@ fn alarm(
 }
 
 /// Writes everything. Rows that are not in the state that was read under the lock are a fault of ours.
-fn write_all(
-    tx: &mut Tx<'_>,
-    key: &DerivationKey,
-    writes: &Writes,
-    after: &[store::SubscriptionAfter],
-    times: Times,
-) -> Result<(), Error> {
-    let must_all = |changed: u64, asked: usize, what: &str| {
-        if usize::try_from(changed) == Ok(asked) {
-            Ok(())
-        } else {
-            Err(Error::Assertion(format!("{changed} of {asked} {what} were as they had been read")))
-        }
-    };
+fn write_all(tx: &mut Tx<'_>, key: &DerivationKey, writes: &Writes, times: Times) -> Result<(), Error> {
     must_all(store::finish_charges(tx, &writes.finals, times.real)?, writes.finals.len(), "charges")?;
     must_all(store::update_open_charges(tx, &writes.opens)?, writes.opens.len(), "open charges")?;
     must_all(store::pay_invoices(tx, &writes.paid, times.billing)?, writes.paid.len(), "invoices")?;
+    must_all(store::void_invoices(tx, &writes.voided)?, writes.voided.len(), "invoices")?;
     must_all(store::charge_again(tx, &writes.again, times.billing)?, writes.again.len(), "invoices")?;
     ledger::insert(tx, key, &writes.entries)?;
     store::open_cases(tx, key, &writes.cases, times.billing)?;
     store::close_cases(tx, &writes.recovered, times.billing)?;
     alarms::raise(tx, key, &writes.alarms, times.real)?;
-    events::append(tx, key, &writes.events, times.real)?;
-    must_all(store::update_subscriptions(tx, after)?, after.len(), "subscriptions")
+    events::append(tx, key, &writes.events, times.real)
 }
 
 impl Report {

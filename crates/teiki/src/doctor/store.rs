@@ -89,10 +89,10 @@ pub(super) fn schedule_mismatches(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<Str
          from subscriptions s
          left join (
              select account_id, mode, subscription_id, count(*) as scheduled
-             from invoices where slot = $1 and status = 'scheduled'
+             from invoices where slot = $1 and status = 'scheduled' and subscription_id is not null
              group by subscription_id, account_id, mode
          ) i on i.account_id = s.account_id and i.mode = s.mode and i.subscription_id = s.id
-         where s.slot = $1 and s.status in ('active', 'trialing', 'past_due')
+         where s.slot = $1 and s.status in ('active', 'trialing', 'past_due') and s.deleted_at is null
              and (s.remaining is null or s.remaining > 0) and coalesce(i.scheduled, 0) <> 1
          order by s.id limit $2",
         &keys(slot),
@@ -107,10 +107,10 @@ pub(super) fn event_gaps(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<String>, Err
         "select s.account_id, s.mode, s.id, s.event_number, coalesce(e.events, 0), coalesce(e.last_number, 0)
          from subscriptions s
          left join (
-             select subscription_id, count(*) as events, max(number) as last_number
+             select history_id, count(*) as events, max(number) as last_number
              from events where slot = $1
-             group by subscription_id
-         ) e on e.subscription_id = s.id
+             group by history_id
+         ) e on e.history_id = s.id
          where s.slot = $1
              and (coalesce(e.events, 0) <> s.event_number or coalesce(e.last_number, 0) <> s.event_number)
          order by s.id limit $2",

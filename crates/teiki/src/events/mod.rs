@@ -1,10 +1,11 @@
-//! The history of subscriptions: appended facts, each with an outbox row for every sink.
+//! Histories: appended facts, each with an outbox row for every sink.
 //!
-//! An event's number is gapless within its subscription: the caller holds the subscription's row, counts
-//! on from its `event_number` and stores the last one there. Ids are derived from subscription and number.
+//! A history is that of a subscription, a customer, a plan, a token or a sale. An event's number is gapless within it:
+//! the caller holds the row that it is the history of, counts on from its `event_number` and stores the last one there.
+//! Ids are derived from history and number.
 
 use billing::event::Kind;
-use billing::id::{AccountId, DerivationKey, EventId, SubscriptionId};
+use billing::id::{AccountId, DerivationKey, EventId, Slot};
 use billing::mode::Mode;
 use db::Tx;
 use jiff::Timestamp;
@@ -18,8 +19,10 @@ pub struct NewEvent {
     pub account: AccountId,
     /// Test or live.
     pub mode: Mode,
-    /// The history that it belongs to.
-    pub subscription: SubscriptionId,
+    /// The history that it belongs to: the id of the row whose history it is.
+    pub history: String,
+    /// Where that row is.
+    pub slot: Slot,
     /// Its place there: the former number plus one.
     pub number: i64,
     /// What happened.
@@ -43,13 +46,7 @@ pub fn append(
         .iter()
         .map(|event| {
             let number = u64::try_from(event.number).unwrap_or_default();
-            EventId::derive(
-                key,
-                event.subscription.as_str(),
-                event.subscription.slot(),
-                event.billing_at,
-                number,
-            )
+            EventId::derive(key, &event.history, event.slot, event.billing_at, number)
         })
         .collect();
     store::insert_events(tx, &ids, events, now)?;

@@ -18,7 +18,7 @@ pub(super) fn insert_events(
         ("id", Column::Text(ids.iter().map(EventId::as_str).collect())),
         ("account_id", Column::Text(events.iter().map(|event| event.account.as_str()).collect())),
         ("mode", Column::Text(events.iter().map(|event| event.mode.as_str()).collect())),
-        ("subscription_id", Column::Text(events.iter().map(|event| event.subscription.as_str()).collect())),
+        ("history_id", Column::Text(events.iter().map(|event| event.history.as_str()).collect())),
         ("number", Column::I64(events.iter().map(|event| event.number).collect())),
         ("type", Column::Text(events.iter().map(|event| event.kind.as_str()).collect())),
         ("object_id", Column::Text(events.iter().map(|event| event.object.as_str()).collect())),

@@ -61,9 +61,9 @@ pub(super) const fn fields(subject: Subject) -> &'static [Field] {
 static CHARGES: [Field; 18] = [
     field("charge_id", Read::Text),
     field("invoice_id", Read::Text),
-    field("customer_id", Read::Text),
-    field("subscription_id", Read::Text),
-    field("plan_id", Read::Text),
+    field("customer_id", Read::OptText),
+    field("subscription_id", Read::OptText),
+    field("plan_id", Read::OptText),
     field("cycle", Read::Number),
     field("due_on", Read::Text),
     field("amount", Read::Number),
@@ -81,9 +81,9 @@ static CHARGES: [Field; 18] = [
 
 static INVOICES: [Field; 20] = [
     field("invoice_id", Read::Text),
-    field("customer_id", Read::Text),
-    field("subscription_id", Read::Text),
-    field("plan_id", Read::Text),
+    field("customer_id", Read::OptText),
+    field("subscription_id", Read::OptText),
+    field("plan_id", Read::OptText),
     field("cycle", Read::Number),
     field("obligation", Read::Text),
     field("status", Read::Name(invoice_status)),
@@ -108,8 +108,8 @@ pub(super) const NEXT_CHARGE_ON: usize = 8;
 static SUBSCRIPTIONS: [Field; 17] = [
     field("subscription_id", Read::Text),
     field("customer_id", Read::Text),
-    field("name", Read::Text),
-    field("email", Read::Text),
+    field("name", Read::OptText),
+    field("email", Read::OptText),
     field("plan_id", Read::Text),
     field("status", Read::Name(subscription_status)),
     field("cancel_reason", Read::OptName(cancel_reason)),
@@ -118,8 +118,8 @@ static SUBSCRIPTIONS: [Field; 17] = [
     field("remaining", Read::OptNumber),
     field("valid_until", Read::OptText),
     field("parked_reason", Read::OptText),
-    field("payment_method_brand", Read::Text),
-    field("payment_method_last4", Read::Text),
+    field("payment_method_brand", Read::OptText),
+    field("payment_method_last4", Read::OptText),
     field("payment_method_expires_on", Read::OptText),
     field("started_at", Read::Instant),
     field("created_at", Read::Instant),
@@ -139,7 +139,7 @@ static LEDGER: [Field; 9] = [
 
 static EVENTS: [Field; 8] = [
     field("event_id", Read::Text),
-    field("subscription_id", Read::Text),
+    field("history_id", Read::Text),
     field("number", Read::Number),
     field("type", Read::Text),
     field("object_id", Read::Text),
@@ -189,6 +189,7 @@ fn failure_class(name: &str) -> Option<&'static str> {
         Class::Technical,
         Class::CardData,
         Class::NeedsCustomer,
+        Class::MerchantFault,
         Class::Hard,
     ]
     .into_iter()

@@ -154,7 +154,7 @@ fn ledger_entries_after(tx: &mut Tx<'_>, keys: &[Value<'_>]) -> Result<Vec<Row>,
 
 fn events_after(tx: &mut Tx<'_>, keys: &[Value<'_>]) -> Result<Vec<Row>, Error> {
     tx.query(
-        "select slot, id, subscription_id, number, type, object_id, data, billing_at, recorded_at
+        "select slot, id, history_id, number, type, object_id, data, billing_at, recorded_at
          from events
          where (slot, id) > ($1, $2) and account_id = $3 and mode = $4
          order by slot, id limit $5",

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use billing::calendar::{Anchor, CalendarError, Cycle, Interval};
+use billing::calendar::{Anchor, CalendarError, Cycle, Interval, Period};
 use billing::plan::Plan;
 use billing::renewal::AccountTerms;
 use jiff::Timestamp;
@@ -63,6 +63,8 @@ pub(super) struct Terms {
     pub(super) plan: Arc<Plan>,
     /// The first one that teiki charges.
     pub(super) cycle: Cycle,
+    /// What has been paid for already: the period before that one.
+    pub(super) period: Period,
     /// Local midnight of the anchor.
     pub(super) started_at: Timestamp,
 }
@@ -200,7 +202,15 @@ fn new_terms(
         .instant(dates.anchor, Time::midnight())
         .map_err(|error| refuse("billing_anchor", error.to_string()))
         .ok()?;
-    is_right.then(|| Terms { plan: Arc::clone(plan), cycle, started_at })
+    let period = paid_period(frame, plan, dates.anchor, &cycle);
+    is_right.then(|| Terms { plan: Arc::clone(plan), cycle, period, started_at })
+}
+
+/// The period before `cycle`. Before the first cycle there is none: then an empty one at its start.
+fn paid_period(frame: &Frame, plan: &Plan, anchor: Date, cycle: &Cycle) -> Period {
+    let schedule = frame.terms.schedule(Anchor { on: anchor, at: None }, plan.interval);
+    let former = cycle.number.checked_sub(1).and_then(|number| schedule.cycle(number).ok());
+    former.map_or(Period { start: cycle.period.start, end: cycle.period.start }, |former| former.period)
 }
 
 /// A stored customer keeps name, address and the time it lives in.

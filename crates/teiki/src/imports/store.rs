@@ -30,6 +30,10 @@ pub(super) struct Scope {
     pub(super) billing_at: Timestamp,
     /// Real time.
     pub(super) now: Timestamp,
+    /// An import has days, which PAY.JP's calendar has not.
+    pub(super) calendar: &'static str,
+    /// What the account wants of a failed renewal.
+    pub(super) renewal_failure: &'static str,
 }
 
 /// A new subscription with the ids of what is stored for it.
@@ -69,7 +73,7 @@ fn plan_of(row: &Row) -> Result<Plan, Error> {
     };
     Ok(Plan {
         id: row.text(0)?,
-        name: row.text(1)?,
+        name: row.opt_text(1)?.unwrap_or_default(),
         amount: Money::new(row.i64(2)?, currency),
         tax_category: stored::parsed(row, 4, "plans.tax_category", "a tax category")?,
         interval,
@@ -125,8 +129,8 @@ pub(super) fn find_customers(
             Ok((
                 row.text(0)?,
                 Customer {
-                    name: row.text(1)?,
-                    email: row.text(2)?,
+                    name: row.opt_text(1)?.unwrap_or_default(),
+                    email: row.opt_text(2)?.unwrap_or_default(),
                     is_in_real_time: row.str(3)? == REAL_CLOCK,
                 },
             ))
@@ -156,7 +160,18 @@ pub(super) fn insert_plans(tx: &mut Tx<'_>, scope: &Scope, plans: &[Arc<Plan>]) 
     Ok(())
 }
 
-pub(super) fn insert_customers(tx: &mut Tx<'_>, scope: &Scope, rows: &[&Subscriber]) -> Result<(), Error> {
+/// Orders what one import makes as the rows of its file.
+fn sequence(scope: &Scope, row: &Subscriber) -> i64 {
+    scope.now.as_microsecond() + i64::try_from(row.line).unwrap_or(i64::MAX)
+}
+
+/// New customers, each with the payment method that is its default.
+pub(super) fn insert_customers(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    additions: &[&Addition<'_>],
+) -> Result<(), Error> {
+    let rows: Vec<&Subscriber> = additions.iter().map(|one| &one.new.row).collect();
     let columns = [
         ("slot", Column::I64(rows.iter().map(|row| row.slot.as_i64()).collect())),
         ("account_id", Column::Text(vec![scope.account.as_str(); rows.len()])),
@@ -164,8 +179,13 @@ pub(super) fn insert_customers(tx: &mut Tx<'_>, scope: &Scope, rows: &[&Subscrib
         ("id", Column::Text(rows.iter().map(|row| row.identity.customer_id.as_str()).collect())),
         ("name", Column::Text(rows.iter().map(|row| row.name.as_str()).collect())),
         ("email", Column::Text(rows.iter().map(|row| row.email.as_str()).collect())),
+        (
+            "default_payment_method_id",
+            Column::Text(additions.iter().map(|one| one.payment_method.as_str()).collect()),
+        ),
         ("clock_id", Column::Text(vec![scope.clock_id.as_str(); rows.len()])),
         ("created_at", Column::I64(vec![scope.billing_at.as_microsecond(); rows.len()])),
+        ("sequence", Column::I64(rows.iter().map(|row| sequence(scope, row)).collect())),
     ];
     tx.insert_many("customers", &columns, OnConflict::Fail)?;
     Ok(())
@@ -194,6 +214,7 @@ pub(super) fn insert_payment_methods(
         ("last4", text(|row| &row.card_last4)),
         ("expires_on", Column::OptText(expiries.iter().map(Option::as_deref).collect())),
         ("created_at", Column::I64(vec![scope.billing_at.as_microsecond(); additions.len()])),
+        ("sequence", Column::I64(additions.iter().map(|one| sequence(scope, &one.new.row)).collect())),
     ];
     tx.insert_many("payment_methods", &columns, OnConflict::Fail)?;
     Ok(())
@@ -223,6 +244,17 @@ pub(super) fn insert_subscriptions(
             Column::Text(additions.iter().map(|one| one.payment_method.as_str()).collect()),
         ),
         ("status", Column::Text(vec![State::Active.as_str(); count])),
+        ("calendar", Column::Text(vec![scope.calendar; count])),
+        ("renewal_failure", Column::Text(vec![scope.renewal_failure; count])),
+        ("prorate", Column::Bool(vec![false; count])),
+        (
+            "period_start",
+            Column::I64(additions.iter().map(|one| one.new.terms.period.start.as_microsecond()).collect()),
+        ),
+        (
+            "period_end",
+            Column::I64(additions.iter().map(|one| one.new.terms.period.end.as_microsecond()).collect()),
+        ),
         ("anchor_on", Column::Text(anchors.iter().map(String::as_str).collect())),
         ("remaining", Column::OptI64(rows().map(|row| row.remaining.map(i64::from)).collect())),
         ("event_number", Column::I64(vec![event_number; count])),
@@ -232,6 +264,7 @@ pub(super) fn insert_subscriptions(
             Column::I64(additions.iter().map(|one| one.new.terms.started_at.as_microsecond()).collect()),
         ),
         ("created_at", Column::I64(vec![scope.billing_at.as_microsecond(); count])),
+        ("sequence", Column::I64(rows().map(|row| sequence(scope, row)).collect())),
     ];
     tx.insert_many("subscriptions", &columns, OnConflict::Fail)?;
     Ok(())

@@ -25,7 +25,7 @@ use jiff::civil::Date;
 
 use super::check::{Changes, NewSubscription};
 use super::store::{self, Addition, Scope};
-use super::subscribers::{GATEWAY, Subscriber};
+use super::subscribers::GATEWAY;
 use crate::accounts::{self, REAL_CLOCK, TestClock};
 use crate::actor::Actor;
 use crate::events::{self, NewEvent};
@@ -74,6 +74,8 @@ pub(super) fn write(
         clock_id: clock.map_or(REAL_CLOCK.to_owned(), |clock| clock.id.to_string()),
         billing_at: clock.map_or(import.now, |clock| clock.frozen_time),
         now: import.now,
+        calendar: "anchor",
+        renewal_failure: accounts::renewal_failure(tx, import.account)?,
     };
     store::insert_plans(tx, &scope, &import.changes.plans)?;
     if import.changes.subscriptions.is_empty() {
@@ -119,8 +121,7 @@ fn write_chunk(
     chunk: &[NewSubscription],
 ) -> Result<(), db::Error> {
     let additions: Vec<Addition<'_>> = chunk.iter().map(|new| addition(key, scope, new)).collect();
-    let customers: Vec<&Subscriber> =
-        chunk.iter().filter(|new| new.is_new_customer).map(|new| &new.row).collect();
+    let customers: Vec<&Addition<'_>> = additions.iter().filter(|one| one.new.is_new_customer).collect();
     let scheduled: Vec<NewScheduled> = additions.iter().map(|one| scheduled(scope, one)).collect();
     let created: Vec<NewEvent> = additions.iter().map(|one| created(scope, actor, one)).collect();
     store::insert_customers(tx, scope, &customers)?;
@@ -177,7 +178,8 @@ fn created(scope: &Scope, actor: Actor, one: &Addition<'_>) -> NewEvent {
     NewEvent {
         account: scope.account,
         mode: scope.mode,
-        subscription: one.subscription,
+        history: one.subscription.to_string(),
+        slot: one.subscription.slot(),
         number: FIRST_EVENT,
         kind: Kind::SubscriptionCreated,
         object: one.subscription.to_string(),

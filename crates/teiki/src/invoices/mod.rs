@@ -3,9 +3,14 @@
 use billing::id::{AccountId, DerivationKey, InvoiceId, SubscriptionId};
 use billing::invoice::cycle_obligation;
 use billing::mode::Mode;
+use billing::money::{Currency, Money};
 use billing::renewal::Next;
+use billing::tax::TaxedSum;
 use db::Tx;
 use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::stored::unreadable;
 
 mod store;
 
@@ -38,6 +43,43 @@ impl NewScheduled {
     pub fn id(&self, key: &DerivationKey, obligation: &str) -> InvoiceId {
         InvoiceId::derive(key, obligation, self.subscription.slot(), self.next.cycle.charge_at, 0)
     }
+}
+
+/// Tax per rate as stored: `[{"percent":10,"gross":980,"tax":89}]`; percent is null for exempt.
+pub fn tax_json(sums: &[TaxedSum]) -> String {
+    let percent = |sum: &TaxedSum| sum.percent.map_or("null".to_owned(), |percent| percent.to_string());
+    let rows: Vec<String> = sums
+        .iter()
+        .map(|sum| {
+            format!(
+                "{{\"percent\":{},\"gross\":{},\"tax\":{}}}",
+                percent(sum),
+                sum.gross.minor,
+                sum.tax.minor
+            )
+        })
+        .collect();
+    format!("[{}]", rows.join(","))
+}
+
+/// What [`tax_json`] wrote, in the invoice's currency. Error: it does not read.
+pub fn tax_from_json(text: &str, currency: Currency) -> Result<Vec<TaxedSum>, db::Error> {
+    #[derive(Deserialize)]
+    struct Row {
+        percent: Option<i64>,
+        gross: i64,
+        tax: i64,
+    }
+    let rows: Vec<Row> =
+        serde_json::from_str(text).map_err(|_| unreadable("invoices.tax", "tax per rate", text))?;
+    Ok(rows
+        .into_iter()
+        .map(|row| TaxedSum {
+            percent: row.percent,
+            gross: Money::new(row.gross, currency),
+            tax: Money::new(row.tax, currency),
+        })
+        .collect())
 }
 
 /// Writes scheduled invoices in the caller's transaction. `now` is real time.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use billing::event::Kind;
+use billing::event::{History, Kind};
 use billing::guard::{self, DayTotal};
 use billing::id::{ChargeId, ConnectionId, DerivationKey, InvoiceId, SubscriptionId};
 use billing::invoice;
@@ -14,7 +14,6 @@ use billing::money::Money;
 use billing::renewal::{self, Opening, Running, Scheduled};
 use billing::resolution::Capabilities;
 use billing::subscription::{self, State};
-use billing::tax::TaxedSum;
 use gateway::ChargeRequest;
 use jiff::{SignedDuration, Timestamp};
 
@@ -24,7 +23,7 @@ use crate::actor::Actor;
 use crate::charges::Outgoing;
 use crate::charges::send::{check_after_send, send_until};
 use crate::events::NewEvent;
-use crate::invoices::NewScheduled;
+use crate::invoices::{self, NewScheduled};
 use crate::ledger::NewEntry;
 use crate::line::Line;
 
@@ -115,7 +114,7 @@ fn open(
     writes.opened.push(OpenedInvoice {
         id: row.id,
         state: if opening.needs_charge { invoice::State::Open } else { invoice::State::Paid },
-        tax: tax_json(&opening.tax),
+        tax: invoices::tax_json(&opening.tax),
         charge_count: i64::from(opening.needs_charge),
         paid_at: (!opening.needs_charge).then(|| task.billing.as_microsecond()),
     });
@@ -229,7 +228,7 @@ fn push_charge(row: &InvoiceRow, charge: Option<NewCharge>, task: &Task, writes:
     };
     writes.outgoing.push(Outgoing {
         charge: charge.id,
-        subscription: charge.subscription,
+        history: History::Subscription(charge.subscription),
         connection: charge.connection,
         is_late: is_late(row, task.billing),
         not_after: send_until(task.real),
@@ -268,28 +267,12 @@ fn append(
     writes.events.push(NewEvent {
         account: task.scope.account,
         mode: task.scope.mode,
-        subscription: subscription.id,
+        history: subscription.id.to_string(),
+        slot: subscription.id.slot(),
         number: subscription.event_number,
         kind,
         object: if is_about_invoice { row.id.to_string() } else { subscription.id.to_string() },
         data: if is_about_invoice { data } else { "{\"status\":\"canceled\"}".to_owned() },
         billing_at: task.billing,
     });
-}
-
-/// Tax per rate as stored: `[{"percent":10,"gross":980,"tax":89}]`; percent is null for exempt.
-fn tax_json(sums: &[TaxedSum]) -> String {
-    let percent = |sum: &TaxedSum| sum.percent.map_or("null".to_owned(), |percent| percent.to_string());
-    let rows: Vec<String> = sums
-        .iter()
-        .map(|sum| {
-            format!(
-                "{{\"percent\":{},\"gross\":{},\"tax\":{}}}",
-                percent(sum),
-                sum.gross.minor,
-                sum.tax.minor
-            )
-        })
-        .collect();
-    format!("[{}]", rows.join(","))
 }

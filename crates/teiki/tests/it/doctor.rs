@@ -129,7 +129,7 @@ async fn each_thing_that_is_broken_in_the_books_is_found() {
         breaks(
             installation,
             ("events", "problem", "the last is number 2"),
-            ("events", vec![("slot", second.slot.into()), ("subscription_id", (&second.id).into())]),
+            ("events", vec![("slot", second.slot.into()), ("history_id", (&second.id).into())]),
             (vec![("number", 2.into())], vec![("number", 1.into())]),
         )
         .await;

@@ -34,7 +34,7 @@ const HEADERS: [(&str, &str); 5] = [
          created_at\n",
     ),
     ("ledger", "entry_id,posted_at,kind,invoice_id,charge_id,debit,credit,amount,currency\n"),
-    ("events", "event_id,subscription_id,number,type,object_id,data,billing_at,recorded_at\n"),
+    ("events", "event_id,history_id,number,type,object_id,data,billing_at,recorded_at\n"),
 ];
 
 fn export(installation: &Installation, side: &Side, subject: &str, more: &[&str]) -> Ran {
@@ -345,7 +345,7 @@ async fn a_stored_value_that_no_version_has_written_is_an_error_that_names_its_r
             .change("charges", key(&subscription, &paid.charge), vec![("created_at", 0.into())])
             .await;
         let failed = export(installation, &side, "charges", &[]);
-        assert!(failed.code == 1 && failed.error.contains(&format!("plan_id of {charge}")), "{failed:?}");
+        assert!(failed.code == 1 && failed.error.contains(&format!("cycle of {charge}")), "{failed:?}");
     })
     .await;
 }

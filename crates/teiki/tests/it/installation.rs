@@ -294,8 +294,10 @@ fn customer_row(of: &Subscription, clock: &str) -> Row {
         ("id", (&of.customer).into()),
         ("name", "山田 太郎".into()),
         ("email", "taro@example.jp".into()),
+        ("default_payment_method_id", Is::NoText),
         ("clock_id", clock.into()),
         ("created_at", WRITTEN_AT.into()),
+        ("sequence", WRITTEN_AT.into()),
     ]);
     row
 }
@@ -311,6 +313,7 @@ fn payment_method_row(of: &Subscription, id: &str, connection: &str) -> Row {
         ("last4", "0042".into()),
         ("expires_on", "2030-12".into()),
         ("created_at", WRITTEN_AT.into()),
+        ("sequence", WRITTEN_AT.into()),
     ]);
     row
 }
@@ -327,9 +330,15 @@ fn subscription_row(of: &Subscription, (status, clock): (&str, &str), method: &s
         ("cancel_reason", if status == "canceled" { "requested".into() } else { Is::NoText }),
         ("anchor_on", "2025-08-31".into()),
         ("remaining", Is::NoNumber),
+        ("calendar", "anchor".into()),
+        ("renewal_failure", "open".into()),
+        ("period_start", WRITTEN_AT.into()),
+        ("period_end", DUE_AT.into()),
+        ("prorate", Is::Flag(false)),
         ("event_number", 1.into()),
         ("started_at", WRITTEN_AT.into()),
         ("created_at", WRITTEN_AT.into()),
+        ("sequence", WRITTEN_AT.into()),
     ]);
     row
 }
@@ -340,7 +349,7 @@ pub(crate) fn event_row(of: &Subscription, number: i64) -> Row {
     let mut row = owned(of);
     row.extend([
         ("id", (&EventId::random(slot_of(of), at, &seed(&[&of.id, &number.to_string()])).to_string()).into()),
-        ("subscription_id", (&of.id).into()),
+        ("history_id", (&of.id).into()),
         ("number", number.into()),
         ("type", "subscription.created".into()),
         ("object_id", (&of.id).into()),

@@ -166,7 +166,7 @@ async fn what_is_due_is_charged_by_itself_once_and_a_hold_stops_it() {
         assert_eq!(server.metric("teiki_charges_succeeded_total"), 0);
         installation.place.run(&["hold", "off", "--account", &account]).text();
         server.wait_for("teiki_charges_succeeded_total", 20);
-        server.wait_for("teiki_events_delivered_total", 20 * 3);
+        server.wait_for("teiki_events_delivered_total", 20 * 4);
         assert_eq!(server.get("/healthz").0, 200);
         assert_eq!(server.stop(), Some(0));
         let again = Server::start(&installation.place, &[]);

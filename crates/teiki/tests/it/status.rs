@@ -40,9 +40,12 @@ async fn test_clock(installation: &Installation, side: &Side, at: i64) -> String
         ("account_id", (&side.account).into()),
         ("started_at", WRITTEN_AT.into()),
         ("frozen_time", at.into()),
+        ("status", "ready".into()),
         ("created_at", WRITTEN_AT.into()),
     ];
     installation.insert("test_clocks", row).await;
+    let account = vec![("id", (&side.account).into())];
+    installation.change("accounts", account, vec![("test_clock_id", (&id).into())]).await;
     id
 }
 

@@ -14,7 +14,7 @@ use crate::installation::{Is, Row, columns, on_both};
 mod store;
 
 /// Primary keys, unique constraints and unique indexes: (name, table, columns).
-const UNIQUE: [(&str, &str, &[&str]); 29] = [
+const UNIQUE: [(&str, &str, &[&str]); 32] = [
     ("accounts_pkey", "accounts", &["id"]),
     ("api_keys_pkey", "api_keys", &["id"]),
     ("api_keys_hash_key", "api_keys", &["hash"]),
@@ -26,13 +26,13 @@ const UNIQUE: [(&str, &str, &[&str]); 29] = [
         &["account_id", "mode", "gateway"],
     ),
     ("test_clocks_pkey", "test_clocks", &["id"]),
-    ("test_clocks_account_id_key", "test_clocks", &["account_id"]),
     ("plans_pkey", "plans", &["account_id", "mode", "id"]),
     ("leases_pkey", "leases", &["name"]),
     ("day_plans_pkey", "day_plans", &["account_id", "mode", "clock_id", "day"]),
     ("day_runs_pkey", "day_runs", &["account_id", "mode", "clock_id", "day", "lane"]),
     ("customers_pkey", "customers", &["slot", "account_id", "mode", "id"]),
     ("payment_methods_pkey", "payment_methods", &["slot", "id"]),
+    ("tokens_pkey", "tokens", &["slot", "id"]),
     ("subscriptions_pkey", "subscriptions", &["slot", "id"]),
     (
         "imported_rows_pkey",
@@ -45,11 +45,14 @@ const UNIQUE: [(&str, &str, &[&str]); 29] = [
     ("charges_open", "charges", &["slot", "invoice_id"]),
     ("charges_success", "charges", &["slot", "invoice_id"]),
     ("charges_gateway_id", "charges", &["slot", "connection_id", "gateway_charge_id"]),
+    ("charge_actions_pkey", "charge_actions", &["slot", "id"]),
+    ("charge_actions_number", "charge_actions", &["slot", "number", "charge_id"]),
+    ("charge_actions_open", "charge_actions", &["slot", "charge_id"]),
     ("dunning_cases_pkey", "dunning_cases", &["slot", "id"]),
     ("dunning_cases_invoice", "dunning_cases", &["slot", "invoice_id"]),
     ("ledger_entries_pkey", "ledger_entries", &["slot", "id"]),
     ("events_pkey", "events", &["slot", "id"]),
-    ("events_number", "events", &["slot", "number", "subscription_id"]),
+    ("events_number", "events", &["slot", "number", "history_id"]),
     ("outbox_pkey", "outbox", &["slot", "event_id", "sink"]),
     ("alarms_pkey", "alarms", &["slot", "id"]),
 ];
@@ -57,7 +60,7 @@ const UNIQUE: [(&str, &str, &[&str]); 29] = [
 /// A row refers to another: (name, table, columns, table of the other, its columns).
 type Foreign = (&'static str, &'static str, &'static [&'static str], &'static str, &'static [&'static str]);
 
-const FOREIGN: [Foreign; 10] = [
+const FOREIGN: [Foreign; 11] = [
     ("api_keys_account_id_fkey", "api_keys", &["account_id"], "accounts", &["id"]),
     ("gateway_connections_account_id_fkey", "gateway_connections", &["account_id"], "accounts", &["id"]),
     ("test_clocks_account_id_fkey", "test_clocks", &["account_id"], "accounts", &["id"]),
@@ -79,6 +82,7 @@ const FOREIGN: [Foreign; 10] = [
         "customers",
         &["slot", "account_id", "mode", "id"],
     ),
+    ("tokens_account_id_fkey", "tokens", &["account_id"], "accounts", &["id"]),
     (
         "subscriptions_slot_account_id_mode_customer_id_fkey",
         "subscriptions",
@@ -91,25 +95,33 @@ const FOREIGN: [Foreign; 10] = [
 /// A check: (name, its text, which is SQLite's name of it), (table, column), (refused, nearest allowed).
 type Check = ((&'static str, &'static str), (&'static str, &'static str), (Is, Is));
 
-fn checks() -> [Check; 13] {
+fn checks() -> [Check; 17] {
     let least = |number: i64| (Is::from(number - 1), Is::from(number));
     let (amount, paid, credited) = ("amount >= 0", "amount_paid >= 0", "amount_credited >= 0");
     [
         (
-            ("api_keys_kind_check", "kind in ('secret', 'public')"),
+            ("api_keys_kind_check", "kind in ('secret', 'public', 'restricted')"),
             ("api_keys", "kind"),
             ("private".into(), "public".into()),
         ),
         (("plans_amount_check", amount), ("plans", "amount"), least(0)),
         (("plans_interval_count_check", "interval_count >= 1"), ("plans", "interval_count"), least(1)),
+        (
+            ("plans_billing_day_check", "billing_day between 1 and 31"),
+            ("plans", "billing_day"),
+            (32.into(), 31.into()),
+        ),
         (("plans_trial_days_check", "trial_days >= 0"), ("plans", "trial_days"), least(0)),
         (("plans_setup_fee_check", "setup_fee >= 0"), ("plans", "setup_fee"), least(0)),
         (("plans_instalments_check", "instalments >= 1"), ("plans", "instalments"), least(1)),
+        (("subscriptions_quantity_check", "quantity >= 1"), ("subscriptions", "quantity"), least(1)),
         (("subscriptions_remaining_check", "remaining >= 0"), ("subscriptions", "remaining"), least(0)),
         (("invoices_amount_check", amount), ("invoices", "amount"), least(0)),
         (("invoices_amount_paid_check", paid), ("invoices", "amount_paid"), least(0)),
         (("invoices_amount_credited_check", credited), ("invoices", "amount_credited"), least(0)),
         (("charges_amount_check", "amount > 0"), ("charges", "amount"), least(1)),
+        (("charges_amount_refunded_check", "amount_refunded >= 0"), ("charges", "amount_refunded"), least(0)),
+        (("charge_actions_amount_check", "amount > 0"), ("charge_actions", "amount"), least(1)),
         (("ledger_entries_amount_check", "amount > 0"), ("ledger_entries", "amount"), least(1)),
         (("ledger_entries_check", "debit <> credit"), ("ledger_entries", "credit"), ("1".into(), "2".into())),
     ]
@@ -160,7 +172,7 @@ async fn a_second_row_with_the_same_key_is_refused_and_one_with_a_part_of_it_is_
 /// What a row must hold so that a partial index has it.
 fn condition(unique: &str) -> Row {
     match unique {
-        "charges_open" => vec![("status", "prepared".into())],
+        "charges_open" | "charge_actions_open" => vec![("status", "prepared".into())],
         "charges_success" => vec![("status", "succeeded".into())],
         _ => vec![],
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use billing::charge::Fact;
+use billing::event::History;
 use billing::id::{ChargeId, SubscriptionId};
 use billing::resolution::Idempotency;
 use db::Error;
@@ -99,7 +100,10 @@ fn news_of(world: &World<'_>, status: &str, fact: Fact) -> News {
     let text = |column: &str| charge[column].as_str().expect("a text").to_owned();
     let id: ChargeId = text("charge_id").parse().expect("an id");
     let subscription: SubscriptionId = text("subscription_id").parse().expect("an id");
-    News { gateway_charge_id: Some("gw_late".into()), ..News::of(id, subscription, fact) }
+    News {
+        gateway_charge_id: Some("gw_late".into()),
+        ..News::of(id, History::Subscription(subscription), fact)
+    }
 }
 
 async fn tell(line: &Line, news: Vec<News>) -> Report {

@@ -89,7 +89,9 @@ async fn the_last_instalment_ends_the_subscription_as_completed() {
                 "invoice.opened",
                 "invoice.opened",
                 "subscription.canceled",
-                "subscription.created"
+                "subscription.created",
+                "subscription.renewed",
+                "subscription.renewed"
             ]
         );
         world.assert_healthy();

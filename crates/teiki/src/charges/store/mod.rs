@@ -1,21 +1,19 @@
-//! SQL of charges and of what settling them writes.
+//! SQL of charges and of what settling them writes; [`checks`] has the list of those that are not final.
 
 use billing::charge::State;
 use billing::decline::DeclineClass;
 use billing::dunning;
-use billing::id::{
-    AccountId, ChargeId, ConnectionId, DerivationKey, DunningCaseId, InvoiceId, SubscriptionId,
-};
+use billing::id::{AccountId, ChargeId, DerivationKey, DunningCaseId, InvoiceId, SubscriptionId};
 use billing::mode::Mode;
 use billing::money::{Currency, Money};
 use billing::{invoice, subscription};
-use db::{Column, Error, OnConflict, Row, Tx, Value};
+use db::{Column, Error, OnConflict, Row, Tx};
 use jiff::Timestamp;
 
 use super::ResolvedBy;
-use crate::line::Scope;
-use crate::renewals::Lane;
-use crate::stored::{count, instant, opt_instant, parsed, slots, unreadable};
+use crate::stored::{opt_instant, parsed, slots, unreadable};
+
+pub(super) mod checks;
 
 /// A locked subscription, as far as settling needs it.
 pub(super) struct SubscriptionRow {
@@ -23,6 +21,7 @@ pub(super) struct SubscriptionRow {
     pub(super) account: AccountId,
     pub(super) mode: Mode,
     pub(super) state: subscription::State,
+    pub(super) failure_pauses: bool,
     pub(super) remaining: Option<i64>,
     pub(super) event_number: i64,
 }
@@ -36,7 +35,7 @@ pub(super) fn lock_subscriptions(
         Column::Text(ids.iter().map(SubscriptionId::as_str).collect()),
     ];
     let rows = tx.lock_many(
-        "select id, account_id, mode, status, cancel_reason, remaining, event_number
+        "select id, account_id, mode, status, cancel_reason, remaining, event_number, renewal_failure
          from subscriptions where slot = $1 and id = $2",
         &keys,
     )?;
@@ -50,11 +49,46 @@ pub(super) fn lock_subscriptions(
                 account: parsed(row, 1, "subscriptions.account_id", "an id")?,
                 mode: parsed(row, 2, "subscriptions.mode", "a mode")?,
                 state,
+                failure_pauses: row.str(7)? == "payjp",
                 remaining: row.opt_i64(5)?,
                 event_number: row.i64(6)?,
             })
         })
         .collect()
+}
+
+/// A locked invoice of a single sale, as far as settling needs it.
+pub(super) struct SaleRow {
+    pub(super) id: InvoiceId,
+    pub(super) account: AccountId,
+    pub(super) mode: Mode,
+    pub(super) event_number: i64,
+}
+
+pub(super) fn lock_sales(tx: &mut Tx<'_>, ids: &[InvoiceId]) -> Result<Vec<SaleRow>, Error> {
+    let keys =
+        [slots(ids.iter().map(InvoiceId::slot)), Column::Text(ids.iter().map(InvoiceId::as_str).collect())];
+    let rows = tx.lock_many(
+        "select id, account_id, mode, event_number from invoices where slot = $1 and id = $2",
+        &keys,
+    )?;
+    rows.iter()
+        .map(|(_, row)| {
+            Ok(SaleRow {
+                id: parsed(row, 0, "invoices.id", "an id")?,
+                account: parsed(row, 1, "invoices.account_id", "an id")?,
+                mode: parsed(row, 2, "invoices.mode", "a mode")?,
+                event_number: row.i64(3)?,
+            })
+        })
+        .collect()
+}
+
+/// Numbers the histories of sales on: each invoice with the number of its last event.
+pub(super) fn number_sales(tx: &mut Tx<'_>, sales: &[(InvoiceId, i64)]) -> Result<u64, Error> {
+    let ids: Vec<InvoiceId> = sales.iter().map(|sale| sale.0).collect();
+    let set = [("event_number", Column::I64(sales.iter().map(|sale| sale.1).collect()))];
+    tx.update_many("invoices", &invoice_keys(&ids), &set, "")
 }
 
 /// A charge with its invoice, as far as settling needs them.
@@ -71,6 +105,10 @@ pub(super) struct ChargeRow {
     pub(super) invoice: InvoiceId,
     pub(super) invoice_state: invoice::State,
     pub(super) invoice_amount_paid: i64,
+    /// Tax of an invoice that was made inside a request: its issue is posted when it is paid.
+    pub(super) invoice_tax: Option<String>,
+    /// Whether the invoice was made inside a request.
+    pub(super) in_request: bool,
 }
 
 pub(super) fn charges_with_invoices(
@@ -81,7 +119,8 @@ pub(super) fn charges_with_invoices(
         [slots(ids.iter().map(ChargeId::slot)), Column::Text(ids.iter().map(ChargeId::as_str).collect())];
     let rows = tx.select_many(
         "select c.id, c.status, c.amount, c.currency, c.surplus, c.frozen, c.tries, c.gateway_charge_id, c.absent_at,
-                i.id, i.status, i.amount_paid, c.last_sent_at
+                i.id, i.status, i.amount_paid, c.last_sent_at, i.in_request,
+                case when i.in_request then i.tax end
          from charges c join invoices i on i.slot = c.slot and i.id = c.invoice_id
          where c.slot = $1 and c.id = $2",
         &keys,
@@ -108,6 +147,8 @@ fn charge_of(row: &Row) -> Result<ChargeRow, Error> {
         invoice_state: invoice::State::from_stored(&invoice_status)
             .ok_or_else(|| unreadable(invoice_column, "a status", &invoice_status))?,
         invoice_amount_paid: row.i64(11)?,
+        in_request: row.bool(13)?,
+        invoice_tax: row.opt_text(14)?,
     })
 }
 
@@ -183,7 +224,8 @@ pub(super) struct OpenCharge {
     pub(super) last_sent_at: Option<Timestamp>,
     pub(super) absent_at: Option<Timestamp>,
     pub(super) tries: i64,
-    pub(super) check_at: Timestamp,
+    /// When to look again; a reserved amount waits for a person.
+    pub(super) check_at: Option<Timestamp>,
 }
 
 pub(super) fn update_open_charges(tx: &mut Tx<'_>, charges: &[OpenCharge]) -> Result<u64, Error> {
@@ -213,7 +255,12 @@ pub(super) fn update_open_charges(tx: &mut Tx<'_>, charges: &[OpenCharge]) -> Re
             ),
         ),
         ("tries", Column::I64(charges.iter().map(|charge| charge.tries).collect())),
-        ("check_at", Column::I64(charges.iter().map(|charge| charge.check_at.as_microsecond()).collect())),
+        (
+            "check_at",
+            Column::OptI64(
+                charges.iter().map(|charge| charge.check_at.map(Timestamp::as_microsecond)).collect(),
+            ),
+        ),
     ];
     tx.update_many("charges", &keys, &set, "")
 }
@@ -233,6 +280,15 @@ pub(super) fn pay_invoices(tx: &mut Tx<'_>, invoices: &[PaidInvoice], at: Timest
     ];
     let ids: Vec<InvoiceId> = invoices.iter().map(|invoice| invoice.id).collect();
     tx.update_many("invoices", &invoice_keys(&ids), &set, "status in ('open', 'uncollectible')")
+}
+
+/// Gives up open invoices: nothing is owed any more.
+pub(super) fn void_invoices(tx: &mut Tx<'_>, invoices: &[InvoiceId]) -> Result<u64, Error> {
+    let set = [
+        ("status", Column::Text(invoices.iter().map(|_| invoice::State::Void.as_str()).collect())),
+        ("next_action_at", Column::OptI64(invoices.iter().map(|_| None).collect())),
+    ];
+    tx.update_many("invoices", &invoice_keys(invoices), &set, "status = 'open'")
 }
 
 /// Puts open invoices back on the work list.
@@ -318,148 +374,4 @@ pub(super) fn close_cases(tx: &mut Tx<'_>, invoices: &[InvoiceId], at: Timestamp
         ("closed_at", Column::I64(invoices.iter().map(|_| at.as_microsecond()).collect())),
     ];
     tx.update_many("dunning_cases", &keys, &set, "status = 'open'")
-}
-
-/// A charge that must be sent, looked after or found out.
-pub(super) struct CheckRow {
-    pub(super) charge: ChargeId,
-    pub(super) subscription: SubscriptionId,
-    pub(super) connection: ConnectionId,
-    pub(super) state: State,
-    pub(super) amount: Money,
-    pub(super) idempotency_key: String,
-    pub(super) gateway_token: String,
-    pub(super) billing_at: Timestamp,
-    pub(super) frozen: bool,
-    pub(super) gateway_charge_id: Option<String>,
-    pub(super) sent_at: Option<Timestamp>,
-    pub(super) last_sent_at: Option<Timestamp>,
-    pub(super) absent_at: Option<Timestamp>,
-    pub(super) tries: u32,
-}
-
-/// Charges of a scope and lane that are not final and whose time to be checked is not after `until`, oldest first.
-pub(super) fn checks_until(
-    tx: &mut Tx<'_>,
-    scope: &Scope,
-    lane: Lane,
-    until: Timestamp,
-    limit: i64,
-) -> Result<Vec<CheckRow>, Error> {
-    let rows = tx.query(
-        "select c.id, c.subscription_id, c.connection_id, c.status, c.amount, c.currency, c.idempotency_key,
-                m.gateway_token, c.billing_at, c.frozen, c.gateway_charge_id, c.sent_at, c.last_sent_at, c.absent_at,
-                c.tries
-         from charges c join payment_methods m on m.slot = c.slot and m.id = c.payment_method_id
-         where c.check_at <= $1 and c.account_id = $2 and c.mode = $3 and c.clock_id = $4 and c.slot >= $5 and c.slot <= $6
-         order by c.check_at, c.slot, c.id limit $7",
-        &[
-            Value::I64(until.as_microsecond()),
-            Value::Text(scope.account.as_str()),
-            Value::Text(scope.mode.as_str()),
-            Value::Text(&scope.clock),
-            Value::I64(lane.first),
-            Value::I64(lane.last),
-            Value::I64(limit),
-        ],
-    )?;
-    rows.iter().map(check_of).collect()
-}
-
-fn check_of(row: &Row) -> Result<CheckRow, Error> {
-    let status = row.str(3)?;
-    let currency: Currency = parsed(row, 5, "charges.currency", "a currency")?;
-    Ok(CheckRow {
-        charge: parsed(row, 0, "charges.id", "an id")?,
-        subscription: parsed(row, 1, "charges.subscription_id", "an id")?,
-        connection: parsed(row, 2, "charges.connection_id", "an id")?,
-        state: State::from_stored(status).ok_or_else(|| unreadable("charges.status", "a status", status))?,
-        amount: Money::new(row.i64(4)?, currency),
-        idempotency_key: row.text(6)?,
-        gateway_token: row.text(7)?,
-        billing_at: instant(row, 8, "charges.billing_at")?,
-        frozen: row.bool(9)?,
-        gateway_charge_id: row.opt_text(10)?,
-        sent_at: opt_instant(row, 11, "charges.sent_at")?,
-        last_sent_at: opt_instant(row, 12, "charges.last_sent_at")?,
-        absent_at: opt_instant(row, 13, "charges.absent_at")?,
-        tries: count(row, 14, "charges.tries")?,
-    })
-}
-
-/// A charge that is being sent, or was when its process died.
-pub(super) struct SendingRow {
-    pub(super) charge: ChargeId,
-    pub(super) subscription: SubscriptionId,
-    pub(super) last_sent_at: Option<Timestamp>,
-}
-
-/// Those of a scope and lane whose time to be checked is not after `until`.
-pub(super) fn sending(
-    tx: &mut Tx<'_>,
-    scope: &Scope,
-    lane: Lane,
-    until: Timestamp,
-    limit: i64,
-) -> Result<Vec<SendingRow>, Error> {
-    let rows = tx.query(
-        "select id, subscription_id, last_sent_at from charges
-         where check_at <= $1 and account_id = $2 and mode = $3 and clock_id = $4 and slot >= $5 and slot <= $6
-           and status = 'sending'
-         order by check_at, slot, id limit $7",
-        &[
-            Value::I64(until.as_microsecond()),
-            Value::Text(scope.account.as_str()),
-            Value::Text(scope.mode.as_str()),
-            Value::Text(&scope.clock),
-            Value::I64(lane.first),
-            Value::I64(lane.last),
-            Value::I64(limit),
-        ],
-    )?;
-    rows.iter()
-        .map(|row| {
-            Ok(SendingRow {
-                charge: parsed(row, 0, "charges.id", "an id")?,
-                subscription: parsed(row, 1, "charges.subscription_id", "an id")?,
-                last_sent_at: opt_instant(row, 2, "charges.last_sent_at")?,
-            })
-        })
-        .collect()
-}
-
-/// Marks charges as being sent (again) at `now`, before any byte leaves. Returns those that were still in
-/// the state that was read; another process may have taken the others.
-pub(super) fn mark_sending(
-    tx: &mut Tx<'_>,
-    charges: &[(ChargeId, State, Option<Timestamp>)],
-    now: Timestamp,
-    check_at: Timestamp,
-) -> Result<u64, Error> {
-    let keys = [
-        ("slot", slots(charges.iter().map(|charge| charge.0.slot()))),
-        ("id", Column::Text(charges.iter().map(|charge| charge.0.as_str()).collect())),
-        ("status", Column::Text(charges.iter().map(|charge| charge.1.as_str()).collect())),
-    ];
-    let next = |state: State| {
-        if state == State::Prepared { State::Sending } else { state }
-    };
-    let first = |sent: Option<Timestamp>| sent.unwrap_or(now).as_microsecond();
-    let set = [
-        ("status", Column::Text(charges.iter().map(|charge| next(charge.1).as_str()).collect())),
-        ("sent_at", Column::I64(charges.iter().map(|charge| first(charge.2)).collect())),
-        ("last_sent_at", Column::I64(charges.iter().map(|_| now.as_microsecond()).collect())),
-        ("check_at", Column::I64(charges.iter().map(|_| check_at.as_microsecond()).collect())),
-    ];
-    tx.update_many("charges", &keys, &set, "")
-}
-
-/// How many charges of a scope are not final, and how many of those were never sent.
-pub(super) fn count_open(tx: &mut Tx<'_>, scope: &Scope) -> Result<(i64, i64), Error> {
-    let row = tx.query_one(
-        "select count(*), count(case when status = 'prepared' then 1 end) from charges
-         where check_at is not null and account_id = $1 and mode = $2 and clock_id = $3",
-        &[Value::Text(scope.account.as_str()), Value::Text(scope.mode.as_str()), Value::Text(&scope.clock)],
-    )?;
-    Ok((row.i64(0)?, row.i64(1)?))
 }

@@ -1,0 +1,169 @@
+//! SQL of charges that are not final: which must be sent, looked after or found out.
+
+use billing::charge::State;
+use billing::event::History;
+use billing::id::{ChargeId, ConnectionId};
+use billing::money::{Currency, Money};
+use db::{Column, Error, Row, Tx, Value};
+use jiff::Timestamp;
+
+use crate::actor::Actor;
+use crate::line::Scope;
+use crate::renewals::Lane;
+use crate::stored::{count, instant, opt_instant, parsed, slots, unreadable};
+
+/// A charge that must be sent, looked after or found out.
+pub(in crate::charges) struct CheckRow {
+    pub(in crate::charges) charge: ChargeId,
+    pub(in crate::charges) history: History,
+    pub(in crate::charges) connection: ConnectionId,
+    pub(in crate::charges) state: State,
+    pub(in crate::charges) amount: Money,
+    pub(in crate::charges) idempotency_key: String,
+    pub(in crate::charges) gateway_token: String,
+    pub(in crate::charges) billing_at: Timestamp,
+    pub(in crate::charges) frozen: bool,
+    pub(in crate::charges) gateway_charge_id: Option<String>,
+    pub(in crate::charges) sent_at: Option<Timestamp>,
+    pub(in crate::charges) last_sent_at: Option<Timestamp>,
+    pub(in crate::charges) absent_at: Option<Timestamp>,
+    pub(in crate::charges) tries: u32,
+}
+
+/// Charges of a scope and lane that are not final and whose time to be checked is not after `until`, oldest first.
+pub(in crate::charges) fn until(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    lane: Lane,
+    until: Timestamp,
+    limit: i64,
+) -> Result<Vec<CheckRow>, Error> {
+    let rows = tx.query(
+        "select c.id, c.subscription_id, c.connection_id, c.status, c.amount, c.currency, c.idempotency_key,
+                m.gateway_token, c.billing_at, c.frozen, c.gateway_charge_id, c.sent_at, c.last_sent_at, c.absent_at,
+                c.tries, c.invoice_id
+         from charges c join payment_methods m on m.slot = c.slot and m.id = c.payment_method_id
+         where c.check_at <= $1 and c.account_id = $2 and c.mode = $3 and c.clock_id = $4 and c.slot >= $5 and c.slot <= $6
+         order by c.check_at, c.slot, c.id limit $7",
+        &[
+            Value::I64(until.as_microsecond()),
+            Value::Text(scope.account.as_str()),
+            Value::Text(scope.mode.as_str()),
+            Value::Text(&scope.clock),
+            Value::I64(lane.first),
+            Value::I64(lane.last),
+            Value::I64(limit),
+        ],
+    )?;
+    rows.iter().map(check_of).collect()
+}
+
+fn check_of(row: &Row) -> Result<CheckRow, Error> {
+    let status = row.str(3)?;
+    let currency: Currency = parsed(row, 5, "charges.currency", "a currency")?;
+    Ok(CheckRow {
+        charge: parsed(row, 0, "charges.id", "an id")?,
+        history: history_of(row, 1, 15)?,
+        connection: parsed(row, 2, "charges.connection_id", "an id")?,
+        state: State::from_stored(status).ok_or_else(|| unreadable("charges.status", "a status", status))?,
+        amount: Money::new(row.i64(4)?, currency),
+        idempotency_key: row.text(6)?,
+        gateway_token: row.text(7)?,
+        billing_at: instant(row, 8, "charges.billing_at")?,
+        frozen: row.bool(9)?,
+        gateway_charge_id: row.opt_text(10)?,
+        sent_at: opt_instant(row, 11, "charges.sent_at")?,
+        last_sent_at: opt_instant(row, 12, "charges.last_sent_at")?,
+        absent_at: opt_instant(row, 13, "charges.absent_at")?,
+        tries: count(row, 14, "charges.tries")?,
+    })
+}
+
+/// The history of a charge: column `subscription` is that of its subscription, `invoice` that of its invoice.
+fn history_of(row: &Row, subscription: usize, invoice: usize) -> Result<History, Error> {
+    let subscription = match row.opt_str(subscription)? {
+        Some(_) => Some(parsed(row, subscription, "charges.subscription_id", "an id")?),
+        None => None,
+    };
+    Ok(History::of(subscription, parsed(row, invoice, "charges.invoice_id", "an id")?))
+}
+
+/// A charge that is being sent, or was when its process died.
+pub(in crate::charges) struct SendingRow {
+    pub(in crate::charges) charge: ChargeId,
+    pub(in crate::charges) history: History,
+    /// Whether a request made it: its process may hold no lease, so that nobody knows whether it lives.
+    pub(in crate::charges) in_request: bool,
+    pub(in crate::charges) last_sent_at: Option<Timestamp>,
+}
+
+/// Those of a scope and lane whose time to be checked is not after `until`.
+pub(in crate::charges) fn sending(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    lane: Lane,
+    until: Timestamp,
+    limit: i64,
+) -> Result<Vec<SendingRow>, Error> {
+    let rows = tx.query(
+        "select id, subscription_id, last_sent_at, invoice_id, actor from charges
+         where check_at <= $1 and account_id = $2 and mode = $3 and clock_id = $4 and slot >= $5 and slot <= $6
+           and status = 'sending'
+         order by check_at, slot, id limit $7",
+        &[
+            Value::I64(until.as_microsecond()),
+            Value::Text(scope.account.as_str()),
+            Value::Text(scope.mode.as_str()),
+            Value::Text(&scope.clock),
+            Value::I64(lane.first),
+            Value::I64(lane.last),
+            Value::I64(limit),
+        ],
+    )?;
+    rows.iter()
+        .map(|row| {
+            Ok(SendingRow {
+                charge: parsed(row, 0, "charges.id", "an id")?,
+                history: history_of(row, 1, 3)?,
+                in_request: row.str(4)? == Actor::Api.as_str(),
+                last_sent_at: opt_instant(row, 2, "charges.last_sent_at")?,
+            })
+        })
+        .collect()
+}
+
+/// Marks charges as being sent (again) at `now`, before any byte leaves. Returns those that were still in
+/// the state that was read; another process may have taken the others.
+pub(in crate::charges) fn mark_sending(
+    tx: &mut Tx<'_>,
+    charges: &[(ChargeId, State, Option<Timestamp>)],
+    now: Timestamp,
+    check_at: Timestamp,
+) -> Result<u64, Error> {
+    let keys = [
+        ("slot", slots(charges.iter().map(|charge| charge.0.slot()))),
+        ("id", Column::Text(charges.iter().map(|charge| charge.0.as_str()).collect())),
+        ("status", Column::Text(charges.iter().map(|charge| charge.1.as_str()).collect())),
+    ];
+    let next = |state: State| {
+        if state == State::Prepared { State::Sending } else { state }
+    };
+    let first = |sent: Option<Timestamp>| sent.unwrap_or(now).as_microsecond();
+    let set = [
+        ("status", Column::Text(charges.iter().map(|charge| next(charge.1).as_str()).collect())),
+        ("sent_at", Column::I64(charges.iter().map(|charge| first(charge.2)).collect())),
+        ("last_sent_at", Column::I64(charges.iter().map(|_| now.as_microsecond()).collect())),
+        ("check_at", Column::I64(charges.iter().map(|_| check_at.as_microsecond()).collect())),
+    ];
+    tx.update_many("charges", &keys, &set, "")
+}
+
+/// How many charges of a scope are not final, and how many of those were never sent.
+pub(in crate::charges) fn count_open(tx: &mut Tx<'_>, scope: &Scope) -> Result<(i64, i64), Error> {
+    let row = tx.query_one(
+        "select count(*), count(case when status = 'prepared' then 1 end) from charges
+         where check_at is not null and account_id = $1 and mode = $2 and clock_id = $3",
+        &[Value::Text(scope.account.as_str()), Value::Text(scope.mode.as_str()), Value::Text(&scope.clock)],
+    )?;
+    Ok((row.i64(0)?, row.i64(1)?))
+}

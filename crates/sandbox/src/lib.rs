@@ -84,15 +84,15 @@
 //! # Faults
 //!
 //! Comma-separated `name=value`, such as `idempotency=24h,latency=20-80,drop-after=0.05`. `P` is a probability from 0 to 1.
-//! Each decision comes from the seed, the number of the request and the name of the fault, so a run repeats. They hit the
-//! requests that move money; look-ups know only the rate and the lag. At most one fault before and one after the execution
+//! Each decision comes from the seed, the number of the request and the name of the fault, so a run repeats. They hit
+//! every `POST`; look-ups know only the rate and the lag. At most one fault before and one after the execution
 //! hits a request, the first in this order.
 //!
 //! | name | value | what happens | executed |
 //! |---|---|---|---|
 //! | `idempotency` | `none`, `best-effort`, `24h` (any time: `6h`, `500ms`), `forever` | how long a key is recognised, from when it was first seen. `best-effort`: 24 h, but one request in five is executed unprotected and says `error`. Default `forever` | |
 //! | `latency` | `MIN-MAX` ms | every execution waits that long first | yes |
-//! | `lookup-lag` | ms | look-ups by reference show a charge only after that time | |
+//! | `lookup-lag` | ms | look-ups by reference, and lists of actions, show a line only after that time | |
 //! | `max-processing` | ms | what the capabilities say, true or not | |
 //! | `rate` | per second | 429 above it; a bucket that holds one second | no |
 //! | `401`, `429` | P | that status | no |

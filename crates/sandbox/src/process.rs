@@ -1,4 +1,4 @@
-//! One request that moves money, from acceptance to reply.
+//! One `POST`, from acceptance to reply.
 //!
 //! The order is the same for charges and for what is done to them: what stops it → key → delay → execution → what spoils the answer. It
 //! runs in a task of its own, so the client may leave at any time. Decides nothing about money (`desk` does).

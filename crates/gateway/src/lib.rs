@@ -2,7 +2,9 @@
 //!
 //! An adapter sends one request and says what is *proven* by the answer. It does not decide whether, when or
 //! how often to charge, never asks again by itself, and knows nothing of the database. What is not provably
-//! final is [`ChargeReply::Unknown`]; the core finds it out (`billing::resolution`).
+//! final is [`Reply::Unknown`]; the core finds it out (`billing::resolution`). What is done to a charge later
+//! (capture, void, reauthorization, refund) is a request of its own, with its own reference and key, and is
+//! believed or not by the same rules.
 //!
 //! Order: the trait, what is asked, what comes back. Adapters: [`sandbox`]. Limits: an answer of 64 KiB, the
 //! time-out that the adapter declares.
@@ -33,6 +35,12 @@ pub trait Gateway: Send + Sync {
 
     /// Asks for all charges that bear our reference.
     async fn find_by_reference(&self, reference: &str) -> Lookup;
+
+    /// Sends one request to do something to a charge exactly once, as [`Gateway::charge`] does.
+    async fn act(&self, request: &ActionRequest) -> ActionReply;
+
+    /// Asks for all that was done to a charge under our reference.
+    async fn find_action(&self, gateway_charge_id: &str, reference: &str) -> Lookup<ActionTruth>;
 }
 
 /// What is to be charged. The same charge always makes the same request, so that its key may be resent.
@@ -46,6 +54,8 @@ pub struct ChargeRequest {
     pub token: String,
     /// How much, at least one minor unit.
     pub amount: Money,
+    /// Whether the money is taken; else it is only reserved, until an action takes or releases it.
+    pub capture: bool,
     /// The billing time of the charge: in test mode the customer's clock, never used for time-outs.
     pub billing_time: Timestamp,
 }
@@ -57,16 +67,54 @@ impl fmt::Debug for ChargeRequest {
             .field("idempotency_key", &self.idempotency_key)
             .field("token", &"hidden")
             .field("amount", &self.amount)
+            .field("capture", &self.capture)
             .field("billing_time", &self.billing_time)
             .finish()
     }
 }
 
-/// What is known after one charge request. Every `reason` is for the operator, one line, without secrets.
+/// What can be done to a charge after it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Takes reserved money, all or a part; the rest is released. Once for a charge.
+    Capture,
+    /// Releases all reserved money.
+    Void,
+    /// Reserves the same money anew, before the reservation ends.
+    Reauthorize,
+    /// Gives back money that was taken, all or a part; as often as there is some left.
+    Refund,
+}
+
+/// What is to be done to a charge. The same action always makes the same request, so that its key may be resent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ChargeReply {
-    /// This is what happened: reference, amount and currency agree with the request.
-    Known(Truth),
+pub struct ActionRequest {
+    /// The gateway's id of the charge.
+    pub gateway_charge_id: String,
+    /// Our id of this action, which the gateway stores; an answer that does not bear it is never believed.
+    pub reference: String,
+    /// The derived key of this action; never that of the charge.
+    pub idempotency_key: String,
+    /// What is to be done.
+    pub action: Action,
+    /// How much is to be captured or given back, at least one minor unit; to void and to reauthorize, all that
+    /// is reserved, which the answer must name.
+    pub amount: Money,
+    /// The billing time of the action, as that of a charge.
+    pub billing_time: Timestamp,
+}
+
+/// What is known after one request to charge.
+pub type ChargeReply = Reply<Truth>;
+
+/// What is known after one request to do something to a charge.
+pub type ActionReply = Reply<ActionTruth>;
+
+/// What is known after one request that moves money. Every `reason` is for the operator, one line, without secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply<T> {
+    /// This is what happened: reference, amount and currency agree with the request, and so does what was done.
+    Known(T),
     /// Surely no byte of the request was written: name not resolved, refused, TLS, connecting took too long.
     NotSent {
         /// What was in the way.
@@ -106,16 +154,42 @@ pub enum Refusal {
         /// The gateway's code: 1 to 64 letters, digits, `_` or `-`.
         code: String,
     },
+    /// The charge is not one to which this can be done: what stands in the way stays there. Only for actions. An
+    /// earlier request for the same action may be what stands in the way.
+    NotPossible {
+        /// What stands in the way.
+        obstacle: Obstacle,
+        /// The gateway's code, as above.
+        code: String,
+    },
+}
+
+/// Why something cannot be done to a charge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Nothing is reserved: the charge was declined, or the reservation has ended.
+    NotAuthorized,
+    /// What was reserved has been taken, by a capture or with the charge.
+    AlreadyCaptured,
+    /// What was reserved has been released.
+    AlreadyVoided,
+    /// No money was taken that could be given back.
+    NothingTaken,
+    /// All that was taken has been given back.
+    AlreadyRefunded,
+    /// More than is reserved, or more than is left to give back.
+    AmountTooLarge,
 }
 
 /// What an operator must hear about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alarm {
-    /// A success or a decline that cannot be read or contradicts itself.
+    /// A success or a decline that cannot be read, or contradicts itself or the request in something that no other
+    /// alarm names.
     Malformed,
     /// The answer names another amount or currency.
     WrongAmount,
-    /// The answer is about another charge.
+    /// The answer is about another charge or action.
     WrongReference,
     /// The gateway has seen this key with other parameters: our fault or a foreign caller. The charge is frozen.
     KeyMismatch,
@@ -128,17 +202,26 @@ pub struct Truth {
     pub gateway_charge_id: String,
     /// Our reference as the gateway has it. From a look-up by id it may be any; the caller compares.
     pub reference: String,
-    /// What was charged or declined. From a look-up it may be any; the caller compares.
+    /// What was charged, reserved or declined. From a look-up it may be any; the caller compares.
     pub amount: Money,
     /// How it ended.
     pub outcome: Outcome,
 }
 
-/// How a charge ended.
+/// How a charge stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Money was taken.
+    /// All of the amount was taken, at once or after it was reserved. What was given back later does not show here.
     Succeeded,
+    /// The amount is reserved, nothing is taken.
+    Authorized,
+    /// The amount was reserved and less of it was taken; nothing is reserved any more.
+    PartlyCaptured {
+        /// What was taken, at least one minor unit.
+        captured: Money,
+    },
+    /// The amount was reserved and released; nothing was taken, and nothing will be.
+    Voided,
     /// The issuer or the gateway declined.
     Declined {
         /// The gateway's code: 1 to 64 letters, digits, `_` or `-`.
@@ -150,13 +233,44 @@ pub enum Outcome {
     Pending,
 }
 
+/// What a gateway says of one thing that was done to a charge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActionTruth {
+    /// The gateway's id of the action, in the form of a charge's.
+    pub gateway_action_id: String,
+    /// The charge that it was done to.
+    pub gateway_charge_id: String,
+    /// Our reference as the gateway has it.
+    pub reference: String,
+    /// What was done. From a look-up it may be any; the caller compares.
+    pub action: Action,
+    /// How much was captured, released, reserved anew or given back. From a look-up it may be any; the caller compares.
+    pub amount: Money,
+    /// How it ended.
+    pub outcome: ActionOutcome,
+}
+
+/// How an action ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ActionOutcome {
+    /// It is done.
+    Done,
+    /// The issuer or the gateway declined to reserve the money anew; the former reservation stays as it was.
+    Declined {
+        /// The gateway's code: 1 to 64 letters, digits, `_` or `-`.
+        code: String,
+        /// What the code means.
+        class: DeclineClass,
+    },
+}
+
 /// What a look-up found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lookup {
-    /// One charge.
-    Found(Truth),
+pub enum Lookup<T = Truth> {
+    /// One charge, or one action.
+    Found(T),
     /// More than one was executed under one reference, two or more here. No rule covers it: the caller alarms.
-    Several(Vec<Truth>),
+    Several(Vec<T>),
     /// The gateway says that it has none **now**; whether that proves anything is decided by the core.
     Absent,
     /// The look-up itself failed: nothing is known.
@@ -179,6 +293,7 @@ mod tests {
             idempotency_key: "key-1".into(),
             token: "tok_secret".into(),
             amount: Money::yen(1),
+            capture: true,
             billing_time: Timestamp::UNIX_EPOCH,
         };
         let printed = format!("{request:?} {request:#?}");

@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 /// Longest line that is accepted; a line of ours is below 3 KiB, as the fields it repeats are limited.
 const LINE_BYTES_MAX: usize = 64 * 1024;
 
-/// One executed charge or refund. Persisted: keep the names stable; every field is always written.
+/// One executed charge, or one thing done to a charge later. Persisted: keep the names stable; every field is always
+/// written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BookLine {
@@ -22,13 +23,14 @@ pub struct BookLine {
     pub at: Timestamp,
     /// Real time of the execution; UTC.
     pub recorded_at: Timestamp,
-    /// `sch_…` of a charge, `srf_…` of a refund; the digits are the number of the line in hexadecimal.
+    /// `sch_…` of a charge, `scp_…` of a capture, `svd_…` of a void, `sra_…` of a reauthorization, `srf_…` of a refund; the
+    /// digits are the number of the line in hexadecimal.
     pub id: String,
-    /// The charge that was refunded; null for a charge.
+    /// The charge that this was done to; null for a charge.
     pub charge: Option<String>,
-    /// The token charged; of a refund, that of its charge.
+    /// The token charged; of what was done to a charge, the token of that charge.
     pub token: String,
-    /// Minor units, at least 1. Of a refund: what was given back.
+    /// Minor units, at least 1: what was charged or authorized, captured, given back. Of a void: what was released.
     pub amount: i64,
     /// Three letters, as the request had them.
     pub currency: String,
@@ -36,6 +38,10 @@ pub struct BookLine {
     pub reference: Option<String>,
     /// The key that the request gave, recognised or not.
     pub idempotency_key: Option<String>,
+    /// Of a charge: whether its money was to be taken at once; absent in books from before authorizations, which means
+    /// yes. Null for what was done to a charge.
+    #[serde(default)]
+    pub capture: Option<bool>,
     /// What came of it.
     pub outcome: Outcome,
     /// Why it was declined; null otherwise.
@@ -48,10 +54,56 @@ pub struct BookLine {
 pub enum Outcome {
     /// The money was taken.
     Succeeded,
-    /// Nothing was taken.
+    /// Nothing was taken or reserved; with a charge named, its authorization was not renewed.
     Declined,
-    /// Money of a charge was given back.
+    /// Money was reserved; with a charge named, its authorization was renewed.
+    Authorized,
+    /// Reserved money was taken, all or a part; the rest was released.
+    Captured,
+    /// Reserved money was released.
+    Voided,
+    /// Money that had been taken was given back.
     Refunded,
+}
+
+/// What a line is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Charge,
+    Action(Action),
+}
+
+/// What can be done to a charge after it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    Capture,
+    Void,
+    Reauth,
+    Refund,
+}
+
+impl Action {
+    /// The word of addresses and answers.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Capture => "capture",
+            Self::Void => "void",
+            Self::Reauth => "reauth",
+            Self::Refund => "refund",
+        }
+    }
+}
+
+impl BookLine {
+    pub(crate) fn kind(&self) -> Kind {
+        match (self.outcome, &self.charge) {
+            (Outcome::Succeeded, _) | (Outcome::Declined | Outcome::Authorized, None) => Kind::Charge,
+            (Outcome::Declined | Outcome::Authorized, Some(_)) => Kind::Action(Action::Reauth),
+            (Outcome::Captured, _) => Kind::Action(Action::Capture),
+            (Outcome::Voided, _) => Kind::Action(Action::Void),
+            (Outcome::Refunded, _) => Kind::Action(Action::Refund),
+        }
+    }
 }
 
 /// Why a book cannot be read or opened.
@@ -156,17 +208,23 @@ pub(crate) fn cut_torn_tail(file: &File, path: &Path, complete_bytes: u64) -> Re
     file.sync_all().map_err(io_error("sync", path))
 }
 
-/// Reads one line and checks that its id is the one of its place.
+/// Reads one line and checks that its id is the one of its place, and that what was done to a charge names an earlier one.
 pub(crate) fn parse_line(text: &[u8], number: u64) -> Result<BookLine, String> {
     if text.len() > LINE_BYTES_MAX {
         return Err(format!("it is longer than {LINE_BYTES_MAX} bytes"));
     }
     let line: BookLine = serde_json::from_slice(text).map_err(|error| error.to_string())?;
-    let expected = id_of(line.outcome, number);
-    if line.id == expected {
-        Ok(line)
-    } else {
-        Err(format!("its id is {}, but its place makes it {expected}", line.id))
+    let expected = id_of(line.kind(), number);
+    if line.id != expected {
+        return Err(format!("its id is {}, but its place makes it {expected}", line.id));
+    }
+    let is_earlier = |charge: &str| charge_number(charge).is_some_and(|charge| charge < number);
+    match (line.kind(), line.charge.as_deref()) {
+        (Kind::Charge, None) => Ok(line),
+        (Kind::Action(_), Some(charge)) if is_earlier(charge) => Ok(line),
+        (Kind::Charge, Some(_)) | (Kind::Action(_), _) => {
+            Err("it names no earlier charge, or should not".to_owned())
+        }
     }
 }
 
@@ -178,17 +236,21 @@ pub(crate) fn read_line_at(file: &File, offset: u64, bytes: usize) -> io::Result
 }
 
 /// The id that the line with this number has.
-pub(crate) fn id_of(outcome: Outcome, number: u64) -> String {
-    match outcome {
-        Outcome::Succeeded | Outcome::Declined => format!("sch_{number:012x}"),
-        Outcome::Refunded => format!("srf_{number:012x}"),
-    }
+pub(crate) fn id_of(kind: Kind, number: u64) -> String {
+    let prefix = match kind {
+        Kind::Charge => "sch",
+        Kind::Action(Action::Capture) => "scp",
+        Kind::Action(Action::Void) => "svd",
+        Kind::Action(Action::Reauth) => "sra",
+        Kind::Action(Action::Refund) => "srf",
+    };
+    format!("{prefix}_{number:012x}")
 }
 
 /// The number of the line of a charge id; nothing where the text is no such id.
 pub(crate) fn charge_number(id: &str) -> Option<u64> {
     let number = u64::from_str_radix(id.strip_prefix("sch_")?, 16).ok()?;
-    (id == id_of(Outcome::Succeeded, number)).then_some(number)
+    (id == id_of(Kind::Charge, number)).then_some(number)
 }
 
 pub(crate) fn as_u64(count: usize) -> u64 {

@@ -1,23 +1,25 @@
-//! The desk: everything the sandbox knows, and the execution of charges and refunds.
+//! The desk: everything the sandbox knows, and the execution of orders.
 //!
-//! Decides who may be executed (key, refundable rest), what comes of it (the token) and brings it into the book. Does not
-//! know HTTP, delays or lost answers (`process` does). Order: opening, admission by key, execution, counters, look-ups.
-//! One short lock guards the state; no file is written and nothing is awaited under it. A line becomes visible to anyone
-//! only when it is synced.
+//! Decides by the key who may be executed and brings what comes of it (`execution` says) into the book. Does not know HTTP,
+//! delays or lost answers (`process` does). Order: opening, admission by key, execution, counters, look-ups. One short lock
+//! guards the state; no file is written and nothing is awaited under it. A line, also one that is the reason for a
+//! refusal, becomes visible to anyone only when it is synced.
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::book::{self, BookError, BookLine, Outcome};
+use crate::book::{self, BookError, BookLine};
+use crate::execution::next_line;
 use crate::faults::Idempotency;
 use crate::index::{Added, Index, Place, Position, position_of_charge};
-use crate::order::{Charge, Order, Refund, Work};
-use crate::token::{Token, When};
+use crate::order::Order;
+use crate::standing::{Refusal, Since, Standing};
 use crate::writer::{Durable, NotWritten, Target, Writer};
 
 pub(crate) struct Desk {
@@ -69,17 +71,19 @@ pub(crate) enum KeyState {
     Error,
 }
 
-/// Why an admitted order moved no money.
+/// Why an admitted order was not executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
-    #[error("the charge did not succeed, so there is nothing to give back")]
-    NotRefundable,
-    #[error("all of the charge has been given back")]
-    AlreadyRefunded,
-    #[error("only {rest} of the charge is left to give back")]
-    ExceedsRest { rest: i64 },
+pub(crate) enum NotExecuted {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     #[error(transparent)]
     NotWritten(#[from] NotWritten),
+}
+
+/// A charge and where it stands.
+pub(crate) struct Found {
+    pub(crate) line: BookLine,
+    pub(crate) standing: Standing,
 }
 
 impl Desk {
@@ -117,12 +121,7 @@ impl Desk {
     }
 
     /// Looks at the key of an order and, where it may be executed, keeps others with that key out until it is done.
-    pub(crate) fn admit(
-        &self,
-        order: Order,
-        is_unprotected: bool,
-        now: Timestamp,
-    ) -> std::io::Result<Admission> {
+    pub(crate) fn admit(&self, order: Order, is_unprotected: bool, now: Timestamp) -> io::Result<Admission> {
         let first_seen_ms = now.as_millisecond();
         let Some(key) = order.key.clone().filter(|_| self.idempotency != Idempotency::None) else {
             return Ok(Admission::Execute(Execution { order, first_seen_ms, key: KeyState::None }));
@@ -145,7 +144,7 @@ impl Desk {
         Ok(Admission::Execute(Execution { order, first_seen_ms, key: KeyState::Stored }))
     }
 
-    fn find_by_key(&self, index: &Index, key: &str, now_ms: i64) -> std::io::Result<Option<BookLine>> {
+    fn find_by_key(&self, index: &Index, key: &str, now_ms: i64) -> io::Result<Option<BookLine>> {
         for position in index.by_key(key) {
             let (Some(place), Some(seen_ms)) = (index.place(position), index.first_seen_ms(position)) else {
                 continue;
@@ -163,25 +162,27 @@ impl Desk {
         Ok(None)
     }
 
-    /// Executes an admitted order: takes the outcome, writes the line, waits until it is on disk, releases the key.
-    pub(crate) async fn execute(&self, execution: Execution, now: Timestamp) -> Result<BookLine, Refusal> {
+    /// Executes an admitted order: writes its line, waits until that is on disk, releases the key.
+    pub(crate) async fn execute(
+        &self,
+        execution: Execution,
+        now: Timestamp,
+    ) -> Result<BookLine, NotExecuted> {
         let key = execution.order.key.clone().filter(|_| execution.key == KeyState::Stored);
-        let result = match self.record(&execution, now) {
-            Ok((line, durable)) => durable.wait().await.map(|()| line).map_err(Refusal::from),
-            Err(refusal) => Err(refusal),
-        };
+        let (result, durable) = self.record(&execution, now);
+        let result = durable.wait().await.map_err(NotExecuted::from).and(result.map_err(NotExecuted::from));
         if let Some(key) = key {
             self.state().in_progress.remove(&key);
         }
         result
     }
 
-    fn record(&self, execution: &Execution, now: Timestamp) -> Result<(BookLine, Durable), Refusal> {
-        let order = &execution.order;
+    /// What comes of the order, and when it may be told.
+    fn record(&self, execution: &Execution, now: Timestamp) -> (Result<BookLine, Refusal>, Durable) {
         let mut state = self.state();
-        let line = match &order.work {
-            Work::Charge(charge) => charge_line(&state.index, order, charge, now),
-            Work::Refund(refund) => refund_line(&state.index, order, refund, now)?,
+        let line = match next_line(&state.index, &execution.order, now) {
+            Ok(line) => line,
+            Err(refusal) => return (Err(refusal), self.writer.flush()),
         };
         let mut text = serde_json::to_vec(&line).expect("a book line is plain text and numbers");
         text.push(b'\n');
@@ -193,7 +194,7 @@ impl Desk {
         state.index.add(&line, added);
         // Queued under the lock, so that the lines are in the file in the order of their numbers.
         let durable = self.writer.append(Target::Book, text);
-        Ok((line, durable))
+        (Ok(line), durable)
     }
 
     /// Whether this request of a hanging token is among the first `limit`; counts it, on disk, if so.
@@ -213,20 +214,36 @@ impl Desk {
         durable.wait().await.map(|()| true)
     }
 
-    /// Minor units given back so far of the charge on this line; 0 for a refund.
-    pub(crate) fn refunded(&self, line: &BookLine) -> i64 {
-        position_of_charge(&line.id).map_or(0, |position| self.state().index.refunded(position))
+    /// The synced charge at this position; nothing where there is none.
+    pub(crate) fn find_charge(&self, position: Position) -> io::Result<Option<Found>> {
+        let place = {
+            let index = &self.state().index;
+            index.place(position).filter(|_| index.is_charge(position) && self.is_synced(position))
+        };
+        place.map(|place| self.found(self.read(place)?)).transpose()
     }
 
-    /// The synced charge at this position and what of it was refunded; nothing where there is none.
-    pub(crate) fn find_charge(&self, position: Position) -> std::io::Result<Option<(BookLine, i64)>> {
-        let found = {
+    /// The charge on this line, with all that was done to it and is synced.
+    pub(crate) fn found(&self, line: BookLine) -> io::Result<Found> {
+        let mut since = Since::default();
+        if let Some(position) = position_of_charge(&line.id) {
+            self.list_actions(position)?.iter().for_each(|action| since.add(action));
+        }
+        let standing = Standing::of(&line, since);
+        Ok(Found { line, standing })
+    }
+
+    /// The synced lines of what was done to a charge, in book order.
+    pub(crate) fn list_actions(&self, charge: Position) -> io::Result<Vec<BookLine>> {
+        let places: Vec<Place> = {
             let index = &self.state().index;
-            let place =
-                index.place(position).filter(|_| index.is_charge(position) && self.is_synced(position));
-            place.map(|place| (place, index.refunded(position)))
+            let positions = index.actions(charge).into_iter().rev();
+            positions
+                .filter(|position| self.is_synced(*position))
+                .filter_map(|position| index.place(position))
+                .collect()
         };
-        found.map(|(place, refunded)| self.read(place).map(|line| (line, refunded))).transpose()
+        places.into_iter().map(|place| self.read(place)).collect()
     }
 
     /// The synced charges with this reference, recorded at or before `visible_until`, in book order.
@@ -234,29 +251,25 @@ impl Desk {
         &self,
         reference: &str,
         visible_until: Timestamp,
-    ) -> std::io::Result<Vec<(BookLine, i64)>> {
+    ) -> io::Result<Vec<Found>> {
         let mut positions = self.state().index.by_reference(reference);
         positions.reverse();
         let mut charges = self.read_charges(&positions)?;
-        charges.retain(|(line, _)| {
+        charges.retain(|Found { line, .. }| {
             line.reference.as_deref() == Some(reference) && line.recorded_at <= visible_until
         });
         Ok(charges)
     }
 
     /// Up to `limit` synced charges after a position, in book order.
-    pub(crate) fn list(
-        &self,
-        after: Option<Position>,
-        limit: usize,
-    ) -> std::io::Result<Vec<(BookLine, i64)>> {
+    pub(crate) fn list(&self, after: Option<Position>, limit: usize) -> io::Result<Vec<Found>> {
         let start = after.and_then(|after| usize::try_from(after).ok()).map_or(0, |after| after + 1);
         let end = usize::try_from(self.writer.synced_lines()).unwrap_or(usize::MAX);
         let positions = self.state().index.charges_from(start, end, limit);
         self.read_charges(&positions)
     }
 
-    fn read_charges(&self, positions: &[Position]) -> std::io::Result<Vec<(BookLine, i64)>> {
+    fn read_charges(&self, positions: &[Position]) -> io::Result<Vec<Found>> {
         positions.iter().filter_map(|position| self.find_charge(*position).transpose()).collect()
     }
 
@@ -264,75 +277,13 @@ impl Desk {
         u64::from(position) < self.writer.synced_lines()
     }
 
-    fn read(&self, place: Place) -> std::io::Result<BookLine> {
+    fn read(&self, place: Place) -> io::Result<BookLine> {
         book::read_line_at(&self.file, place.offset, place.bytes)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn charge_line(index: &Index, order: &Order, charge: &Charge, now: Timestamp) -> BookLine {
-    let at = order.billing_time.unwrap_or(now);
-    let code = match charge.rule {
-        Token::Ok | Token::HangBefore(_) | Token::HangAfter(_) => None,
-        Token::Decline { code, when } => {
-            let is_declined = match when {
-                When::Always => true,
-                When::Times(times) => index.executions(&charge.token) < times,
-                When::Until(instant) => at < instant,
-            };
-            is_declined.then_some(code)
-        }
-    };
-    let outcome = if code.is_some() { Outcome::Declined } else { Outcome::Succeeded };
-    BookLine {
-        at,
-        recorded_at: now,
-        id: next_id(index, outcome),
-        charge: None,
-        token: charge.token.clone(),
-        amount: charge.amount,
-        currency: charge.currency.clone(),
-        reference: Some(charge.reference.clone()),
-        idempotency_key: order.key.clone(),
-        outcome,
-        code: code.map(str::to_owned),
-    }
-}
-
-fn refund_line(index: &Index, order: &Order, refund: &Refund, now: Timestamp) -> Result<BookLine, Refusal> {
-    let charge = &refund.charge;
-    if charge.outcome != Outcome::Succeeded {
-        return Err(Refusal::NotRefundable);
-    }
-    let rest = charge.amount - index.refunded(refund.position);
-    assert!(rest >= 0, "{} has more refunds than it took", charge.id);
-    if rest == 0 {
-        return Err(Refusal::AlreadyRefunded);
-    }
-    let amount = refund.amount.unwrap_or(rest);
-    if amount > rest {
-        return Err(Refusal::ExceedsRest { rest });
-    }
-    Ok(BookLine {
-        at: order.billing_time.unwrap_or(now),
-        recorded_at: now,
-        id: next_id(index, Outcome::Refunded),
-        charge: Some(charge.id.clone()),
-        token: charge.token.clone(),
-        amount,
-        currency: charge.currency.clone(),
-        reference: refund.reference.clone(),
-        idempotency_key: order.key.clone(),
-        outcome: Outcome::Refunded,
-        code: None,
-    })
-}
-
-fn next_id(index: &Index, outcome: Outcome) -> String {
-    book::id_of(outcome, book::as_u64(index.lines()) + 1)
 }
 
 /// `<book>.state`: the counters that the book cannot show, because requests that hang before execution leave no line.

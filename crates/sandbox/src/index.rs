@@ -1,4 +1,4 @@
-//! What is kept in memory of the book: where each line lies, and how to find it by reference and by key.
+//! What is kept in memory of the book: where each line lies, and how to find it by reference, by key and by charge.
 //!
 //! The lines themselves stay in the file. Does no input or output and takes no decision. Order: the entry, adding,
 //! finding. Cost: about 80 bytes for a charge with a reference and a key. Candidates are found by hash, so the caller
@@ -7,7 +7,8 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::book::{BookLine, Outcome};
+use crate::book::{BookLine, Kind};
+use crate::standing::Since;
 use crate::token::{Token, When};
 
 /// Marks the end of a chain of entries.
@@ -23,18 +24,24 @@ pub(crate) struct Index {
     newest_by_reference: HashMap<u64, Position>,
     /// Newest line with this hash of its key.
     newest_by_key: HashMap<u64, Position>,
-    /// Minor units given back so far, of the charges that have refunds.
-    refunded: HashMap<Position, i64>,
+    /// What was done so far, and the newest line of it, of the charges to which something was done.
+    acted_on: HashMap<Position, ActedOn>,
     /// Executed charges of the tokens that decline a number of times.
     executions: HashMap<String, u32>,
     bytes: u64,
+}
+
+struct ActedOn {
+    since: Since,
+    newest: Position,
 }
 
 struct Entry {
     offset: u64,
     /// Real time, milliseconds since 1970; for a line from before the last start, when it was recorded.
     first_seen_ms: i64,
-    older_reference: Position,
+    /// Of a charge: the next older charge with this hash of its reference. Else: the next older line about its charge.
+    older_sibling: Position,
     older_key: Position,
     is_charge: bool,
 }
@@ -64,30 +71,35 @@ impl Index {
     pub(crate) fn add(&mut self, line: &BookLine, added: Added) {
         let position = Position::try_from(self.entries.len()).expect("a book has fewer than 2^32 lines");
         assert!(position < NONE, "a book has fewer than 2^32 - 1 lines");
-        let is_charge = line.outcome != Outcome::Refunded;
-        let link = |map: &mut HashMap<u64, Position>, text: Option<&String>| {
-            text.and_then(|text| map.insert(hash_of(text), position)).unwrap_or(NONE)
+        let is_charge = line.kind() == Kind::Charge;
+        let older_sibling = if is_charge {
+            link(&mut self.newest_by_reference, line.reference.as_ref(), position)
+        } else {
+            self.add_action(line, position)
         };
-        let reference = line.reference.as_ref().filter(|_| is_charge);
         let key = line.idempotency_key.as_ref().filter(|_| added.is_key_kept);
         let entry = Entry {
             offset: self.bytes,
             first_seen_ms: added.first_seen_ms,
-            older_reference: link(&mut self.newest_by_reference, reference),
-            older_key: link(&mut self.newest_by_key, key),
+            older_sibling,
+            older_key: link(&mut self.newest_by_key, key, position),
             is_charge,
         };
         self.entries.push(entry);
         self.bytes += added.bytes;
-        self.count(line);
-    }
-
-    fn count(&mut self, line: &BookLine) {
-        if let Some(charge) = line.charge.as_deref().and_then(position_of_charge) {
-            *self.refunded.entry(charge).or_default() += line.amount;
-        } else if let Ok(Token::Decline { when: When::Times(_), .. }) = line.token.parse() {
+        if is_charge && let Ok(Token::Decline { when: When::Times(_), .. }) = line.token.parse() {
             *self.executions.entry(line.token.clone()).or_default() += 1;
         }
+    }
+
+    /// Adds a line to those of its charge, and answers the newest one before it.
+    fn add_action(&mut self, line: &BookLine, position: Position) -> Position {
+        let charge =
+            line.charge.as_deref().and_then(position_of_charge).expect("checked when it was read or made");
+        let acted_on =
+            self.acted_on.entry(charge).or_insert(ActedOn { since: Since::default(), newest: NONE });
+        acted_on.since.add(line);
+        std::mem::replace(&mut acted_on.newest, position)
     }
 
     /// How many charges of this very token were executed; counted only for `_times_` tokens.
@@ -95,8 +107,15 @@ impl Index {
         self.executions.get(token).copied().unwrap_or(0)
     }
 
-    pub(crate) fn refunded(&self, charge: Position) -> i64 {
-        self.refunded.get(&charge).copied().unwrap_or(0)
+    /// What was done to a charge, on disk or on its way there.
+    pub(crate) fn since(&self, charge: Position) -> Since {
+        self.acted_on.get(&charge).map_or_else(Since::default, |acted_on| acted_on.since)
+    }
+
+    /// The lines of what was done to a charge, newest first.
+    pub(crate) fn actions(&self, charge: Position) -> Vec<Position> {
+        let newest = self.acted_on.get(&charge).map(|acted_on| acted_on.newest);
+        self.chain(newest, |entry| entry.older_sibling)
     }
 
     pub(crate) fn is_charge(&self, position: Position) -> bool {
@@ -119,7 +138,7 @@ impl Index {
     /// Charges that may have this reference, newest first.
     pub(crate) fn by_reference(&self, reference: &str) -> Vec<Position> {
         let newest = self.newest_by_reference.get(&hash_of(reference)).copied();
-        self.chain(newest, |entry| entry.older_reference)
+        self.chain(newest, |entry| entry.older_sibling)
     }
 
     /// Lines that may have this key, newest first.
@@ -150,6 +169,11 @@ impl Index {
 pub(crate) fn position_of_charge(id: &str) -> Option<Position> {
     let number = crate::book::charge_number(id)?;
     Position::try_from(number.checked_sub(1)?).ok()
+}
+
+/// Makes a line the newest of its text, and answers the one that was.
+fn link(newest: &mut HashMap<u64, Position>, text: Option<&String>, position: Position) -> Position {
+    text.and_then(|text| newest.insert(hash_of(text), position)).unwrap_or(NONE)
 }
 
 fn hash_of(text: &str) -> u64 {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::book::{BookLine, Outcome};
+use crate::book::{Action, BookLine, Kind};
 use crate::index::Position;
 use crate::token::Token;
 
@@ -29,7 +29,7 @@ pub(crate) struct Order {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Work {
     Charge(Charge),
-    Refund(Refund),
+    Act(Act),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,14 +39,20 @@ pub(crate) struct Charge {
     pub(crate) amount: i64,
     pub(crate) currency: String,
     pub(crate) reference: String,
+    /// Whether the money is taken, or only reserved.
+    pub(crate) capture: bool,
 }
 
+/// Something to be done to a charge.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refund {
+pub(crate) struct Act {
+    pub(crate) action: Action,
     /// Where the charge lies in the book.
     pub(crate) position: Position,
     pub(crate) charge: Box<BookLine>,
-    /// Absent where the request asks for all that is left.
+    /// What the token of the charge says.
+    pub(crate) rule: Token,
+    /// Absent where the request asks for all that there is.
     pub(crate) amount: Option<i64>,
     pub(crate) reference: Option<String>,
 }
@@ -66,13 +72,14 @@ struct ChargeBody {
     amount: Option<i64>,
     currency: Option<String>,
     reference: Option<String>,
+    capture: Option<bool>,
     idempotency_key: Option<String>,
     billing_time: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RefundBody {
+struct ActBody {
     amount: Option<i64>,
     reference: Option<String>,
     idempotency_key: Option<String>,
@@ -84,9 +91,7 @@ impl Order {
     pub(crate) fn charge(body: &[u8]) -> Result<Self, BadOrder> {
         let body: ChargeBody = from_json(body)?;
         let token = text("token", required("token", body.token)?)?;
-        let rule = token.parse().map_err(|_| {
-            bad("unknown_token", Some("token"), format!("there is no token of the form {token}"))
-        })?;
+        let rule = rule_of(&token)?;
         let amount = amount_in_range(required("amount", body.amount)?)?;
         let currency = required("currency", body.currency)?;
         if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_alphabetic()) {
@@ -100,15 +105,34 @@ impl Order {
         Ok(Self {
             key: optional_text("idempotency_key", body.idempotency_key)?,
             billing_time: optional_instant(body.billing_time)?,
-            work: Work::Charge(Charge { token, rule, amount, currency, reference }),
+            work: Work::Charge(Charge {
+                token,
+                rule,
+                amount,
+                currency,
+                reference,
+                capture: body.capture.unwrap_or(true),
+            }),
         })
     }
 
-    /// Reads the body of a refund of `charge`; an empty body asks for all that is left.
-    pub(crate) fn refund(position: Position, charge: BookLine, body: &[u8]) -> Result<Self, BadOrder> {
-        let body: RefundBody = if body.is_empty() { RefundBody::default() } else { from_json(body)? };
-        let work = Work::Refund(Refund {
+    /// Reads the body of an action on `charge`; an empty body asks for all that there is.
+    pub(crate) fn act(
+        action: Action,
+        position: Position,
+        charge: BookLine,
+        body: &[u8],
+    ) -> Result<Self, BadOrder> {
+        let body: ActBody = if body.is_empty() { ActBody::default() } else { from_json(body)? };
+        let takes_amount = matches!(action, Action::Capture | Action::Refund);
+        if body.amount.is_some() && !takes_amount {
+            let message = format!("a {} is always of the whole authorization", action.word());
+            return Err(bad("invalid_amount", Some("amount"), message));
+        }
+        let work = Work::Act(Act {
+            action,
             position,
+            rule: rule_of(&charge.token)?,
             charge: Box::new(charge),
             amount: body.amount.map(amount_in_range).transpose()?,
             reference: optional_text("reference", body.reference)?,
@@ -120,19 +144,19 @@ impl Order {
         })
     }
 
-    /// The token that is charged or whose charge is refunded.
+    /// The token that is charged, or to whose charge something is done.
     pub(crate) fn token(&self) -> &str {
         match &self.work {
             Work::Charge(charge) => &charge.token,
-            Work::Refund(refund) => &refund.charge.token,
+            Work::Act(act) => &act.charge.token,
         }
     }
 
-    /// What the token does to the connection; refunds never hang by token.
+    /// What the token does to the connection; what is done to a charge never hangs by token.
     pub(crate) fn rule(&self) -> Token {
         match &self.work {
             Work::Charge(charge) => charge.rule,
-            Work::Refund(_) => Token::Ok,
+            Work::Act(_) => Token::Ok,
         }
     }
 
@@ -141,21 +165,23 @@ impl Order {
         self.work == other.work
     }
 
-    /// Whether the executed line is what this order asks for. A refund without an amount agrees with any amount, as the
+    /// Whether the executed line is what this order asks for. An action without an amount agrees with any amount, as the
     /// book does not say whether an amount was stated.
     pub(crate) fn is_same_as_line(&self, line: &BookLine) -> bool {
         match &self.work {
             Work::Charge(charge) => {
-                line.outcome != Outcome::Refunded
+                line.kind() == Kind::Charge
                     && line.token == charge.token
                     && line.amount == charge.amount
                     && line.currency == charge.currency
                     && line.reference.as_ref() == Some(&charge.reference)
+                    && line.capture.unwrap_or(true) == charge.capture
             }
-            Work::Refund(refund) => {
-                line.charge.as_ref() == Some(&refund.charge.id)
-                    && refund.amount.is_none_or(|amount| line.amount == amount)
-                    && line.reference == refund.reference
+            Work::Act(act) => {
+                line.kind() == Kind::Action(act.action)
+                    && line.charge.as_ref() == Some(&act.charge.id)
+                    && act.amount.is_none_or(|amount| line.amount == amount)
+                    && line.reference == act.reference
             }
         }
     }
@@ -164,6 +190,11 @@ impl Order {
 fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, BadOrder> {
     serde_json::from_slice(body)
         .map_err(|error| bad("invalid_json", None, format!("the body cannot be read: {error}")))
+}
+
+fn rule_of(token: &str) -> Result<Token, BadOrder> {
+    let refuse = |_| bad("unknown_token", Some("token"), format!("there is no token of the form {token}"));
+    token.parse().map_err(refuse)
 }
 
 fn required<T>(param: &'static str, value: Option<T>) -> Result<T, BadOrder> {

@@ -1,6 +1,6 @@
-//! One request that moves money, from acceptance to reply.
+//! One `POST`, from acceptance to reply.
 //!
-//! The order is the same for charges and refunds: what stops it → key → delay → execution → what spoils the answer. It
+//! The order is the same for charges and for what is done to them: what stops it → key → delay → execution → what spoils the answer. It
 //! runs in a task of its own, so the client may leave at any time. Decides nothing about money (`desk` does).
 
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::response::Response;
 use tokio::sync::oneshot;
 
-use crate::book::BookLine;
+use crate::book::{BookLine, Kind};
 use crate::desk::{Admission, Execution, KeyState};
 use crate::faults::{After, Before, Plan};
 use crate::order::Order;
@@ -87,7 +87,7 @@ async fn execute(sandbox: &Sandbox, execution: Execution, plan: Plan) -> Result<
     if plan.delay_ms > 0 {
         sandbox.sleep_unless_stopping(Duration::from_millis(plan.delay_ms)).await;
     }
-    sandbox.desk.execute(execution, sandbox.now()).await.map_err(reply::refused)
+    sandbox.desk.execute(execution, sandbox.now()).await.map_err(reply::not_executed)
 }
 
 fn spoiled(sandbox: &Sandbox, mut line: BookLine, idempotency: &'static str, after: Option<After>) -> Reply {
@@ -100,7 +100,18 @@ fn spoiled(sandbox: &Sandbox, mut line: BookLine, idempotency: &'static str, aft
         Some(After::WrongAmount) => line.amount += 1,
         None => {}
     }
-    Reply::Answer(reply::executed(&line, sandbox.desk.refunded(&line), idempotency))
+    Reply::Answer(executed(sandbox, line, idempotency))
+}
+
+/// The answer to a request that moved money, or had moved it before. A charge is shown as it stands now.
+fn executed(sandbox: &Sandbox, line: BookLine, idempotency: &'static str) -> Response {
+    match line.kind() {
+        Kind::Charge => match sandbox.desk.found(line) {
+            Ok(found) => reply::charged(&found, idempotency),
+            Err(_) => reply::internal(),
+        },
+        Kind::Action(action) => reply::acted(action, &line, idempotency),
+    }
 }
 
 fn key_word(key: KeyState) -> &'static str {

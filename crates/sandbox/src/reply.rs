@@ -1,4 +1,4 @@
-//! What goes back to the client: charges, refunds, lists and errors as JSON, or nothing.
+//! What goes back to the client: charges, what was done to them, lists and errors as JSON, or nothing.
 //!
 //! Shapes only; which reply a request gets is decided elsewhere. Order: the reply, executed lines, errors, broken answers.
 
@@ -6,9 +6,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::book::{BookLine, Outcome};
-use crate::desk::Refusal;
+use crate::book::{Action, BookLine, Kind, Outcome};
+use crate::desk::{Found, NotExecuted};
 use crate::order::BadOrder;
+use crate::standing::{Refusal, Status};
 
 /// How a request ends for its client.
 pub(crate) enum Reply {
@@ -25,6 +26,7 @@ struct Charge<'a> {
     id: &'a str,
     status: &'static str,
     amount: i64,
+    captured_amount: i64,
     amount_refunded: i64,
     currency: &'a str,
     token: &'a str,
@@ -37,7 +39,7 @@ struct Charge<'a> {
 }
 
 #[derive(Serialize)]
-struct Refund<'a> {
+struct Acted<'a> {
     object: &'static str,
     id: &'a str,
     charge: Option<&'a str>,
@@ -45,21 +47,29 @@ struct Refund<'a> {
     amount: i64,
     currency: &'a str,
     reference: Option<&'a str>,
+    code: Option<&'a str>,
     created_at: jiff::Timestamp,
     billing_time: jiff::Timestamp,
-    idempotency: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idempotency: Option<&'static str>,
 }
 
 #[derive(Serialize)]
-struct List<'a> {
-    data: Vec<Charge<'a>>,
+struct List<T> {
+    data: Vec<T>,
     has_more: bool,
 }
 
 #[derive(Serialize)]
-struct Declined<'a> {
+struct DeclinedCharge<'a> {
     error: ErrorBody<'a>,
     charge: Charge<'a>,
+}
+
+#[derive(Serialize)]
+struct DeclinedAction<'a> {
+    error: ErrorBody<'a>,
+    action: Acted<'a>,
 }
 
 #[derive(Serialize)]
@@ -76,39 +86,68 @@ struct ErrorBody<'a> {
     param: Option<&'static str>,
 }
 
-/// The answer to a request that moved money, or had moved it before.
-pub(crate) fn executed(line: &BookLine, refunded: i64, idempotency: &'static str) -> Response {
-    match line.outcome {
-        Outcome::Succeeded => json(StatusCode::OK, &charge(line, refunded, Some(idempotency))),
-        Outcome::Declined => {
-            let code = line.code.as_deref().unwrap_or("card_declined");
-            let message = "the charge was declined";
-            let error = ErrorBody { r#type: "card_error", code, message, param: None };
-            let charge = charge(line, refunded, Some(idempotency));
-            json(StatusCode::PAYMENT_REQUIRED, &Declined { error, charge })
+/// The answer to `POST /charges`.
+pub(crate) fn charged(found: &Found, idempotency: &'static str) -> Response {
+    let charge = charge(found, Some(idempotency));
+    match found.standing.status {
+        Status::Declined => {
+            json(StatusCode::PAYMENT_REQUIRED, &DeclinedCharge { error: decline(&found.line), charge })
         }
-        Outcome::Refunded => json(StatusCode::OK, &refund(line, idempotency)),
+        Status::Succeeded | Status::Authorized | Status::Captured | Status::Voided => {
+            json(StatusCode::OK, &charge)
+        }
     }
 }
 
+/// The answer to a request that did something to a charge.
+pub(crate) fn acted(action: Action, line: &BookLine, idempotency: &'static str) -> Response {
+    let acted = action_of(action, line, Some(idempotency));
+    match line.outcome {
+        Outcome::Declined => {
+            json(StatusCode::PAYMENT_REQUIRED, &DeclinedAction { error: decline(line), action: acted })
+        }
+        Outcome::Succeeded
+        | Outcome::Authorized
+        | Outcome::Captured
+        | Outcome::Voided
+        | Outcome::Refunded => json(StatusCode::OK, &acted),
+    }
+}
+
+fn decline(line: &BookLine) -> ErrorBody<'_> {
+    let code = line.code.as_deref().unwrap_or("card_declined");
+    ErrorBody { r#type: "card_error", code, message: "the card was declined", param: None }
+}
+
 /// The answer to a look-up by id.
-pub(crate) fn found(line: &BookLine, refunded: i64) -> Response {
-    json(StatusCode::OK, &charge(line, refunded, None))
+pub(crate) fn found(found: &Found) -> Response {
+    json(StatusCode::OK, &charge(found, None))
 }
 
 /// The answer to a look-up by reference and to a listing.
-pub(crate) fn listed(lines: &[(BookLine, i64)], has_more: bool) -> Response {
-    let data = lines.iter().map(|(line, refunded)| charge(line, *refunded, None)).collect();
+pub(crate) fn listed(found: &[Found], has_more: bool) -> Response {
+    let data = found.iter().map(|found| charge(found, None)).collect();
     json(StatusCode::OK, &List { data, has_more })
 }
 
-fn charge<'a>(line: &'a BookLine, amount_refunded: i64, idempotency: Option<&'static str>) -> Charge<'a> {
+/// The answer to a look-up of what was done to a charge.
+pub(crate) fn actions(lines: &[BookLine], has_more: bool) -> Response {
+    let acted = |line| match BookLine::kind(line) {
+        Kind::Action(action) => Some(action_of(action, line, None)),
+        Kind::Charge => None,
+    };
+    json(StatusCode::OK, &List { data: lines.iter().filter_map(acted).collect(), has_more })
+}
+
+fn charge<'a>(found: &'a Found, idempotency: Option<&'static str>) -> Charge<'a> {
+    let Found { line, standing } = found;
     Charge {
         object: "charge",
         id: &line.id,
-        status: if line.outcome == Outcome::Declined { "declined" } else { "succeeded" },
+        status: standing.status.word(),
         amount: line.amount,
-        amount_refunded,
+        captured_amount: standing.captured,
+        amount_refunded: standing.refunded,
         currency: &line.currency,
         token: &line.token,
         reference: line.reference.as_deref(),
@@ -119,15 +158,16 @@ fn charge<'a>(line: &'a BookLine, amount_refunded: i64, idempotency: Option<&'st
     }
 }
 
-fn refund<'a>(line: &'a BookLine, idempotency: &'static str) -> Refund<'a> {
-    Refund {
-        object: "refund",
+fn action_of<'a>(action: Action, line: &'a BookLine, idempotency: Option<&'static str>) -> Acted<'a> {
+    Acted {
+        object: action.word(),
         id: &line.id,
         charge: line.charge.as_deref(),
-        status: "succeeded",
+        status: if line.outcome == Outcome::Declined { "declined" } else { "succeeded" },
         amount: line.amount,
         currency: &line.currency,
         reference: line.reference.as_deref(),
+        code: line.code.as_deref(),
         created_at: line.recorded_at,
         billing_time: line.at,
         idempotency,
@@ -195,12 +235,19 @@ pub(crate) fn internal() -> Response {
     error(StatusCode::INTERNAL_SERVER_ERROR, "api_error", "internal_error", message, None)
 }
 
-pub(crate) fn refused(refusal: Refusal) -> Response {
+pub(crate) fn not_executed(not_executed: NotExecuted) -> Response {
+    let refusal = match not_executed {
+        NotExecuted::Refused(refusal) => refusal,
+        NotExecuted::NotWritten(_) => return internal(),
+    };
     let (code, param) = match refusal {
+        Refusal::NotAuthorized => ("charge_not_authorized", None),
+        Refusal::AlreadyCaptured => ("already_captured", None),
+        Refusal::AlreadyVoided => ("already_voided", None),
+        Refusal::ExceedsAuthorization { .. } => ("capture_exceeds_authorization", Some("amount")),
         Refusal::NotRefundable => ("charge_not_refundable", None),
         Refusal::AlreadyRefunded => ("already_refunded", None),
         Refusal::ExceedsRest { .. } => ("refund_exceeds_charge", Some("amount")),
-        Refusal::NotWritten(_) => return internal(),
     };
     error(StatusCode::BAD_REQUEST, "invalid_request_error", code, &refusal.to_string(), param)
 }

@@ -14,12 +14,14 @@ use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use crate::book::{Action, BookLine};
 use crate::connection::Control;
+use crate::desk::Found;
 use crate::index::position_of_charge;
 use crate::order::Order;
 use crate::process::process;
@@ -34,7 +36,11 @@ pub(crate) fn router(sandbox: Arc<Sandbox>) -> Router {
     Router::new()
         .route("/charges", post(create_charge).get(list_charges))
         .route("/charges/{id}", get(get_charge))
-        .route("/charges/{id}/refund", post(create_refund))
+        .route("/charges/{id}/capture", action(Action::Capture))
+        .route("/charges/{id}/void", action(Action::Void))
+        .route("/charges/{id}/reauth", action(Action::Reauth))
+        .route("/charges/{id}/refund", action(Action::Refund))
+        .route("/charges/{id}/actions", get(list_actions))
         .route("/capabilities", get(capabilities))
         .route("/healthz", get(async || "ok\n"))
         .fallback(async || reply::not_found())
@@ -58,7 +64,12 @@ async fn create_charge(
     }
 }
 
-async fn create_refund(
+fn action(action: Action) -> MethodRouter<Arc<Sandbox>> {
+    post(move |sandbox, control, id, body| act(action, sandbox, control, id, body))
+}
+
+async fn act(
+    action: Action,
     State(sandbox): State<Arc<Sandbox>>,
     ConnectInfo(control): ConnectInfo<Control>,
     Path(id): Path<String>,
@@ -72,11 +83,11 @@ async fn create_refund(
         return reply::not_found();
     };
     let charge = match sandbox.desk.find_charge(position) {
-        Ok(Some((charge, _))) => charge,
+        Ok(Some(Found { line, .. })) => line,
         Ok(None) => return reply::not_found(),
         Err(_) => return reply::internal(),
     };
-    match Order::refund(position, charge, &body) {
+    match Order::act(action, position, charge, &body) {
         Ok(order) => move_money(sandbox, control, order).await,
         Err(bad) => reply::bad_order(&bad),
     }
@@ -116,7 +127,7 @@ async fn get_charge(State(sandbox): State<Arc<Sandbox>>, Path(id): Path<String>)
         return reply::too_many();
     }
     match position_of_charge(&id).map(|position| sandbox.desk.find_charge(position)) {
-        Some(Ok(Some((line, refunded)))) => reply::found(&line, refunded),
+        Some(Ok(Some(found))) => reply::found(&found),
         Some(Ok(None)) | None => reply::not_found(),
         Some(Err(_)) => reply::internal(),
     }
@@ -155,19 +166,64 @@ async fn list_charges(
         None => sandbox.desk.list(after, limit + 1),
     };
     match found {
-        Ok(mut lines) => {
-            let has_more = lines.len() > limit;
-            lines.truncate(limit);
-            reply::listed(&lines, has_more)
+        Ok(mut found) => {
+            let has_more = found.len() > limit;
+            found.truncate(limit);
+            reply::listed(&found, has_more)
         }
         Err(_) => reply::internal(),
     }
 }
 
-fn list_by_reference(sandbox: &Sandbox, reference: &str) -> io::Result<Vec<(crate::BookLine, i64)>> {
+fn list_by_reference(sandbox: &Sandbox, reference: &str) -> io::Result<Vec<Found>> {
+    sandbox.desk.list_by_reference(reference, visible_until(sandbox))
+}
+
+/// What was recorded later is not shown yet to those who look for a reference.
+fn visible_until(sandbox: &Sandbox) -> Timestamp {
     let lag = Duration::from_millis(sandbox.faults.lookup_lag_ms());
-    let now = sandbox.now();
-    sandbox.desk.list_by_reference(reference, now.checked_sub(lag).unwrap_or(Timestamp::MIN))
+    sandbox.now().checked_sub(lag).unwrap_or(Timestamp::MIN)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ActionsQuery {
+    reference: Option<String>,
+}
+
+async fn list_actions(
+    State(sandbox): State<Arc<Sandbox>>,
+    Path(id): Path<String>,
+    query: Result<Query<ActionsQuery>, QueryRejection>,
+) -> Response {
+    if !sandbox.is_within_rate() {
+        return reply::too_many();
+    }
+    let reference = match query {
+        Ok(Query(query)) => query.reference,
+        Err(rejection) => return reply::bad_query(&rejection.body_text(), None),
+    };
+    let Some(position) = position_of_charge(&id) else {
+        return reply::not_found();
+    };
+    let found = match sandbox.desk.find_charge(position) {
+        Ok(Some(_)) => sandbox.desk.list_actions(position),
+        Ok(None) => return reply::not_found(),
+        Err(error) => Err(error),
+    };
+    let visible_until = visible_until(&sandbox);
+    let is_meant = |line: &BookLine| {
+        line.recorded_at <= visible_until && (reference.is_none() || line.reference == reference)
+    };
+    match found {
+        Ok(mut lines) => {
+            lines.retain(is_meant);
+            let has_more = lines.len() > LIST_MAX;
+            lines.truncate(LIST_MAX);
+            reply::actions(&lines, has_more)
+        }
+        Err(_) => reply::internal(),
+    }
 }
 
 #[derive(Serialize)]

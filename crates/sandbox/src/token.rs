@@ -44,6 +44,8 @@ pub(crate) enum When {
     Times(u32),
     /// Those whose billing time is before this instant.
     Until(Timestamp),
+    /// Those of more than so many minor units.
+    Over(i64),
 }
 
 /// The text is none of the forms above.
@@ -80,13 +82,15 @@ fn decline(text: &str) -> Result<Token, UnknownToken> {
         When::Times(whole_number(count)?)
     } else if let Some(day) = rest.strip_prefix("_until_") {
         When::Until(start_of_day_in_tokyo(day)?)
+    } else if let Some(amount) = rest.strip_prefix("_over_") {
+        When::Over(whole_number(amount)?)
     } else {
         return Err(UnknownToken);
     };
     Ok(Token::Decline { code, when })
 }
 
-fn whole_number(text: &str) -> Result<u32, UnknownToken> {
+fn whole_number<T: FromStr>(text: &str) -> Result<T, UnknownToken> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         text.parse().map_err(|_| UnknownToken)
     } else {

@@ -45,6 +45,7 @@ impl Durable {
 
 enum Job {
     Append { target: Target, text: Vec<u8>, done: oneshot::Sender<()> },
+    Flush { done: oneshot::Sender<()> },
     Close,
 }
 
@@ -67,6 +68,14 @@ impl Writer {
         let (done, durable) = oneshot::channel();
         // When the thread has ended, the job and its sender are dropped here, which the waiter sees.
         let _ = self.jobs.send(Job::Append { target, text, done });
+        Durable(durable)
+    }
+
+    /// Resolves when everything queued before is on disk.
+    pub(crate) fn flush(&self) -> Durable {
+        let (done, durable) = oneshot::channel();
+        // As above.
+        let _ = self.jobs.send(Job::Flush { done });
         Durable(durable)
     }
 
@@ -107,6 +116,7 @@ impl Batch {
                 }
                 self.waiters.push(done);
             }
+            Job::Flush { done } => self.waiters.push(done),
             Job::Close => self.is_last = true,
         }
     }

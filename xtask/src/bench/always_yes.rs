@@ -1,10 +1,13 @@
-//! A gateway inside the process that takes every charge at once: what is left to measure is teiki.
+//! A gateway inside the process that does all that it is asked at once: what is left to measure is teiki.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use billing::resolution::{Capabilities, Idempotency};
-use gateway::{ChargeReply, ChargeRequest, Gateway, Lookup, Outcome, Truth};
+use gateway::{
+    ActionOutcome, ActionReply, ActionRequest, ActionTruth, ChargeReply, ChargeRequest, Gateway, Lookup,
+    Outcome, Truth,
+};
 
 const CAPABILITIES: Capabilities = Capabilities {
     idempotency: Idempotency::Strong { window_ms: None },
@@ -19,7 +22,14 @@ const CAPABILITIES: Capabilities = Capabilities {
 /// Says yes, without a limit and without waiting.
 #[derive(Default)]
 pub(crate) struct AlwaysYes {
-    charges: AtomicU64,
+    executed: AtomicU64,
+}
+
+impl AlwaysYes {
+    fn next_id(&self) -> String {
+        let number = self.executed.fetch_add(1, Ordering::Relaxed);
+        format!("yes_{}_{number:012}", std::process::id())
+    }
 }
 
 #[async_trait]
@@ -29,12 +39,11 @@ impl Gateway for AlwaysYes {
     }
 
     async fn charge(&self, request: &ChargeRequest) -> ChargeReply {
-        let number = self.charges.fetch_add(1, Ordering::Relaxed);
         ChargeReply::Known(Truth {
-            gateway_charge_id: format!("yes_{}_{number:012}", std::process::id()),
+            gateway_charge_id: self.next_id(),
             reference: request.reference.to_string(),
             amount: request.amount,
-            outcome: Outcome::Succeeded,
+            outcome: if request.capture { Outcome::Succeeded } else { Outcome::Authorized },
         })
     }
 
@@ -45,11 +54,26 @@ impl Gateway for AlwaysYes {
     async fn find_by_reference(&self, _reference: &str) -> Lookup {
         nothing_to_find()
     }
+
+    async fn act(&self, request: &ActionRequest) -> ActionReply {
+        ActionReply::Known(ActionTruth {
+            gateway_action_id: self.next_id(),
+            gateway_charge_id: request.gateway_charge_id.clone(),
+            reference: request.reference.clone(),
+            action: request.action,
+            amount: request.amount,
+            outcome: ActionOutcome::Done,
+        })
+    }
+
+    async fn find_action(&self, _gateway_charge_id: &str, _reference: &str) -> Lookup<ActionTruth> {
+        nothing_to_find()
+    }
 }
 
-fn nothing_to_find() -> Lookup {
+fn nothing_to_find<T>() -> Lookup<T> {
     Lookup::Failed {
-        reason: "this gateway has answered every charge, so nothing is to be looked up".into(),
+        reason: "this gateway has answered every request, so nothing is to be looked up".into(),
         refusal: None,
     }
 }

@@ -22,6 +22,7 @@ struct ChargeBody {
     amount: i64,
     currency: String,
     reference: String,
+    capture: bool,
     idempotency_key: String,
     billing_time: Timestamp,
 }
@@ -52,6 +53,7 @@ pub(crate) fn bodies(url: &str) -> Result<Vec<Vec<u8>>, Failed> {
                 amount: row.i64(1)?,
                 currency: row.text(2)?,
                 reference: renamed(row.str(3)?),
+                capture: true,
                 idempotency_key: renamed(row.str(4)?),
                 billing_time: Timestamp::from_microsecond(row.i64(5)?)?,
             };

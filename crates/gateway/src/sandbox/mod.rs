@@ -1,8 +1,9 @@
 //! The adapter of the sandbox, teiki's stand-in gateway (the crate `sandbox` documents its protocol).
 //!
-//! Speaks the protocol; what an answer means is in [`verdict`], the shapes are in [`wire`]. A request costs
-//! one round trip, its body is written once and its answer is read in place.
+//! Speaks the protocol; what an answer means is in [`verdict`], what it tells of a charge or an action in [`told`], the
+//! shapes are in [`wire`]. A request costs one round trip, its body is written once and its answer is read in place.
 
+mod told;
 mod verdict;
 mod wire;
 
@@ -13,9 +14,13 @@ use billing::resolution::{Capabilities, Idempotency};
 use reqwest::{Client, Url};
 
 use crate::http::{self, NoAnswer};
-use crate::{Alarm, ChargeReply, ChargeRequest, Gateway, Lookup};
+use crate::{
+    Action, ActionReply, ActionRequest, ActionTruth, Alarm, ChargeReply, ChargeRequest, Gateway, Lookup,
+    Reply,
+};
+use told::{Capture, Deed};
 use verdict::Expectation;
-use wire::{ChargeBody, Declared};
+use wire::{Acted, ActionBody, Charge, ChargeBody, Declared};
 
 /// A request is given up after twice the declared processing time and this, within the bounds, in milliseconds. The sandbox
 /// is near; after a crash the quiet period, and with it this, is what new charges wait for where keys are not recognised.
@@ -24,6 +29,8 @@ const TIMEOUT_MIN_MS: i64 = 500;
 const TIMEOUT_MAX_MS: i64 = 30_000;
 /// The least time between the two look-ups that prove absence, in milliseconds.
 const LOOKUP_SPACING_MIN_MS: i64 = 50;
+/// Why nothing is asked about an id that could lead an address elsewhere.
+const NOT_AN_ID: &str = "this is not an id that the sandbox gives";
 /// How long the sandbox may take to say what it can do.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -94,26 +101,25 @@ impl Gateway for Sandbox {
             amount: request.amount.minor,
             currency: request.amount.currency.code(),
             reference: request.reference.as_str(),
+            capture: request.capture,
             idempotency_key: &request.idempotency_key,
             billing_time: request.billing_time,
         };
         let expected = Expectation {
             reference: request.reference.as_str(),
             amount: request.amount,
+            asked: Capture(request.capture),
             too_many_is_unexecuted: self.too_many_is_unexecuted,
         };
         match http::send(self.client.post(self.charges.clone()).json(&body)).await {
-            Ok(answer) => verdict::classify(&expected, &answer),
-            Err(NoAnswer::NotSent(reason)) => ChargeReply::NotSent { reason },
-            Err(NoAnswer::Lost(reason)) => ChargeReply::Unknown { reason, alarm: None },
-            Err(NoAnswer::TooLong(reason)) => ChargeReply::Unknown { reason, alarm: Some(Alarm::Malformed) },
+            Ok(answer) => verdict::classify::<Charge<'_>>(&expected, &answer),
+            Err(none) => unanswered(none),
         }
     }
 
     async fn find_by_id(&self, gateway_charge_id: &str) -> Lookup {
         if !wire::is_id(gateway_charge_id) {
-            let reason = "this is not an id that the sandbox gives".to_owned();
-            return Lookup::Failed { reason, refusal: None };
+            return Lookup::Failed { reason: NOT_AN_ID.to_owned(), refusal: None };
         }
         match http::send(self.client.get(below(&self.charges, gateway_charge_id))).await {
             Ok(answer) => verdict::found_by_id(gateway_charge_id, &answer),
@@ -129,9 +135,58 @@ impl Gateway for Sandbox {
             Err(none) => failed(none),
         }
     }
+
+    async fn act(&self, request: &ActionRequest) -> ActionReply {
+        if !wire::is_id(&request.gateway_charge_id) {
+            return Reply::NotSent { reason: NOT_AN_ID.to_owned() };
+        }
+        let (word, takes_amount) = match request.action {
+            Action::Capture => ("capture", true),
+            Action::Void => ("void", false),
+            Action::Reauthorize => ("reauth", false),
+            Action::Refund => ("refund", true),
+        };
+        let body = ActionBody {
+            amount: takes_amount.then_some(request.amount.minor),
+            reference: &request.reference,
+            idempotency_key: &request.idempotency_key,
+            billing_time: request.billing_time,
+        };
+        let expected = Expectation {
+            reference: &request.reference,
+            amount: request.amount,
+            asked: Deed { action: request.action, gateway_charge_id: &request.gateway_charge_id },
+            too_many_is_unexecuted: self.too_many_is_unexecuted,
+        };
+        let url = below(&below(&self.charges, &request.gateway_charge_id), word);
+        match http::send(self.client.post(url).json(&body)).await {
+            Ok(answer) => verdict::classify::<Acted<'_>>(&expected, &answer),
+            Err(none) => unanswered(none),
+        }
+    }
+
+    async fn find_action(&self, gateway_charge_id: &str, reference: &str) -> Lookup<ActionTruth> {
+        if !wire::is_id(gateway_charge_id) {
+            return Lookup::Failed { reason: NOT_AN_ID.to_owned(), refusal: None };
+        }
+        let mut url = below(&below(&self.charges, gateway_charge_id), "actions");
+        url.query_pairs_mut().append_pair("reference", reference);
+        match http::send(self.client.get(url)).await {
+            Ok(answer) => verdict::found_action(gateway_charge_id, reference, &answer),
+            Err(none) => failed(none),
+        }
+    }
 }
 
-fn failed(none: NoAnswer) -> Lookup {
+fn unanswered<T>(none: NoAnswer) -> Reply<T> {
+    match none {
+        NoAnswer::NotSent(reason) => Reply::NotSent { reason },
+        NoAnswer::Lost(reason) => Reply::Unknown { reason, alarm: None },
+        NoAnswer::TooLong(reason) => Reply::Unknown { reason, alarm: Some(Alarm::Malformed) },
+    }
+}
+
+fn failed<T>(none: NoAnswer) -> Lookup<T> {
     match none {
         NoAnswer::NotSent(reason) | NoAnswer::Lost(reason) | NoAnswer::TooLong(reason) => {
             Lookup::Failed { reason, refusal: None }

@@ -20,6 +20,18 @@ pub(super) struct ChargeBody<'a> {
     pub(super) amount: i64,
     pub(super) currency: &'static str,
     pub(super) reference: &'a str,
+    pub(super) capture: bool,
+    pub(super) idempotency_key: &'a str,
+    pub(super) billing_time: Timestamp,
+}
+
+/// `POST /charges/{id}/capture`, `void`, `reauth` and `refund`.
+#[derive(Serialize)]
+pub(super) struct ActionBody<'a> {
+    /// Only where a part may be meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) amount: Option<i64>,
+    pub(super) reference: &'a str,
     pub(super) idempotency_key: &'a str,
     pub(super) billing_time: Timestamp,
 }
@@ -53,12 +65,14 @@ pub(super) struct Charge<'a> {
     pub(super) id: Text<'a>,
     pub(super) status: Status,
     pub(super) amount: i64,
+    /// What was taken; a sandbox from before authorizations does not say it.
+    pub(super) captured_amount: Option<i64>,
     pub(super) currency: Text<'a>,
     pub(super) reference: Option<Text<'a>>,
     pub(super) code: Option<Text<'a>>,
 }
 
-/// A refund has most fields of a charge; it is told apart by this one.
+/// An action has most fields of a charge; it is told apart by this one.
 #[derive(Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Object {
@@ -70,23 +84,56 @@ pub(super) enum Object {
 pub(super) enum Status {
     Succeeded,
     Declined,
+    Authorized,
+    Captured,
+    Voided,
 }
 
-/// `GET /charges?reference=…`.
+/// Something that was done to a charge.
 #[derive(Deserialize)]
-pub(super) struct List<'a> {
+pub(super) struct Acted<'a> {
+    pub(super) object: ActedObject,
     #[serde(borrow)]
-    pub(super) data: Vec<Charge<'a>>,
+    pub(super) id: Text<'a>,
+    pub(super) charge: Text<'a>,
+    pub(super) status: ActedStatus,
+    pub(super) amount: i64,
+    pub(super) currency: Text<'a>,
+    pub(super) reference: Option<Text<'a>>,
+    pub(super) code: Option<Text<'a>>,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ActedObject {
+    Capture,
+    Void,
+    Reauth,
+    Refund,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ActedStatus {
+    Succeeded,
+    Declined,
+}
+
+/// `GET /charges?reference=…` and `GET /charges/{id}/actions?reference=…`.
+#[derive(Deserialize)]
+pub(super) struct List<T> {
+    pub(super) data: Vec<T>,
     #[serde(default)]
     pub(super) has_more: bool,
 }
 
-/// A decline (with the charge) and every other error.
+/// A decline (with the charge or the action) and every other error.
 #[derive(Deserialize)]
 pub(super) struct Failure<'a> {
     #[serde(borrow)]
     pub(super) error: Error<'a>,
     pub(super) charge: Option<Charge<'a>>,
+    pub(super) action: Option<Acted<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -124,7 +171,7 @@ impl Text<'_> {
     }
 }
 
-/// Whether this can be the id of a charge; anything else could lead an address elsewhere.
+/// Whether this can be the id of a charge or an action; anything else could lead an address elsewhere.
 pub(super) fn is_id(text: &str) -> bool {
     is_word(text, ID_BYTES_MAX)
 }

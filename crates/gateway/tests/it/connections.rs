@@ -1,7 +1,12 @@
-//! A charge request leaves at most once, whatever happens to its connection, and only whole answers count.
+//! A request that moves money leaves at most once, whatever happens to its connection, and only whole answers count.
+
+use std::fmt::Debug;
 
 use gateway::sandbox::{ConnectError, Sandbox};
-use gateway::{Alarm, ChargeReply, ChargeRequest, Gateway, Lookup, Outcome};
+use gateway::{
+    Action, ActionOutcome, ActionReply, ActionRequest, Alarm, ChargeReply, ChargeRequest, Gateway, Lookup,
+    Outcome, Reply,
+};
 
 use billing::Timestamp;
 use billing::money::Money;
@@ -15,6 +20,7 @@ fn request(number: u32) -> ChargeRequest {
         idempotency_key: format!("{number:032x}"),
         token: "sbx_ok.\"ü".into(),
         amount: Money::yen(1_200),
+        capture: true,
         billing_time: "2026-03-31T00:00:00Z".parse::<Timestamp>().unwrap(),
     }
 }
@@ -44,8 +50,8 @@ async fn charge_all(acts: Vec<Act>) -> (Vec<ChargeReply>, Canned) {
 }
 
 #[track_caller]
-fn is_unknown(reply: &ChargeReply, expected: Option<Alarm>) {
-    assert!(matches!(reply, ChargeReply::Unknown { alarm, .. } if *alarm == expected), "{reply:?}");
+fn is_unknown<T: Debug>(reply: &Reply<T>, expected: Option<Alarm>) {
+    assert!(matches!(reply, Reply::Unknown { alarm, .. } if *alarm == expected), "{reply:?}");
 }
 
 #[tokio::test]
@@ -57,7 +63,7 @@ async fn a_charge_is_sent_with_all_that_the_gateway_needs() {
     assert!(head.starts_with("POST /charges HTTP/1.1\r\n"), "{head}");
     assert!(head.contains("content-type: application/json"), "{head}");
     assert!(head.contains(concat!("user-agent: teiki/", env!("CARGO_PKG_VERSION"))), "{head}");
-    let expected = r#"{"token":"sbx_ok.\"ü","amount":1200,"currency":"jpy","reference":"ch_00000000000000000000000000001","idempotency_key":"00000000000000000000000000000001","billing_time":"2026-03-31T00:00:00Z"}"#;
+    let expected = r#"{"token":"sbx_ok.\"ü","amount":1200,"currency":"jpy","reference":"ch_00000000000000000000000000001","capture":true,"idempotency_key":"00000000000000000000000000000001","billing_time":"2026-03-31T00:00:00Z"}"#;
     assert_eq!(body, expected);
 }
 
@@ -142,4 +148,88 @@ async fn only_a_sandbox_is_taken_for_one() {
     let elsewhere = format!("{}/elsewhere", server.url);
     assert!(matches!(Sandbox::connect(&elsewhere).await, Err(ConnectError::NotASandbox(_))));
     assert!(matches!(Sandbox::connect("no address").await, Err(ConnectError::InvalidUrl(_))));
+}
+
+const ACTIONS: [(Action, &str); 4] = [
+    (Action::Capture, "capture"),
+    (Action::Void, "void"),
+    (Action::Reauthorize, "reauth"),
+    (Action::Refund, "refund"),
+];
+
+fn action_request(action: Action) -> ActionRequest {
+    ActionRequest {
+        gateway_charge_id: "sch_1".into(),
+        reference: "re_\"ü".into(),
+        idempotency_key: "key-a".into(),
+        action,
+        amount: Money::yen(700),
+        billing_time: "2026-03-31T00:00:00Z".parse::<Timestamp>().unwrap(),
+    }
+}
+
+fn done(object: &str) -> String {
+    let body = format!(
+        r#"{{"object":"{object}","id":"sac_1","charge":"sch_1","status":"succeeded","amount":700,"currency":"jpy","reference":"re_\"ü","code":null}}"#
+    );
+    json("200 OK", &body)
+}
+
+/// Does one thing; then asks for a charge, which comes after anything that a client might send again.
+async fn act(action: Action, act: Act) -> (ActionReply, Vec<String>) {
+    let server = Canned::start(vec![act]).await;
+    let gateway = Sandbox::connect(&server.url).await.unwrap();
+    let reply = gateway.act(&action_request(action)).await;
+    assert_eq!(gateway.find_by_id("sch_1").await, Lookup::Absent);
+    (reply, server.posts())
+}
+
+#[tokio::test]
+async fn an_action_is_sent_with_all_that_the_gateway_needs() {
+    for (action, word) in ACTIONS {
+        let (reply, posts) = act(action, Act::Send(done(word))).await;
+        assert_eq!(truth_of(reply).outcome, ActionOutcome::Done);
+        let (head, body) = posts[0].split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with(&format!("POST /charges/sch_1/{word} HTTP/1.1\r\n")), "{head}");
+        assert!(head.contains("content-type: application/json"), "{head}");
+        let amount = if matches!(action, Action::Capture | Action::Refund) { r#""amount":700,"# } else { "" };
+        let rest = r#""reference":"re_\"ü","idempotency_key":"key-a","billing_time":"2026-03-31T00:00:00Z""#;
+        assert_eq!(body, format!("{{{amount}{rest}}}"));
+    }
+}
+
+#[tokio::test]
+async fn an_action_without_a_whole_answer_is_unknown_and_not_tried_again() {
+    for (action, word) in ACTIONS {
+        let whole = done(word);
+        let redirect = "HTTP/1.1 307 Temporary\r\nlocation: /charges\r\ncontent-length: 0\r\n\r\n".to_owned();
+        let too_long = json("200 OK", &" ".repeat(65 * 1024));
+        for (bytes, alarm) in [
+            (String::new(), None),
+            (whole[..whole.len() - 1].to_owned(), None),
+            (redirect, None),
+            (json("200 OK", &" ".repeat(10)), Some(Alarm::Malformed)),
+            (too_long, Some(Alarm::Malformed)),
+        ] {
+            let (reply, posts) = act(action, Act::SendAndClose(bytes)).await;
+            is_unknown(&reply, alarm);
+            assert_eq!(posts.len(), 1, "{action:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_action_that_nobody_listens_to_was_not_sent() {
+    let server = Canned::start(Vec::new()).await;
+    let gateway = Sandbox::connect(&server.url).await.unwrap();
+    let odd = ActionRequest { gateway_charge_id: "../sch_1".into(), ..action_request(Action::Void) };
+    assert!(matches!(gateway.act(&odd).await, ActionReply::NotSent { .. }));
+    assert!(server.posts().is_empty());
+    server.stop().await;
+    for (action, _) in ACTIONS {
+        let reply = gateway.act(&action_request(action)).await;
+        assert!(matches!(reply, ActionReply::NotSent { .. }), "{reply:?}");
+    }
+    let lookup = gateway.find_action("sch_1", "re_1").await;
+    assert!(matches!(lookup, Lookup::Failed { refusal: None, .. }), "{lookup:?}");
 }

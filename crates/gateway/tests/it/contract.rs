@@ -2,14 +2,18 @@
 //!
 //! A new adapter is put under it by one function that stages a [`Scene`] and by the tokens of its test cards.
 //! The judge is the gateway's own book, never what the adapter says. Order: the stage, the whole contract,
-//! its clauses. It takes as long as a few time-outs.
+//! its clauses on charges; those on what is done to charges are in [`actions`]. It takes as long as a few time-outs.
+
+mod actions;
+
+use std::fmt::Debug;
 
 use billing::Timestamp;
 use billing::decline::DeclineClass;
 use billing::id::ChargeId;
 use billing::money::Money;
 use billing::resolution::Idempotency;
-use gateway::{Alarm, ChargeReply, ChargeRequest, Gateway, Lookup, Outcome, Refusal, Truth};
+use gateway::{Alarm, ChargeReply, ChargeRequest, Gateway, Lookup, Outcome, Refusal, Reply, Truth};
 
 /// What the gateway does with every request that moves money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +50,16 @@ pub(crate) enum Scene {
     Locked,
 }
 
+/// What has happened honestly before the scene begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Given {
+    Nothing,
+    /// Charge 0 was made and took its money.
+    Taken,
+    /// Charge 0 was made and reserved its money.
+    Reserved,
+}
+
 /// A card as the gateway's test tokens have it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Card {
@@ -56,6 +70,8 @@ pub(crate) enum Card {
 /// One gateway that runs, and what is needed to judge its adapter.
 pub(crate) struct Stage {
     pub(crate) gateway: Box<dyn Gateway>,
+    /// What was given.
+    pub(crate) given: Option<Truth>,
     pub(crate) token: fn(Card) -> String,
     /// The codes of [`Card::Declining`] that exist.
     pub(crate) decline_codes: &'static [&'static str],
@@ -64,8 +80,11 @@ pub(crate) struct Stage {
 }
 
 /// Runs every clause against stages made by `stage`.
-pub(crate) async fn check(stage: &impl AsyncFn(Scene) -> Stage) {
+pub(crate) async fn check(stage: &impl AsyncFn(Scene, Given) -> Stage) {
+    actions::check(stage).await;
+    let stage = &async |scene| stage(scene, Given::Nothing).await;
     a_success_is_known_and_found(&stage(Scene::Honest).await).await;
+    a_reservation_is_known_and_found(&stage(Scene::Honest).await).await;
     every_decline_is_known_and_found(&stage(Scene::Honest).await).await;
     what_never_was_is_absent(&stage(Scene::Honest).await).await;
     a_repeated_key_gives_the_same_truth(&stage(Scene::Honest).await).await;
@@ -80,10 +99,16 @@ pub(crate) async fn check(stage: &impl AsyncFn(Scene) -> Stage) {
 
 /// Charge number `number` of a test.
 pub(crate) fn request(stage: &Stage, card: Card, number: u32) -> ChargeRequest {
+    charge((stage.token)(card), number)
+}
+
+/// Charge number `number` with this token.
+pub(crate) fn charge(token: String, number: u32) -> ChargeRequest {
     ChargeRequest {
         reference: reference(number),
         idempotency_key: format!("{number:032x}"),
-        token: (stage.token)(card),
+        token,
+        capture: true,
         amount: Money::yen(1_200 + i64::from(number)),
         billing_time: Timestamp::UNIX_EPOCH,
     }
@@ -94,8 +119,8 @@ fn reference(number: u32) -> ChargeId {
 }
 
 #[track_caller]
-pub(crate) fn truth_of(reply: ChargeReply) -> Truth {
-    let ChargeReply::Known(truth) = reply else {
+pub(crate) fn truth_of<T: Debug>(reply: Reply<T>) -> T {
+    let Reply::Known(truth) = reply else {
         panic!("not known: {reply:?}");
     };
     truth
@@ -109,6 +134,17 @@ async fn a_success_is_known_and_found(stage: &Stage) {
     assert_eq!(truth.outcome, Outcome::Succeeded);
     assert_eq!((stage.book)(), [request.reference.as_str()]);
     is_found(stage, &truth).await;
+}
+
+async fn a_reservation_is_known_and_found(stage: &Stage) {
+    let request = ChargeRequest { capture: false, ..request(stage, Card::Good, 1) };
+    let truth = truth_of(stage.gateway.charge(&request).await);
+    assert_eq!((truth.amount, &truth.outcome), (request.amount, &Outcome::Authorized));
+    is_found(stage, &truth).await;
+    let declined =
+        ChargeRequest { capture: false, ..self::request(stage, Card::Declining(stage.decline_codes[0]), 2) };
+    let truth = truth_of(stage.gateway.charge(&declined).await);
+    assert!(matches!(truth.outcome, Outcome::Declined { .. }), "{truth:?}");
 }
 
 async fn every_decline_is_known_and_found(stage: &Stage) {
@@ -162,7 +198,8 @@ async fn a_key_with_other_parameters_freezes(stage: &Stage) {
     truth_of(stage.gateway.charge(&first).await);
     let dearer = ChargeRequest { amount: Money::yen(9_999), ..first.clone() };
     let other_charge = ChargeRequest { reference: reference(2), ..first.clone() };
-    for other in [dearer, other_charge] {
+    let only_reserved = ChargeRequest { capture: false, ..first.clone() };
+    for other in [dearer, other_charge, only_reserved] {
         has_alarm(&stage.gateway.charge(&other).await, Some(Alarm::KeyMismatch));
     }
     assert_eq!((stage.book)(), [first.reference.as_str()]);
@@ -214,7 +251,9 @@ async fn refusals_say_that_nothing_was_done(stage: &impl AsyncFn(Scene) -> Stage
                 );
             }
             Refusal::Unauthorized => assert_eq!(scene, Scene::Locked),
-            Refusal::InvalidRequest { code } => panic!("{scene:?}: {code}"),
+            Refusal::InvalidRequest { code } | Refusal::NotPossible { code, .. } => {
+                panic!("{scene:?}: {code}")
+            }
         }
         assert_eq!((stage.book)().len(), 0, "{scene:?}");
     }
@@ -258,8 +297,8 @@ async fn lost_answers_are_unknown_and_found_by_reference(stage: &impl AsyncFn(Sc
 }
 
 #[track_caller]
-fn has_alarm(reply: &ChargeReply, expected: Option<Alarm>) {
-    let ChargeReply::Unknown { alarm, .. } = reply else {
+fn has_alarm<T: Debug>(reply: &Reply<T>, expected: Option<Alarm>) {
+    let Reply::Unknown { alarm, .. } = reply else {
         panic!("not unknown: {reply:?}");
     };
     assert_eq!(*alarm, expected, "{reply:?}");

@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
+use billing::Timestamp;
+use billing::decline::DeclineClass;
 use billing::resolution::{Capabilities, Idempotency};
-use gateway::ChargeReply;
 use gateway::sandbox::Sandbox;
+use gateway::{Action, ActionOutcome, ActionRequest, ChargeReply, ChargeRequest, Gateway, Lookup, Outcome};
 use sandbox::{Config, Server, read_book};
 use tempfile::TempDir;
 
-use crate::contract::{self, Card, Scene, Stage, request, truth_of};
+use crate::contract::{self, Card, Given, Scene, Stage, charge, truth_of};
 
 const DECLINE_CODES: [&str; 10] = [
     "insufficient_funds",
@@ -28,17 +30,10 @@ struct Running {
     server: Server,
 }
 
-impl Running {
-    fn book(&self) -> PathBuf {
-        self.folder.path().join("book.jsonl")
-    }
-}
-
-async fn start(faults: &str) -> Running {
-    let folder = tempfile::tempdir().unwrap();
+async fn start(folder: TempDir, faults: &str) -> Running {
     let config = Config {
         listen: "127.0.0.1:0".parse().unwrap(),
-        book: folder.path().join("book.jsonl"),
+        book: book_in(&folder),
         faults: faults.parse().unwrap(),
         seed: 7,
     };
@@ -46,12 +41,31 @@ async fn start(faults: &str) -> Running {
     Running { folder, server }
 }
 
-async fn stage(faults: &str) -> Stage {
-    let running = start(faults).await;
+fn book_in(folder: &TempDir) -> PathBuf {
+    folder.path().join("book.jsonl")
+}
+
+/// A sandbox without faults whose book begins with charge 0, then on the same book one with faults.
+async fn stage(faults: &str, given: Given) -> Stage {
+    let mut folder = tempfile::tempdir().unwrap();
+    let mut charged = None;
+    if given != Given::Nothing {
+        let running = start(folder, "").await;
+        let gateway = Sandbox::connect(&running.server.url()).await.unwrap();
+        let request = ChargeRequest { capture: given == Given::Taken, ..charge(token(Card::Good), 0) };
+        charged = Some(truth_of(gateway.charge(&request).await));
+        running.server.stop().await;
+        folder = running.folder;
+    }
+    let running = start(folder, faults).await;
     let gateway = Box::new(Sandbox::connect(&running.server.url()).await.unwrap());
-    let book =
-        move || read_book(running.book()).unwrap().into_iter().filter_map(|line| line.reference).collect();
-    Stage { gateway, token, decline_codes: &DECLINE_CODES, book: Box::new(book) }
+    let book = move || {
+        let lines = read_book(book_in(&running.folder)).unwrap();
+        // The sandbox runs as long as the stage holds this.
+        let _ = &running.server;
+        lines.into_iter().filter_map(|line| line.reference).collect()
+    };
+    Stage { gateway, given: charged, token, decline_codes: &DECLINE_CODES, book: Box::new(book) }
 }
 
 fn token(card: Card) -> String {
@@ -84,11 +98,11 @@ fn faults_of(scene: Scene) -> &'static str {
 
 #[tokio::test]
 async fn the_sandbox_keeps_the_contract() {
-    contract::check(&async |scene| stage(faults_of(scene)).await).await;
+    contract::check(&async |scene, given| stage(faults_of(scene), given).await).await;
 }
 
 async fn declares(faults: &str, expected: Capabilities) {
-    assert_eq!(*stage(faults).await.gateway.capabilities(), expected, "{faults}");
+    assert_eq!(*stage(faults, Given::Nothing).await.gateway.capabilities(), expected, "{faults}");
 }
 
 #[tokio::test]
@@ -126,16 +140,40 @@ async fn capabilities_are_those_of_the_switches() {
 
 #[tokio::test]
 async fn a_hung_charge_is_resent_under_its_key_and_executed_once() {
-    let stage = stage("max-processing=0").await;
-    let with = |token: &str, number| gateway::ChargeRequest {
-        token: token.to_owned(),
-        ..request(&stage, Card::Good, number)
-    };
+    let stage = stage("max-processing=0", Given::Nothing).await;
     for (number, token) in [(1, "sbx_timeout_before_1.x"), (2, "sbx_timeout_after_1.x")] {
-        let request = with(token, number);
+        let request = charge(token.to_owned(), number);
         let lost = stage.gateway.charge(&request).await;
         assert!(matches!(lost, ChargeReply::Unknown { alarm: None, .. }), "{lost:?}");
         truth_of(stage.gateway.charge(&request).await);
     }
     assert_eq!((stage.book)().len(), 2);
+}
+
+#[tokio::test]
+async fn a_declined_renewal_is_known_and_leaves_the_reservation() {
+    let stage = stage("", Given::Nothing).await;
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    let reserve = ChargeRequest {
+        capture: false,
+        billing_time: at("2026-04-02T00:00:00Z"),
+        ..charge("sbx_decline_expired_card_until_20260401".into(), 1)
+    };
+    let charged = truth_of(stage.gateway.charge(&reserve).await);
+    let renew = ActionRequest {
+        gateway_charge_id: charged.gateway_charge_id.clone(),
+        reference: "ra_1".into(),
+        idempotency_key: "ra1".into(),
+        action: Action::Reauthorize,
+        amount: reserve.amount,
+        billing_time: at("2026-03-30T00:00:00Z"),
+    };
+    let truth = truth_of(stage.gateway.act(&renew).await);
+    let code = "expired_card";
+    let class = DeclineClass::of(code);
+    assert_eq!(truth.outcome, ActionOutcome::Declined { code: code.into(), class });
+    assert_eq!(truth_of(stage.gateway.act(&renew).await), truth);
+    assert_eq!(stage.gateway.find_action(&charged.gateway_charge_id, "ra_1").await, Lookup::Found(truth));
+    assert_eq!(charged.outcome, Outcome::Authorized);
+    assert_eq!(stage.gateway.find_by_id(&charged.gateway_charge_id).await, Lookup::Found(charged));
 }

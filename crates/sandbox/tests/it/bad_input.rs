@@ -17,6 +17,9 @@ async fn bad_charges_are_refused_with_code_and_parameter() {
         ("token", json!("sbx_decline_card_declined_times_-1"), "unknown_token"),
         ("token", json!("sbx_decline_card_declined_until_20260231"), "unknown_token"),
         ("token", json!("sbx_decline_card_declined_until_2026-02-01"), "unknown_token"),
+        ("token", json!("sbx_decline_card_declined_over_"), "unknown_token"),
+        ("token", json!("sbx_decline_card_declined_over_-1"), "unknown_token"),
+        ("token", json!("sbx_decline_card_declined_over_99999999999999999999"), "unknown_token"),
         ("token", json!("sbx_timeout_before_x"), "unknown_token"),
         ("token", json!("sbx_timeout_after_99999999999"), "unknown_token"),
         ("token", json!(""), "invalid_length"),
@@ -39,7 +42,9 @@ async fn bad_charges_are_refused_with_code_and_parameter() {
         assert_eq!(answer.body["error"]["type"], "invalid_request_error", "{name} {value}");
         assert_eq!(answer.body["error"]["param"], name, "{name} {value}");
     }
-    for (name, value) in [("amount", json!("12")), ("amount", json!(1.5)), ("colour", json!("red"))] {
+    for (name, value) in
+        [("amount", json!("12")), ("amount", json!(1.5)), ("capture", json!("no")), ("colour", json!("red"))]
+    {
         let answer = sandbox.charge(&with(charge("sbx_ok"), name, value)).await;
         assert_eq!((answer.status.as_u16(), answer.code()), (400, "invalid_json"), "{name}");
     }

@@ -75,6 +75,18 @@ async fn until_looks_at_the_billing_time_in_tokyo() {
 }
 
 #[tokio::test]
+async fn over_looks_at_the_amount() {
+    let sandbox = start("").await;
+    let body = charge("sbx_decline_card_declined_over_10000.x");
+    for (amount, status) in [(9_999, 200), (10_000, 200), (10_001, 402), (1, 200)] {
+        let answer = sandbox.charge(&with(body.clone(), "amount", json!(amount))).await;
+        assert_eq!(answer.status, status, "{amount}");
+    }
+    let over = with(charge("sbx_decline_lost_card_over_99999999999"), "amount", json!(100_000_000_000_i64));
+    assert_eq!(sandbox.charge(&over).await.code(), "lost_card");
+}
+
+#[tokio::test]
 async fn a_charge_is_answered_and_booked_with_all_fields() {
     let sandbox = start("").await;
     let body = with(keyed("sbx_ok.c1", "key-1"), "billing_time", json!("2026-03-31T00:00:00Z"));
@@ -87,12 +99,12 @@ async fn a_charge_is_answered_and_booked_with_all_fields() {
     let expected_line = json!({
         "at": "2026-03-31T00:00:00Z", "recorded_at": recorded_at, "id": "sch_000000000001", "charge": null,
         "token": "sbx_ok.c1", "amount": 1200, "currency": "jpy", "reference": "ch_1", "idempotency_key": "key-1",
-        "outcome": "succeeded", "code": null,
+        "capture": true, "outcome": "succeeded", "code": null,
     });
     assert_eq!(line, expected_line);
     let expected_answer = json!({
-        "object": "charge", "id": "sch_000000000001", "status": "succeeded", "amount": 1200, "amount_refunded": 0,
-        "currency": "jpy", "token": "sbx_ok.c1", "reference": "ch_1", "code": null, "created_at": recorded_at,
+        "object": "charge", "id": "sch_000000000001", "status": "succeeded", "amount": 1200, "captured_amount": 1200,
+        "amount_refunded": 0, "currency": "jpy", "token": "sbx_ok.c1", "reference": "ch_1", "code": null, "created_at": recorded_at,
         "billing_time": "2026-03-31T00:00:00Z", "idempotency": "stored",
     });
     assert_eq!(answer.body, expected_answer);

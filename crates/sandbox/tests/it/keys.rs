@@ -73,6 +73,7 @@ async fn a_key_with_other_parameters_is_a_conflict() {
         ("amount", json!(1201)),
         ("currency", json!("usd")),
         ("reference", json!("ch_2")),
+        ("capture", json!(false)),
     ] {
         let answer = sandbox.charge(&with(body.clone(), name, value)).await;
         assert_eq!((answer.status.as_u16(), answer.code()), (409, "idempotency_conflict"), "{name}");

@@ -6,7 +6,7 @@ use std::io::Write;
 use sandbox::{BookError, StartError, read_book};
 use serde_json::json;
 
-use crate::harness::{Harness, charge, keyed, start};
+use crate::harness::{Harness, charge, keyed, start, with};
 
 fn append(sandbox: &Harness, text: &str) {
     OpenOptions::new().append(true).open(sandbox.book_path()).unwrap().write_all(text.as_bytes()).unwrap();
@@ -71,6 +71,39 @@ async fn a_damaged_line_is_an_error_that_names_it() {
         assert!(error.to_string().contains("line 2"), "{error}");
         assert!(matches!(read_book(sandbox.book_path()), Err(BookError::Line { line: 2, .. })));
     }
+}
+
+#[tokio::test]
+async fn an_action_without_an_earlier_charge_is_damage() {
+    let mut sandbox = start("").await;
+    sandbox.charge(&charge("sbx_ok")).await;
+    sandbox.post("/charges/sch_000000000001/refund", &json!({})).await;
+    sandbox.stop().await;
+    let whole = std::fs::read_to_string(sandbox.book_path()).unwrap();
+    for charge in ["null", "\"sch_000000000002\"", "\"sch_000000000003\"", "\"srf_000000000001\"", "\"x\""] {
+        std::fs::write(
+            sandbox.book_path(),
+            whole.replace("\"charge\":\"sch_000000000001\"", &format!("\"charge\":{charge}")),
+        )
+        .unwrap();
+        assert!(matches!(read_book(sandbox.book_path()), Err(BookError::Line { line: 2, .. })), "{charge}");
+        assert!(sandbox.try_start().await.is_err(), "{charge}");
+    }
+}
+
+/// Books are kept for years; those from before authorizations have no `capture`.
+#[tokio::test]
+async fn a_book_from_before_authorizations_goes_on() {
+    let mut sandbox = start("").await;
+    sandbox.charge(&keyed("sbx_ok", "key-1")).await;
+    sandbox.stop().await;
+    let book = std::fs::read_to_string(sandbox.book_path()).unwrap();
+    std::fs::write(sandbox.book_path(), book.replace("\"capture\":true,", "")).unwrap();
+    sandbox.restart().await;
+    assert_eq!(sandbox.book()[0].capture, None);
+    assert_eq!(sandbox.charge(&keyed("sbx_ok", "key-1")).await.body["idempotency"], "replayed");
+    let reserved = with(keyed("sbx_ok", "key-1"), "capture", json!(false));
+    assert_eq!(sandbox.charge(&reserved).await.code(), "idempotency_conflict");
 }
 
 #[tokio::test]

@@ -223,6 +223,7 @@ async fn resend(line: &Line, row: CheckRow, now: Timestamp) -> News {
             idempotency_key: row.idempotency_key.clone(),
             token: row.gateway_token.clone(),
             amount: row.amount,
+            capture: true,
             billing_time: row.billing_at,
         },
     };
@@ -292,12 +293,25 @@ fn known(line: &Line, row: &CheckRow, truth: Truth, alarm: Option<&'static str>)
             News { fact: Fact::Declined, decline: Some((code, class)), ..news }
         }
         Outcome::Pending => again_later(line, row, News { fact: Fact::Pending, ..news }),
+        Outcome::Authorized => again_later(line, row, News { fact: Fact::Authorized, ..news }),
+        Outcome::PartlyCaptured { .. } => {
+            let note = Some("the gateway took less than the amount".into());
+            again_later(line, row, News { note, alarm: Some("wrong_amount"), ..news })
+        }
+        Outcome::Voided => {
+            let note = Some("the gateway has released what was reserved".into());
+            again_later(line, row, News { note, alarm: Some("needs_review"), ..news })
+        }
     }
 }
 
 /// One charge of ours was executed more than once: the first success settles it, an operator hears of all.
 fn several(line: &Line, row: &CheckRow, truths: Vec<Truth>) -> News {
-    let first = truths.iter().position(|truth| matches!(truth.outcome, Outcome::Succeeded)).unwrap_or(0);
+    let is_taken = |truth: &Truth| match truth.outcome {
+        Outcome::Succeeded | Outcome::PartlyCaptured { .. } => true,
+        Outcome::Authorized | Outcome::Voided | Outcome::Declined { .. } | Outcome::Pending => false,
+    };
+    let first = truths.iter().position(is_taken).unwrap_or(0);
     match truths.into_iter().nth(first) {
         Some(truth) => known(line, row, truth, Some("executed_more_than_once")),
         None => again_later(line, row, News::of(row.charge, row.history, Fact::Lost)),

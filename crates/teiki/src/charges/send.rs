@@ -119,7 +119,9 @@ fn health(reply: &ChargeReply) -> Health {
         ChargeReply::Known(_) | ChargeReply::InProgress => Health::Answered,
         ChargeReply::NotExecuted { refusal, .. } => match refusal {
             Refusal::Unauthorized => Health::Unauthorized,
-            Refusal::RateLimited { .. } | Refusal::InvalidRequest { .. } => Health::Answered,
+            Refusal::RateLimited { .. } | Refusal::InvalidRequest { .. } | Refusal::NotPossible { .. } => {
+                Health::Answered
+            }
         },
         ChargeReply::NotSent { .. } | ChargeReply::Unknown { .. } => Health::Troubled,
     }
@@ -139,6 +141,11 @@ fn news_of(reply: ChargeReply, outgoing: &Outgoing, connection: &Connection) -> 
                     News { fact: Fact::Declined, decline: Some((code, class)), ..news }
                 }
                 Outcome::Pending => News { check_at: soon, ..news },
+                Outcome::Authorized => News { fact: Fact::Authorized, check_at: soon, ..news },
+                // Answers to a request that only reserves; from here on the charge is asked for.
+                Outcome::PartlyCaptured { .. } | Outcome::Voided => {
+                    News { fact: Fact::Lost, check_at: soon, ..news }
+                }
             }
         }
         ChargeReply::NotSent { reason } => {
@@ -155,7 +162,7 @@ fn news_of(reply: ChargeReply, outgoing: &Outgoing, connection: &Connection) -> 
                 check_at: Some(plus_ms(now, UNSENT_PAUSE_MS)),
                 ..of(Fact::NotSent)
             },
-            Refusal::InvalidRequest { code } => {
+            Refusal::InvalidRequest { code } | Refusal::NotPossible { code, .. } => {
                 let class = billing::decline::DeclineClass::MerchantFault;
                 News {
                     note: Some(reason),

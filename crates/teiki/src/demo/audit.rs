@@ -2,11 +2,13 @@
 //!
 //! Reads nothing that teiki wrote. From the files follows which token must be charged on which day and how
 //! much; the book says what was. *Double* is money taken more than once for one day of one token, or on a day
-//! on which nothing was due; *missed* is a day that was due and of which the book has no charge at all.
+//! on which nothing was due; *missed* is a day that was due and of which the book has no charge at all. Money that was
+//! reserved and taken later counts for the day of its charge.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use sandbox::{BookLine, Outcome};
@@ -97,16 +99,21 @@ fn duties<'a>(
 
 fn by_duty(book: &[BookLine]) -> Result<HashMap<Duty, Found>, Failure> {
     let zone = TimeZone::get(ZONE).map_err(|error| Failure::failed(error.to_string()))?;
+    let charges = book.iter().filter(|line| line.charge.is_none());
+    let charged_at: HashMap<&str, Timestamp> = charges.map(|line| (line.id.as_str(), line.at)).collect();
     let mut found: HashMap<Duty, Found> = HashMap::new();
     for line in book {
-        let day = line.at.to_zoned(zone.clone()).date();
+        let at = line.charge.as_deref().and_then(|charge| charged_at.get(charge)).copied();
+        let day = at.unwrap_or(line.at).to_zoned(zone.clone()).date();
         let entry = found.entry((line.token.clone(), day)).or_default();
         match line.outcome {
-            Outcome::Succeeded => {
+            Outcome::Succeeded | Outcome::Captured => {
                 entry.collected += 1;
                 entry.amounts.push((line.amount, line.currency.clone()));
             }
-            Outcome::Declined => entry.declined += 1,
+            Outcome::Declined if line.charge.is_none() => entry.declined += 1,
+            // Nothing is taken by reserving, and a renewal that is declined is no charge.
+            Outcome::Declined | Outcome::Authorized | Outcome::Voided => {}
             // The demo gives nothing back.
             Outcome::Refunded => {}
         }
@@ -170,6 +177,7 @@ b,B,b@example.com,short,2026-12-15,2027-01-15,1,,sandbox,sbx_ok.b,Visa,4242,2030
             currency: "jpy".to_owned(),
             reference: None,
             idempotency_key: None,
+            capture: None,
             outcome,
             code: None,
         }
@@ -209,5 +217,29 @@ b,B,b@example.com,short,2026-12-15,2027-01-15,1,,sandbox,sbx_ok.b,Visa,4242,2030
         assert_eq!(check(&[right.as_slice(), &[unasked]].concat()), (1, 0, 0));
         let more = line("sbx_ok.b", "2027-01-15T00:00:00Z", 501, Outcome::Succeeded);
         assert_eq!(check(&[&right[..2], &[more]].concat()), (0, 0, 1));
+    }
+
+    #[test]
+    fn money_taken_later_counts_for_the_day_of_its_charge() {
+        let on = |at: &str, outcome, id: &str, charge: Option<&str>| BookLine {
+            id: id.to_owned(),
+            charge: charge.map(str::to_owned),
+            ..line("sbx_ok.b", at, 500, outcome)
+        };
+        let others = [
+            line("sbx_ok.a", "2027-11-30T00:00:00Z", 980, Outcome::Succeeded),
+            line("sbx_ok.a", "2027-12-31T00:00:00Z", 980, Outcome::Succeeded),
+        ];
+        let reserved = [
+            on("2027-01-15T00:00:00Z", Outcome::Authorized, "sch_1", None),
+            on("2027-01-16T00:00:00Z", Outcome::Declined, "sra_2", Some("sch_1")),
+        ];
+        let captured = [on("2027-01-20T00:00:00Z", Outcome::Captured, "scp_3", Some("sch_1"))];
+        let voided = [on("2027-01-20T00:00:00Z", Outcome::Voided, "svd_3", Some("sch_1"))];
+        let check = |book: &[&[BookLine]]| check(&book.concat());
+        assert_eq!(check(&[&others, &reserved, &captured]), (0, 0, 0));
+        assert_eq!(check(&[&others, &reserved, &voided]), (0, 0, 0));
+        let twice = [line("sbx_ok.b", "2027-01-15T00:00:00Z", 500, Outcome::Succeeded)];
+        assert_eq!(check(&[&others, &reserved, &captured, &twice]), (1, 0, 0));
     }
 }

@@ -237,6 +237,7 @@ fn push_charge(row: &InvoiceRow, charge: Option<NewCharge>, task: &Task, writes:
             idempotency_key: charge.idempotency_key.clone(),
             token: row.gateway_token.clone(),
             amount: charge.amount,
+            capture: true,
             billing_time: task.billing,
         },
     });

@@ -1,9 +1,15 @@
 //! Every row of the table of answers (specs/reliability-security.md B3), one line each.
 
-use super::*;
+use billing::decline::DeclineClass;
 
-const CHARGE: &str = r#"{"object":"charge","id":"sch_1","status":"succeeded","amount":1200,"amount_refunded":0,
-    "currency":"jpy","token":"sbx_ok","reference":"ref_1","code":null,"created_at":"2026-03-31T00:00:01Z",
+use super::super::told::{Capture, Deed};
+use super::*;
+use crate::{Action, Truth};
+
+mod actions;
+
+const CHARGE: &str = r#"{"object":"charge","id":"sch_1","status":"succeeded","amount":1200,"captured_amount":1200,
+    "amount_refunded":0,"currency":"jpy","token":"sbx_ok","reference":"ref_1","code":null,"created_at":"2026-03-31T00:00:01Z",
     "billing_time":"2026-03-31T00:00:00Z","idempotency":"stored"}"#;
 const JSON: bool = true;
 const HTML: bool = false;
@@ -17,7 +23,11 @@ fn charge(changes: &[(&str, &str)]) -> String {
 }
 
 fn declined_charge(changes: &[(&str, &str)]) -> String {
-    let decline = [("succeeded", "declined"), ("\"code\":null", "\"code\":\"lost_card\"")];
+    let decline = [
+        ("succeeded", "declined"),
+        ("\"code\":null", "\"code\":\"lost_card\""),
+        ("\"captured_amount\":1200", "\"captured_amount\":0"),
+    ];
     charge(&[&decline, changes].concat())
 }
 
@@ -34,17 +44,27 @@ fn answer(status: u16, is_json: bool, body: &str) -> Answer {
 }
 
 fn verdict(status: u16, is_json: bool, body: &str, too_many_is_unexecuted: bool) -> String {
-    let expected = Expectation { reference: "ref_1", amount: Money::yen(1_200), too_many_is_unexecuted };
-    match classify(&expected, &answer(status, is_json, body)) {
-        ChargeReply::Known(truth) => {
-            assert_eq!((truth.reference.as_str(), truth.amount), ("ref_1", Money::yen(1_200)));
-            format!("known {} {:?}", truth.gateway_charge_id, truth.outcome)
-        }
-        ChargeReply::NotSent { .. } => "not sent".into(),
-        ChargeReply::NotExecuted { refusal, .. } => format!("not executed {refusal:?}"),
-        ChargeReply::Unknown { alarm: Some(alarm), .. } => format!("unknown {alarm:?}"),
-        ChargeReply::Unknown { alarm: None, .. } => "unknown".into(),
-        ChargeReply::InProgress => "in progress".into(),
+    verdict_of(true, too_many_is_unexecuted, &answer(status, is_json, body))
+}
+
+fn verdict_of(capture: bool, too_many_is_unexecuted: bool, answer: &Answer) -> String {
+    let (reference, amount) = ("ref_1", Money::yen(1_200));
+    let expected = Expectation { reference, amount, asked: Capture(capture), too_many_is_unexecuted };
+    named(classify::<Charge<'_>>(&expected, answer), |truth: Truth| {
+        assert_eq!((truth.reference.as_str(), truth.amount), (reference, amount));
+        format!("{} {:?}", truth.gateway_charge_id, truth.outcome)
+    })
+}
+
+/// A reply in a few words.
+fn named<T>(reply: Reply<T>, name: impl Fn(T) -> String) -> String {
+    match reply {
+        Reply::Known(truth) => format!("known {}", name(truth)),
+        Reply::NotSent { .. } => "not sent".into(),
+        Reply::NotExecuted { refusal, .. } => format!("not executed {refusal:?}"),
+        Reply::Unknown { alarm: Some(alarm), .. } => format!("unknown {alarm:?}"),
+        Reply::Unknown { alarm: None, .. } => "unknown".into(),
+        Reply::InProgress => "in progress".into(),
     }
 }
 
@@ -70,6 +90,9 @@ fn a_success_is_believed_only_if_everything_agrees() {
         ("1200", "\"1200\"", "Malformed"),
         ("1200", "99999999999999999999", "Malformed"),
         ("1200,", "1200,\"amount\":1200,", "Malformed"),
+        ("\"captured_amount\":1200", "\"captured_amount\":0", "Malformed"),
+        ("\"captured_amount\":1200", "\"captured_amount\":1199", "Malformed"),
+        ("\"captured_amount\":1200", "\"captured_amount\":\"1200\"", "Malformed"),
         ("\"amount\":1200,", "", "Malformed"),
         ("\"object\":\"charge\"", "\"object\":\"refund\"", "Malformed"),
         ("succeeded", "paid", "Malformed"),
@@ -82,6 +105,8 @@ fn a_success_is_believed_only_if_everything_agrees() {
     ] {
         check(200, JSON, &charge(&[(from, to)]), &format!("unknown {alarm}"));
     }
+    // A sandbox from before authorizations.
+    check(200, JSON, &charge(&[("\"captured_amount\":1200,", "")]), "known sch_1 Succeeded");
     check(200, HTML, CHARGE, "unknown Malformed");
     check(200, HTML, "<!DOCTYPE html>", "unknown Malformed");
     for body in ["", "null", "[]", "{}", "<!DOCTYPE html>", r#"{"object":"charge","id":"sch_"#, "\u{0}"] {
@@ -89,6 +114,52 @@ fn a_success_is_believed_only_if_everything_agrees() {
     }
     check(204, HTML, "", "unknown Malformed");
     check(200, JSON, &error("api_error", "internal_error"), "unknown Malformed");
+}
+
+/// `CHARGE`, made to reserve, with this status and so much taken.
+fn reserved(status: &str, captured: i64) -> String {
+    let captured = format!("\"captured_amount\":{captured}");
+    charge(&[("succeeded", status), ("\"captured_amount\":1200", &captured)])
+}
+
+#[test]
+fn a_charge_is_believed_only_if_it_took_or_reserved_as_was_asked() {
+    let check = |capture: bool, body: &str, expected: &str| {
+        assert_eq!(verdict_of(capture, true, &answer(200, JSON, body)), expected, "{capture} {body}");
+    };
+    let part = "known sch_1 PartlyCaptured { captured: Money { minor: 1199, currency: Jpy } }";
+    for (status, captured, expected) in [
+        ("authorized", 0, "known sch_1 Authorized"),
+        ("captured", 1200, "known sch_1 Succeeded"),
+        ("captured", 1199, part),
+        ("voided", 0, "known sch_1 Voided"),
+        ("authorized", 1, "unknown Malformed"),
+        ("captured", 0, "unknown Malformed"),
+        ("captured", 1201, "unknown Malformed"),
+        ("captured", -1, "unknown Malformed"),
+        ("voided", 1, "unknown Malformed"),
+        ("succeeded", 1200, "unknown Malformed"),
+    ] {
+        check(false, &reserved(status, captured), expected);
+        let is_taken_at_once = status == "succeeded";
+        check(
+            true,
+            &reserved(status, captured),
+            if is_taken_at_once { "known sch_1 Succeeded" } else { "unknown Malformed" },
+        );
+    }
+    for status in ["authorized", "captured", "voided"] {
+        check(
+            false,
+            &charge(&[("succeeded", status), ("\"captured_amount\":1200,", "")]),
+            "unknown Malformed",
+        );
+        let with_code = reserved(status, 0).replace("\"code\":null", "\"code\":\"lost_card\"");
+        check(false, &with_code, "unknown Malformed");
+    }
+    let declined = "known sch_1 Declined { code: \"lost_card\", class: Hard }";
+    let answer = answer(402, JSON, &decline(&declined_charge(&[])));
+    assert_eq!(verdict_of(false, true, &answer), declined);
 }
 
 #[test]
@@ -168,8 +239,12 @@ fn every_other_status_proves_nothing_whatever_it_says() {
 }
 
 fn name(lookup: &Lookup) -> String {
+    name_with(lookup, |truth| format!("{} {:?}", truth.gateway_charge_id, truth.outcome))
+}
+
+fn name_with<T>(lookup: &Lookup<T>, name: impl Fn(&T) -> String) -> String {
     match lookup {
-        Lookup::Found(truth) => format!("found {} {:?}", truth.gateway_charge_id, truth.outcome),
+        Lookup::Found(truth) => format!("found {}", name(truth)),
         Lookup::Several(truths) => format!("several {}", truths.len()),
         Lookup::Absent => "absent".into(),
         Lookup::Failed { refusal: None, .. } => "failed".into(),
@@ -194,6 +269,9 @@ fn a_look_up_by_id_finds_the_charge_with_that_id_only() {
     check(200, JSON, CHARGE, "found sch_1 Succeeded");
     let declined = "found sch_1 Declined { code: \"lost_card\", class: Hard }";
     check(200, JSON, &declined_charge(&[]), declined);
+    check(200, JSON, &reserved("authorized", 0), "found sch_1 Authorized");
+    check(200, JSON, &reserved("captured", 1200), "found sch_1 Succeeded");
+    check(200, JSON, &reserved("voided", 0), "found sch_1 Voided");
     check(200, JSON, &charge(&[("sch_1", "sch_2")]), "failed");
     check(200, JSON, "{}", "failed");
     check(200, HTML, CHARGE, "failed");

@@ -9,7 +9,10 @@ use billing::decline::DeclineClass;
 use billing::id::AccountId;
 use billing::mode::Mode;
 use billing::resolution::{Capabilities, Idempotency};
-use gateway::{Alarm, ChargeReply, ChargeRequest, Gateway, Lookup, Outcome, Truth};
+use gateway::{
+    ActionReply, ActionRequest, ActionTruth, Alarm, ChargeReply, ChargeRequest, Gateway, Lookup, Outcome,
+    Truth,
+};
 use serde_json::Value;
 use teiki::accounts::{self, Account};
 use teiki::app::App;
@@ -129,6 +132,14 @@ impl Gateway for Scripted {
         };
         state.book.push((request.clone(), truth.clone()));
         if does == Does::SucceedSilently { lost(None) } else { ChargeReply::Known(truth) }
+    }
+
+    async fn act(&self, _: &ActionRequest) -> ActionReply {
+        ActionReply::NotSent { reason: "these tests do nothing to charges".into() }
+    }
+
+    async fn find_action(&self, _: &str, _: &str) -> Lookup<ActionTruth> {
+        Lookup::Absent
     }
 
     async fn find_by_id(&self, id: &str) -> Lookup {

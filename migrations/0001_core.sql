@@ -184,7 +184,7 @@ create table tokens (
     primary key (slot, id)
 ) /* clustered */;
 
--- anchor_cycle is the number of the cycle that begins at the anchor. While pending_invoice_id is set, a payment that a
+-- anchor_cycle is the number of the cycle that begins at the anchor, next_cycle that of the scheduled invoice. While pending_invoice_id is set, a payment that a
 -- request made decides what becomes of the subscription: nothing else may change it. trial_end is the end of the last
 -- trial. A deleted subscription keeps its row.
 create table subscriptions (
@@ -205,6 +205,7 @@ create table subscriptions (
     anchor_on TEXT not null,
     anchor_time TEXT,
     anchor_cycle BIGINT not null default 0,
+    next_cycle BIGINT not null,
     period_start BIGINT not null,
     period_end BIGINT not null,
     remaining BIGINT check (remaining >= 0),
@@ -231,6 +232,8 @@ create index subscriptions_by_account on subscriptions (account_id, mode, slot, 
 create index subscriptions_by_time on subscriptions (account_id, mode, created_at, sequence, slot, id) where deleted_at is null;
 create index subscriptions_by_plan on subscriptions (account_id, mode, plan_id, created_at, sequence, slot, id)
     where deleted_at is null;
+create index subscriptions_by_next_plan on subscriptions (account_id, mode, next_plan_id)
+    where next_plan_id is not null and deleted_at is null;
 create index subscriptions_by_status on subscriptions (account_id, mode, status, created_at, sequence, slot, id)
     where deleted_at is null;
 create index subscriptions_by_customer on subscriptions (slot, account_id, mode, customer_id, created_at, sequence, id);

@@ -106,14 +106,22 @@ macro_rules! ids {
 ids! {
     /// A merchant.
     AccountId = "acct_";
+    /// Who pays. Merchants may choose other ids, so a customer's id carries no slot that anything relies on.
+    CustomerId = "cus_";
     /// A stored way to pay.
     PaymentMethodId = "car_";
+    /// Stands for a card until it is used.
+    TokenId = "tok_";
+    /// An offer. Merchants may choose other ids.
+    PlanId = "pln_";
     /// An agreement to pay again and again.
     SubscriptionId = "sub_";
     /// A bill and the debt it stands for.
     InvoiceId = "in_";
     /// One attempt to collect an invoice; also our reference to the gateway.
     ChargeId = "ch_";
+    /// What is done to a charge after it was made.
+    ChargeActionId = "act_";
     /// A fact that happened.
     EventId = "evnt_";
     /// One ledger entry.

@@ -63,6 +63,8 @@ pub enum LineKind {
     Plan,
     /// The set-up fee of a plan.
     SetupFee,
+    /// A single sale.
+    Sale,
 }
 
 /// One row of a bill. Persisted as JSON; only ever add fields.
@@ -70,7 +72,8 @@ pub enum LineKind {
 pub struct Line {
     /// What it is for.
     pub kind: LineKind,
-    /// The plan it comes from.
+    /// The plan it comes from; empty for a single sale.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub plan: String,
     /// What is paid for it, in minor units of the invoice's currency, with tax.
     pub amount: i64,
@@ -87,6 +90,11 @@ pub fn total(lines: &[Line], zero: Money) -> Option<Money> {
 /// The number comes first, so that the index grows where this month's invoices are, not all over (decision 0008).
 pub fn cycle_obligation(subscription: SubscriptionId, cycle: u32) -> String {
     format!("cycle:{cycle}:{subscription}")
+}
+
+/// The obligation of what request number `number` (from 1) charges a running subscription for. Persisted; keep stable.
+pub fn change_obligation(subscription: SubscriptionId, number: u32) -> String {
+    format!("change:{number}:{subscription}")
 }
 
 #[cfg(test)]

@@ -81,6 +81,7 @@ fn decline_code(index: &Index, rule: Token, token: &str, amount: i64, at: Timest
                 When::Always => true,
                 When::Times(times) => index.executions(token) < times,
                 When::Until(instant) => at < instant,
+                When::From(instant) => at >= instant,
                 When::Over(limit) => amount > limit,
             };
             is_declined.then_some(code)

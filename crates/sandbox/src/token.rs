@@ -44,6 +44,8 @@ pub(crate) enum When {
     Times(u32),
     /// Those whose billing time is before this instant.
     Until(Timestamp),
+    /// Those whose billing time is not before this instant.
+    From(Timestamp),
     /// Those of more than so many minor units.
     Over(i64),
 }
@@ -82,6 +84,8 @@ fn decline(text: &str) -> Result<Token, UnknownToken> {
         When::Times(whole_number(count)?)
     } else if let Some(day) = rest.strip_prefix("_until_") {
         When::Until(start_of_day_in_tokyo(day)?)
+    } else if let Some(day) = rest.strip_prefix("_from_") {
+        When::From(start_of_day_in_tokyo(day)?)
     } else if let Some(amount) = rest.strip_prefix("_over_") {
         When::Over(whole_number(amount)?)
     } else {

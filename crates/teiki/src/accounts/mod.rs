@@ -15,6 +15,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::failure::Failure;
+use crate::web::Caller;
 
 pub mod cli;
 mod store;
@@ -34,6 +35,12 @@ pub struct Account {
     pub name: String,
     /// What it has chosen for all of its billing.
     pub terms: AccountTerms,
+    /// Where its mails come from; for `GET /v1/accounts`.
+    pub email: Option<String>,
+    /// The clock that new test customers follow; none is real time.
+    pub test_clock: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
 }
 
 /// The keys of one mode, in clear: shown once, never stored.
@@ -70,13 +77,14 @@ pub async fn create(db: &Db, name: &str, zone: &str, now: Timestamp) -> Result<C
     let zone = Zone::try_new(zone).map_err(|error| Failure::usage(error.to_string()))?;
     let terms = AccountTerms { zone, charge_window: CHARGE_WINDOW, tax_rounding: Rounding::Floor };
     let id = AccountId::random(Slot(0), now, &random()?);
-    let account = Account { id, name: name.to_owned(), terms };
+    let account =
+        Account { id, name: name.to_owned(), terms, email: None, test_clock: None, created_at: now };
     let keys = [new_pair(Mode::Test)?, new_pair(Mode::Live)?];
     let rows: Vec<store::KeyRow> = keys
         .iter()
         .zip([Mode::Test, Mode::Live])
         .flat_map(|(pair, mode)| {
-            [(&pair.secret_key, "secret"), (&pair.public_key, "public")]
+            [(&pair.secret_key, KeyKind::Secret), (&pair.public_key, KeyKind::Public)]
                 .map(|(key, kind)| store::KeyRow::new(key, kind, mode))
         })
         .collect();
@@ -95,16 +103,49 @@ fn new_pair(mode: Mode) -> Result<KeyPair, Failure> {
     Ok(KeyPair { secret_key: key("sk")?, public_key: key("pk")? })
 }
 
+/// What an API key may do. Persisted as its name; keep stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyKind {
+    /// Everything.
+    Secret,
+    /// Making tokens, and reading what that needs; for browsers and apps.
+    Public,
+    /// Reading.
+    Restricted,
+}
+
+impl KeyKind {
+    /// The stored name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Secret => "secret",
+            Self::Public => "public",
+            Self::Restricted => "restricted",
+        }
+    }
+
+    /// From the stored name.
+    pub fn from_stored(name: &str) -> Option<Self> {
+        [Self::Secret, Self::Public, Self::Restricted].into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+/// The account, mode and powers of the key with this hash, unless it was revoked.
+pub fn find_key(tx: &mut Tx<'_>, hash: &[u8; 32]) -> Result<Option<Caller>, db::Error> {
+    store::find_key(tx, hash)
+}
+
 /// What is stored of a key: enough to recognise it, not to use it.
-fn key_hash(key: &str) -> [u8; 32] {
+pub fn key_hash(key: &str) -> [u8; 32] {
     Sha256::digest(key.as_bytes()).into()
 }
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "account ids and keys must be unguessable; this is the edge where they are made"
+    reason = "ids and keys must be unguessable; this is the edge where they are made"
 )]
-fn random() -> Result<[u8; 32], Failure> {
+/// 32 bytes that nobody can guess.
+pub fn random() -> Result<[u8; 32], Failure> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)
         .map_err(|error| Failure::failed(format!("the system has no random bytes: {error}")))?;

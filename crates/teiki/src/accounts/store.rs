@@ -8,20 +8,21 @@ use billing::renewal::AccountTerms;
 use db::{Column, Error, OnConflict, Row, Tx, Value};
 use jiff::Timestamp;
 
-use super::{Account, TestClock};
+use super::{Account, KeyKind, TestClock};
 use crate::stored::{instant, parsed, unreadable};
+use crate::web::Caller;
 
 /// An API key as stored.
 pub(super) struct KeyRow {
     hash: [u8; 32],
     id: String,
     last4: String,
-    kind: &'static str,
+    kind: KeyKind,
     mode: Mode,
 }
 
 impl KeyRow {
-    pub(super) fn new(key: &str, kind: &'static str, mode: Mode) -> Self {
+    pub(super) fn new(key: &str, kind: KeyKind, mode: Mode) -> Self {
         let hash = super::key_hash(key);
         Self {
             id: format!("key_{}", hex::encode(&hash[..14])),
@@ -66,7 +67,7 @@ pub(super) fn insert_keys(
         ("id", Column::Text(keys.iter().map(|key| key.id.as_str()).collect())),
         ("account_id", Column::Text(keys.iter().map(|_| account.as_str()).collect())),
         ("mode", Column::Text(keys.iter().map(|key| key.mode.as_str()).collect())),
-        ("kind", Column::Text(keys.iter().map(|key| key.kind).collect())),
+        ("kind", Column::Text(keys.iter().map(|key| key.kind.as_str()).collect())),
         ("hash", Column::Bytes(keys.iter().map(|key| key.hash.as_slice()).collect())),
         ("last4", Column::Text(keys.iter().map(|key| key.last4.as_str()).collect())),
         ("created_at", Column::I64(keys.iter().map(|_| now.as_microsecond()).collect())),
@@ -75,9 +76,27 @@ pub(super) fn insert_keys(
     Ok(())
 }
 
+pub(super) fn find_key(tx: &mut Tx<'_>, hash: &[u8; 32]) -> Result<Option<Caller>, Error> {
+    tx.query_opt(
+        "select account_id, mode, kind, id from api_keys where hash = $1 and revoked_at is null",
+        &[Value::Bytes(hash)],
+    )?
+    .map(|row| {
+        let kind = row.str(2)?;
+        Ok(Caller {
+            account: parsed(&row, 0, "api_keys.account_id", "an id")?,
+            mode: parsed(&row, 1, "api_keys.mode", "a mode")?,
+            kind: KeyKind::from_stored(kind)
+                .ok_or_else(|| unreadable("api_keys.kind", "a kind of key", kind))?,
+            key: row.text(3)?,
+        })
+    })
+    .transpose()
+}
+
 pub(super) fn find_account(tx: &mut Tx<'_>, id: AccountId) -> Result<Option<Account>, Error> {
     tx.query_opt(
-        "select id, name, zone, charge_window, tax_rounding from accounts where id = $1",
+        "select id, name, zone, charge_window, tax_rounding, email, test_clock_id, created_at from accounts where id = $1",
         &[Value::Text(id.as_str())],
     )?
     .map(|row| account_of(&row))
@@ -86,7 +105,7 @@ pub(super) fn find_account(tx: &mut Tx<'_>, id: AccountId) -> Result<Option<Acco
 
 pub(super) fn list_accounts(tx: &mut Tx<'_>) -> Result<Vec<Account>, Error> {
     let rows = tx.query(
-        "select id, name, zone, charge_window, tax_rounding from accounts order by created_at, id",
+        "select id, name, zone, charge_window, tax_rounding, email, test_clock_id, created_at from accounts order by created_at, id",
         &[],
     )?;
     rows.iter().map(account_of).collect()
@@ -100,7 +119,14 @@ fn account_of(row: &Row) -> Result<Account, Error> {
         tax_rounding: rounding_of(rounding)
             .ok_or_else(|| unreadable("accounts.tax_rounding", "a rounding", rounding))?,
     };
-    Ok(Account { id: parsed(row, 0, "accounts.id", "an id")?, name: row.text(1)?, terms })
+    Ok(Account {
+        id: parsed(row, 0, "accounts.id", "an id")?,
+        name: row.text(1)?,
+        terms,
+        email: row.opt_text(5)?,
+        test_clock: row.opt_text(6)?,
+        created_at: instant(row, 7, "accounts.created_at")?,
+    })
 }
 
 fn rounding_name(rounding: Rounding) -> &'static str {

@@ -2,24 +2,83 @@
 //!
 //! The middle and the end of the main job: [`send`] (no transaction is open), [`settle`] (one transaction
 //! for each batch of results) and [`resolve`] (asks about what is unknown, never charges anew). Charges
-//! are *made* by `renewals::prepare`, in the transaction that opens their invoice.
+//! are *made* in the transaction that opens their invoice: those of the schedule by `renewals::prepare`, those of a
+//! request by what it is for ([`sale`] for a single sale); [`request`] then waits for what becomes of one.
 
 use billing::charge::Fact;
 use billing::decline::DeclineClass;
 use billing::event::History;
-use billing::id::{ChargeId, ConnectionId, Slot};
+use billing::id::{ChargeId, ConnectionId, InvoiceId, PaymentMethodId, Slot, SubscriptionId};
+use billing::money::Money;
+use db::Tx;
 use gateway::ChargeRequest;
 use jiff::Timestamp;
 
+use crate::line::Scope;
+
+pub mod api;
 pub mod breaker;
 #[cfg(feature = "broken")]
 pub(crate) mod broken;
 mod histories;
+pub mod history;
+mod listing;
 pub mod pace;
+pub mod request;
 pub mod resolve;
+pub mod sale;
 pub mod send;
 pub mod settle;
 mod store;
+pub mod view;
+
+/// A charge that is about to be sent.
+#[derive(Clone, Debug)]
+pub struct NewCharge {
+    /// Its id.
+    pub id: ChargeId,
+    /// Who pays, when it is a customer.
+    pub customer: Option<String>,
+    /// What for; a single sale has none.
+    pub subscription: Option<SubscriptionId>,
+    /// The bill.
+    pub invoice: InvoiceId,
+    /// The card.
+    pub payment_method: PaymentMethodId,
+    /// The gateway account.
+    pub connection: ConnectionId,
+    /// Which attempt to collect the invoice it is, from 1.
+    pub number: i64,
+    /// How much.
+    pub amount: Money,
+    /// The derived key.
+    pub idempotency_key: String,
+    /// Who wants it: the name of an actor.
+    pub actor: &'static str,
+    /// When others may ask about it, by operating time.
+    pub check_at: Timestamp,
+}
+
+/// What only the charge of a request has.
+#[derive(Clone, Debug)]
+pub struct Later {
+    /// The money is only reserved, until then.
+    pub expires_at: Option<Timestamp>,
+    /// The merchant's note.
+    pub description: Option<String>,
+    /// The merchant's texts, as JSON.
+    pub metadata: String,
+}
+
+/// Writes charges in the caller's transaction, as being sent.
+pub fn insert(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    charges: &[NewCharge],
+    times: settle::Times,
+) -> Result<(), db::Error> {
+    store::new::insert(tx, scope, charges, times)
+}
 
 /// A charge whose intent is committed and whose request may now be sent.
 #[derive(Clone, Debug)]

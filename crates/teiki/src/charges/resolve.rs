@@ -223,7 +223,7 @@ async fn resend(line: &Line, row: CheckRow, now: Timestamp) -> News {
             idempotency_key: row.idempotency_key.clone(),
             token: row.gateway_token.clone(),
             amount: row.amount,
-            capture: true,
+            capture: row.capture,
             billing_time: row.billing_at,
         },
     };

@@ -20,10 +20,43 @@ use crate::charges::resolve::{self, Pass, Which};
 use crate::line::{Line, Scope};
 use crate::renewals::work::{Ended, until_done};
 use crate::renewals::{self, Lane};
+use crate::web::ApiError;
 
 pub(crate) mod bill;
 pub mod cli;
 mod store;
+
+/// The billing time under a clock: where a test clock stands, or real time. Error: there is no such clock.
+pub fn now(tx: &mut db::Tx<'_>, clock: Option<&str>, real: Timestamp) -> Result<Timestamp, db::Error> {
+    match clock {
+        None | Some(accounts::REAL_CLOCK) => Ok(real),
+        Some(id) => store::frozen_time(tx, id),
+    }
+}
+
+/// The billing time at which something of a customer may be changed. Error: its clock is on its way.
+pub fn now_for_change(tx: &mut db::Tx<'_>, clock: &str, real: Timestamp) -> Result<Timestamp, ApiError> {
+    if clock == accounts::REAL_CLOCK {
+        return Ok(real);
+    }
+    match store::standing(tx, clock)? {
+        (at, true) => Ok(at),
+        (_, false) => {
+            let message =
+                format!("The test clock {clock} is being advanced; wait until its status is ready.");
+            Err(ApiError::conflict("test_clock_advancing", message))
+        }
+    }
+}
+
+/// The clock that a new customer follows: the one asked for, or real time. Error: there is no such clock in the account.
+pub fn to_follow(tx: &mut db::Tx<'_>, account: AccountId, clock: Option<&str>) -> Result<String, ApiError> {
+    match clock {
+        None => Ok(accounts::REAL_CLOCK.to_owned()),
+        Some(id) if store::exists(tx, account, id)? => Ok(id.to_owned()),
+        Some(id) => Err(ApiError::not_found("test clock", id).about_param("test_clock")),
+    }
+}
 
 /// How long the clock waits for a charge whose outcome is not known.
 const UNRESOLVED_MAX: Duration = Duration::from_secs(60);

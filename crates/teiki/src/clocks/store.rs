@@ -2,11 +2,37 @@
 
 use billing::id::AccountId;
 use billing::mode::Mode;
-use db::{Error, Tx, Value};
+use db::{Column, Error, Tx, Value};
 use jiff::Timestamp;
 
 use super::Totals;
 use crate::line::Scope;
+use crate::stored::instant;
+
+pub(super) fn frozen_time(tx: &mut Tx<'_>, clock: &str) -> Result<Timestamp, Error> {
+    let row = tx.query_one("select frozen_time from test_clocks where id = $1", &[Value::Text(clock)])?;
+    instant(&row, 0, "test_clocks.frozen_time")
+}
+
+/// Where a clock stands, and whether it does. It stays so until the transaction ends.
+pub(super) fn standing(tx: &mut Tx<'_>, clock: &str) -> Result<(Timestamp, bool), Error> {
+    let rows = tx.share_many(
+        "select frozen_time, status from test_clocks where id = $1",
+        &[Column::Text(vec![clock])],
+    )?;
+    let Some((_, row)) = rows.first() else {
+        return Err(Error::Assertion(format!("there is no test clock {clock}")));
+    };
+    Ok((instant(row, 0, "test_clocks.frozen_time")?, row.str(1)? != "advancing"))
+}
+
+pub(super) fn exists(tx: &mut Tx<'_>, account: AccountId, clock: &str) -> Result<bool, Error> {
+    let row = tx.query_one(
+        "select count(*) from test_clocks where id = $1 and account_id = $2 and deleted_at is null",
+        &[Value::Text(clock), Value::Text(account.as_str())],
+    )?;
+    Ok(row.i64(0)? > 0)
+}
 
 pub(super) fn totals(tx: &mut Tx<'_>, scope: &Scope, until: Timestamp) -> Result<Totals, Error> {
     let side =

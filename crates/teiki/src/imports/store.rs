@@ -256,6 +256,7 @@ pub(super) fn insert_subscriptions(
             Column::I64(additions.iter().map(|one| one.new.terms.period.end.as_microsecond()).collect()),
         ),
         ("anchor_on", Column::Text(anchors.iter().map(String::as_str).collect())),
+        ("next_cycle", Column::I64(additions.iter().map(|one| one.new.terms.cycle.number.into()).collect())),
         ("remaining", Column::OptI64(rows().map(|row| row.remaining.map(i64::from)).collect())),
         ("event_number", Column::I64(vec![event_number; count])),
         ("valid_until", Column::OptText(ends.iter().map(Option::as_deref).collect())),

@@ -1,15 +1,18 @@
 //! Invoices: the bill and the debt; also the work list of the schedule.
 
 use billing::id::{AccountId, DerivationKey, InvoiceId, SubscriptionId};
-use billing::invoice::cycle_obligation;
+use billing::invoice::{Line, cycle_obligation};
 use billing::mode::Mode;
 use billing::money::{Currency, Money};
 use billing::renewal::Next;
 use billing::tax::TaxedSum;
 use db::Tx;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::Deserialize;
 
+use crate::charges::settle::Times;
+use crate::line::Scope;
 use crate::stored::unreadable;
 
 mod store;
@@ -80,6 +83,45 @@ pub fn tax_from_json(text: &str, currency: Currency) -> Result<Vec<TaxedSum>, db
             tax: Money::new(row.tax, currency),
         })
         .collect())
+}
+
+/// An invoice that a request makes and charges at once.
+#[derive(Clone, Debug)]
+pub struct NewRequested {
+    /// Its id.
+    pub id: InvoiceId,
+    /// Who pays, when it is a customer.
+    pub customer: Option<String>,
+    /// The agreement that it belongs to; a single sale has none.
+    pub subscription: Option<SubscriptionId>,
+    /// The plan of its period.
+    pub plan: Option<String>,
+    /// What it is for: unique in its slot.
+    pub obligation: String,
+    /// The cycle of its period.
+    pub cycle: u32,
+    /// How much.
+    pub amount: Money,
+    /// Its lines; they add up to `amount`.
+    pub lines: Vec<Line>,
+    /// Tax per rate.
+    pub tax: Vec<TaxedSum>,
+    /// Its day in the account's zone.
+    pub due_on: Date,
+    /// The service it pays for; a single sale has none, and its instant twice.
+    pub period: (Timestamp, Timestamp),
+    /// What its payment does to the subscription, as JSON.
+    pub on_paid: Option<String>,
+}
+
+/// Writes an invoice of a request in the caller's transaction, open and charged once.
+pub fn insert_requested(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    invoice: &NewRequested,
+    times: Times,
+) -> Result<(), db::Error> {
+    store::insert_requested(tx, scope, invoice, times)
 }
 
 /// Writes scheduled invoices in the caller's transaction. `now` is real time.

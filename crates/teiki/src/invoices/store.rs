@@ -1,11 +1,13 @@
 //! SQL of invoices.
 
-use billing::id::{DerivationKey, InvoiceId};
+use billing::id::{DerivationKey, InvoiceId, SubscriptionId};
 use billing::invoice::State;
 use db::{Column, Error, OnConflict, Tx};
 use jiff::Timestamp;
 
-use super::NewScheduled;
+use super::{NewRequested, NewScheduled};
+use crate::charges::settle::Times;
+use crate::line::Scope;
 
 pub(super) fn insert_scheduled(
     tx: &mut Tx<'_>,
@@ -51,6 +53,47 @@ pub(super) fn insert_scheduled(
         ("next_action_at", each(|invoice| invoice.next.cycle.charge_at.as_microsecond())),
         ("charge_count", zero()),
         ("created_at", Column::I64(invoices.iter().map(|_| now.as_microsecond()).collect())),
+    ];
+    tx.insert_many("invoices", &columns, OnConflict::Fail)?;
+    Ok(())
+}
+
+pub(super) fn insert_requested(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    invoice: &NewRequested,
+    times: Times,
+) -> Result<(), Error> {
+    let (lines, tax, due_on) =
+        (lines_json(&invoice.lines)?, super::tax_json(&invoice.tax), invoice.due_on.to_string());
+    let number = |value: i64| Column::I64(vec![value]);
+    let columns = [
+        ("slot", number(invoice.id.slot().as_i64())),
+        ("id", Column::Text(vec![invoice.id.as_str()])),
+        ("account_id", Column::Text(vec![scope.account.as_str()])),
+        ("mode", Column::Text(vec![scope.mode.as_str()])),
+        ("clock_id", Column::Text(vec![&scope.clock])),
+        ("customer_id", Column::OptText(vec![invoice.customer.as_deref()])),
+        ("subscription_id", Column::OptText(vec![invoice.subscription.as_ref().map(SubscriptionId::as_str)])),
+        ("plan_id", Column::OptText(vec![invoice.plan.as_deref()])),
+        ("obligation", Column::Text(vec![&invoice.obligation])),
+        ("cycle", number(invoice.cycle.into())),
+        ("status", Column::Text(vec![State::Open.as_str()])),
+        ("currency", Column::Text(vec![invoice.amount.currency.code()])),
+        ("amount", number(invoice.amount.minor)),
+        ("amount_paid", number(0)),
+        ("amount_credited", number(0)),
+        ("lines", Column::Text(vec![&lines])),
+        ("tax", Column::Text(vec![&tax])),
+        ("due_on", Column::Text(vec![&due_on])),
+        ("due_at", number(times.billing.as_microsecond())),
+        ("period_start", number(invoice.period.0.as_microsecond())),
+        ("period_end", number(invoice.period.1.as_microsecond())),
+        ("charge_count", number(1)),
+        ("in_request", Column::Bool(vec![true])),
+        ("on_paid", Column::OptText(vec![invoice.on_paid.as_deref()])),
+        ("opened_at", number(times.billing.as_microsecond())),
+        ("created_at", number(times.real.as_microsecond())),
     ];
     tx.insert_many("invoices", &columns, OnConflict::Fail)?;
     Ok(())

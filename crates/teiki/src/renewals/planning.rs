@@ -18,10 +18,10 @@ use gateway::ChargeRequest;
 use jiff::{SignedDuration, Timestamp};
 
 use super::prepare::Task;
-use super::store::{InvoiceRow, NewCharge, OpenedInvoice, SubscriptionRow};
+use super::store::{InvoiceRow, OpenedInvoice, SubscriptionRow};
 use crate::actor::Actor;
-use crate::charges::Outgoing;
 use crate::charges::send::{check_after_send, send_until};
+use crate::charges::{NewCharge, Outgoing};
 use crate::events::NewEvent;
 use crate::invoices::{self, NewScheduled};
 use crate::ledger::NewEntry;
@@ -133,6 +133,9 @@ fn open(
         at: task.billing,
     });
     writes.entries.extend(entries);
+    if let Some(next) = &opening.next {
+        subscription.next_cycle = next.cycle.number.into();
+    }
     writes.next.extend(next_invoice(task, row, opening));
     push_charge(row, charge, task, writes);
     Ok(())
@@ -209,8 +212,8 @@ fn new_charge(
     let id = ChargeId::derive(key, row.id.as_str(), row.id.slot(), row.due_at, u64::from(number));
     Ok(NewCharge {
         id,
-        customer: row.customer.clone(),
-        subscription: row.subscription,
+        customer: Some(row.customer.clone()),
+        subscription: Some(row.subscription),
         invoice: row.id,
         payment_method: row.payment_method,
         connection: row.connection,
@@ -228,7 +231,7 @@ fn push_charge(row: &InvoiceRow, charge: Option<NewCharge>, task: &Task, writes:
     };
     writes.outgoing.push(Outgoing {
         charge: charge.id,
-        history: History::Subscription(charge.subscription),
+        history: History::Subscription(row.subscription),
         connection: charge.connection,
         is_late: is_late(row, task.billing),
         not_after: send_until(task.real),

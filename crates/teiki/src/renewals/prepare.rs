@@ -15,11 +15,12 @@ use db::{Error, Tx};
 use jiff::Timestamp;
 
 use super::planning::{Known, Writes, plan};
-use super::store::{self, SubscriptionAfter, SubscriptionRow, Times};
+use super::store::{self, SubscriptionAfter, SubscriptionRow};
 use super::{Due, Lane, day_plan};
 use crate::actor::Actor;
 use crate::alarms::{self, NewAlarm};
-use crate::charges::Outgoing;
+use crate::charges::settle::Times;
+use crate::charges::{self, Outgoing};
 use crate::events;
 use crate::holds;
 use crate::invoices;
@@ -172,6 +173,7 @@ fn write_batch(
             id: row.id,
             state: row.state,
             remaining: row.remaining,
+            next_cycle: row.next_cycle,
             event_number: row.event_number,
         })
         .collect();
@@ -205,7 +207,7 @@ fn write_all(
     must_all(store::count_charges(tx, &writes.again)?, writes.again.len(), "open invoices")?;
     store::take_off_list(tx, &writes.off)?;
     invoices::insert_scheduled(tx, key, &writes.next, task.real)?;
-    store::insert_charges(tx, &task.scope, &writes.charges, times)?;
+    charges::insert(tx, &task.scope, &writes.charges, times)?;
     ledger::insert(tx, key, &writes.entries)?;
     events::append(tx, key, &writes.events, task.real)?;
     must_all(store::update_subscriptions(tx, after)?, after.len(), "subscriptions")?;

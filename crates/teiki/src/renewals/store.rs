@@ -66,6 +66,7 @@ pub(super) struct SubscriptionRow {
     pub(super) state: subscription::State,
     pub(super) anchor: Anchor,
     pub(super) remaining: Option<u32>,
+    pub(super) next_cycle: i64,
     pub(super) event_number: i64,
     pub(super) is_parked: bool,
 }
@@ -75,7 +76,7 @@ pub(super) fn lock_subscriptions(
     ids: &[SubscriptionId],
 ) -> Result<Vec<SubscriptionRow>, Error> {
     let rows = tx.lock_many(
-        "select id, status, cancel_reason, anchor_on, anchor_time, remaining, event_number, parked_reason
+        "select id, status, cancel_reason, anchor_on, anchor_time, remaining, event_number, parked_reason, next_cycle
          from subscriptions where slot = $1 and id = $2",
         &[
             slots(ids.iter().map(SubscriptionId::slot)),
@@ -105,6 +106,7 @@ fn subscription_of(row: &Row) -> Result<SubscriptionRow, Error> {
         remaining,
         event_number: row.i64(6)?,
         is_parked: row.opt_str(7)?.is_some(),
+        next_cycle: row.i64(8)?,
     })
 }
 
@@ -224,80 +226,12 @@ fn invoice_keys(ids: &[InvoiceId]) -> [(&'static str, Column<'_>); 2] {
     ]
 }
 
-/// A charge that is about to be sent.
-pub(super) struct NewCharge {
-    pub(super) id: billing::id::ChargeId,
-    pub(super) customer: String,
-    pub(super) subscription: SubscriptionId,
-    pub(super) invoice: InvoiceId,
-    pub(super) payment_method: PaymentMethodId,
-    pub(super) connection: ConnectionId,
-    pub(super) number: i64,
-    pub(super) amount: Money,
-    pub(super) idempotency_key: String,
-    pub(super) actor: &'static str,
-    pub(super) check_at: Timestamp,
-}
-
-/// The two times of preparing.
-#[derive(Clone, Copy)]
-pub(super) struct Times {
-    pub(super) billing: Timestamp,
-    pub(super) real: Timestamp,
-}
-
-pub(super) fn insert_charges(
-    tx: &mut Tx<'_>,
-    scope: &Scope,
-    charges: &[NewCharge],
-    times: Times,
-) -> Result<(), Error> {
-    let each = |value: fn(&NewCharge) -> i64| Column::I64(charges.iter().map(value).collect());
-    let same = |value: i64| Column::I64(charges.iter().map(|_| value).collect());
-    let columns = [
-        ("slot", slots(charges.iter().map(|charge| charge.id.slot()))),
-        ("id", Column::Text(charges.iter().map(|charge| charge.id.as_str()).collect())),
-        ("account_id", Column::Text(charges.iter().map(|_| scope.account.as_str()).collect())),
-        ("mode", Column::Text(charges.iter().map(|_| scope.mode.as_str()).collect())),
-        ("clock_id", Column::Text(charges.iter().map(|_| scope.clock.as_str()).collect())),
-        ("customer_id", Column::Text(charges.iter().map(|charge| charge.customer.as_str()).collect())),
-        (
-            "subscription_id",
-            Column::Text(charges.iter().map(|charge| charge.subscription.as_str()).collect()),
-        ),
-        ("invoice_id", Column::Text(charges.iter().map(|charge| charge.invoice.as_str()).collect())),
-        (
-            "payment_method_id",
-            Column::Text(charges.iter().map(|charge| charge.payment_method.as_str()).collect()),
-        ),
-        ("connection_id", Column::Text(charges.iter().map(|charge| charge.connection.as_str()).collect())),
-        ("number", each(|charge| charge.number)),
-        ("status", Column::Text(charges.iter().map(|_| billing::charge::State::Sending.as_str()).collect())),
-        ("amount", each(|charge| charge.amount.minor)),
-        ("currency", Column::Text(charges.iter().map(|charge| charge.amount.currency.code()).collect())),
-        (
-            "idempotency_key",
-            Column::Text(charges.iter().map(|charge| charge.idempotency_key.as_str()).collect()),
-        ),
-        ("actor", Column::Text(charges.iter().map(|charge| charge.actor).collect())),
-        ("surplus", Column::Bool(charges.iter().map(|_| false).collect())),
-        ("frozen", Column::Bool(charges.iter().map(|_| false).collect())),
-        ("billing_at", same(times.billing.as_microsecond())),
-        ("sent_at", same(times.real.as_microsecond())),
-        ("last_sent_at", same(times.real.as_microsecond())),
-        ("tries", same(0)),
-        ("check_at", each(|charge| charge.check_at.as_microsecond())),
-        ("created_at", same(times.real.as_microsecond())),
-    ];
-    tx.insert_many("charges", &columns, OnConflict::Fail)?;
-    Ok(())
-}
-
 /// A subscription as it is after preparing.
 pub(super) struct SubscriptionAfter {
     pub(super) id: SubscriptionId,
     pub(super) state: subscription::State,
     pub(super) remaining: Option<u32>,
+    pub(super) next_cycle: i64,
     pub(super) event_number: i64,
 }
 
@@ -308,6 +242,7 @@ pub(super) fn update_subscriptions(tx: &mut Tx<'_>, after: &[SubscriptionAfter])
             "remaining",
             Column::OptI64(after.iter().map(|subscription| subscription.remaining.map(i64::from)).collect()),
         ),
+        ("next_cycle", Column::I64(after.iter().map(|subscription| subscription.next_cycle).collect())),
         ("event_number", Column::I64(after.iter().map(|subscription| subscription.event_number).collect())),
     ];
     let ids: Vec<SubscriptionId> = after.iter().map(|subscription| subscription.id).collect();

@@ -1,4 +1,4 @@
-//! The server: the real-time scheduler beside an HTTP port with health and metrics.
+//! The server: the real-time scheduler beside an HTTP port with the API, health and metrics.
 //!
 //! One tick serves all accounts: holds, what is due, what must be found out. An idle subscriber costs
 //! nothing. It starts no work for test clocks; those move by `run`. Stops gracefully: what is in flight is
@@ -12,17 +12,22 @@ use std::sync::atomic::AtomicBool;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::failure::Failure;
 use crate::output::{self, Format};
 use crate::signals;
+use sides::Sides;
+use site::Site;
 
 pub mod cli;
 mod clock_guard;
 mod lanes;
 mod routes;
 mod scheduler;
+pub(crate) mod sides;
+pub mod site;
 mod store;
 
 /// What the server is started with.
@@ -53,8 +58,12 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
     let addr = listener.local_addr().map_err(|error| Failure::failed(error.to_string()))?;
     let shared = Arc::new(Shared::default());
     let (stop, stopping) = watch::channel(false);
-    let scheduling = tokio::spawn(scheduler::run(app.clone(), config, Arc::clone(&shared), stopping.clone()));
-    let router = routes::router(app.db.clone(), Arc::clone(&shared));
+    let sides = Arc::new(Sides::new(app.clone(), config.sandbox, config.data_dir));
+    let scheduling = scheduler::run(app.clone(), Arc::clone(&sides), Arc::clone(&shared), stopping.clone());
+    let scheduling = tokio::spawn(scheduling);
+    let payments = TaskTracker::new();
+    let site = Site { app: app.clone(), sides: Arc::clone(&sides), shared, payments: payments.clone() };
+    let router = routes::router(Arc::new(site));
     let mut until = stopping.clone();
     let serving = tokio::spawn(async move {
         axum::serve(listener, router)
@@ -80,5 +89,8 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
         .await
         .map_err(|error| Failure::failed(error.to_string()))?
         .map_err(|error| Failure::failed(format!("the HTTP server failed: {error}")))?;
+    payments.close();
+    payments.wait().await;
+    sides.stop_sandbox().await;
     scheduled
 }

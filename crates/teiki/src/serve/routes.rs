@@ -1,35 +1,50 @@
-//! The URLs of the server: health and metrics.
+//! The router of the server: the API's addresses (`crate::routes`), health and metrics.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use axum::extract::State;
+use axum::extract::{RawPathParams, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodFilter, MethodRouter, get, on};
 use axum::{Json, Router};
-use db::Db;
 use serde_json::json;
 
-use super::{Shared, store};
+use super::site::Site;
+use super::store;
+use crate::routes::{Method, ROUTES, Route};
+use crate::web::serve;
 
-#[derive(Clone)]
-struct Site {
-    db: Db,
-    shared: Arc<Shared>,
+pub(super) fn router(site: Arc<Site>) -> Router {
+    let mut addresses: BTreeMap<&str, MethodRouter<Arc<Site>>> = BTreeMap::new();
+    for route in ROUTES {
+        let methods = addresses.remove(route.path).unwrap_or_default();
+        addresses.insert(route.path, methods.merge(handler(route)));
+    }
+    let mut router = Router::new().route("/healthz", get(health)).route("/metrics", get(metrics));
+    for (path, methods) in addresses {
+        router = router.route(path, methods);
+    }
+    router.fallback(serve::no_route).method_not_allowed_fallback(serve::no_method).with_state(site)
 }
 
-pub(super) fn router(db: Db, shared: Arc<Shared>) -> Router {
-    Router::new()
-        .route("/healthz", get(health))
-        .route("/metrics", get(metrics))
-        .with_state(Site { db, shared })
+fn handler(route: &'static Route) -> MethodRouter<Arc<Site>> {
+    let filter = match route.method {
+        Method::Get => MethodFilter::GET,
+        Method::Post => MethodFilter::POST,
+        Method::Delete => MethodFilter::DELETE,
+    };
+    on(filter, async |State(site): State<Arc<Site>>, path: RawPathParams, request: Request| {
+        let path = path.iter().map(|(_, value)| value.to_owned()).collect();
+        serve::serve(site, route.operation, path, request).await
+    })
 }
 
 /// 200 when the database answers and the scheduler's last tick went well, else 503.
-async fn health(State(site): State<Site>) -> Response {
-    let database = site.db.read(store::ping).await.is_ok();
+async fn health(State(site): State<Arc<Site>>) -> Response {
+    let database = site.app.db.read(store::ping).await.is_ok();
     let scheduler = site.shared.is_well.load(Ordering::Relaxed);
     let status = if database && scheduler { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let word = |is_well: bool| if is_well { "ok" } else { "failing" };
@@ -38,7 +53,7 @@ async fn health(State(site): State<Site>) -> Response {
 }
 
 /// Counters in the text format of Prometheus. No ids, no names, no amounts of single payments.
-async fn metrics(State(site): State<Site>) -> Response {
+async fn metrics(State(site): State<Arc<Site>>) -> Response {
     let mut text = String::new();
     for (name, kind, help, value) in site.shared.metrics.rows() {
         // Writing to a String cannot fail.

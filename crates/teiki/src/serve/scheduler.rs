@@ -4,14 +4,13 @@
 //! with work get a pass of the charge line. A database that fails makes the server unwell, not dead: the
 //! next tick tries again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use billing::id::AccountId;
-use billing::mode::Mode;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -20,13 +19,13 @@ use tokio::task::JoinSet;
 
 use super::clock_guard::ClockGuard;
 use super::lanes::Lanes;
-use super::{Config, Shared, store};
+use super::sides::{Side, Sides};
+use super::{Shared, store};
 use crate::accounts::{self, Account, REAL_CLOCK};
 use crate::actor::Actor;
 use crate::app::App;
 use crate::charges::resolve::{Pass, Which, resolve};
 use crate::failure::Failure;
-use crate::gateways::{self, SandboxAt};
 use crate::line::{Line, Scope};
 use crate::renewals::Lane;
 use crate::renewals::work::until_done;
@@ -84,46 +83,36 @@ impl Metrics {
     }
 }
 
-/// The side of an account that this process can charge.
-struct Side {
-    account: Account,
-    line: Arc<Line>,
-}
-
 struct Scheduler {
     app: App,
-    config: Config,
     shared: Arc<Shared>,
     stopping: watch::Receiver<bool>,
     clock: ClockGuard,
     lanes: Lanes,
     accounts: Vec<Account>,
-    sides: BTreeMap<AccountId, Arc<Side>>,
+    sides: Arc<Sides>,
     // Accounts whose work is under way: side by side, so that a large one does not keep others waiting.
     busy: BTreeSet<AccountId>,
     working: JoinSet<(AccountId, Result<(), db::Error>)>,
-    sandbox: Option<SandboxAt>,
 }
 
 /// Runs until asked to stop.
 pub(super) async fn run(
     app: App,
-    config: Config,
+    sides: Arc<Sides>,
     shared: Arc<Shared>,
     stopping: watch::Receiver<bool>,
 ) -> Result<(), Failure> {
     let mut scheduler = Scheduler {
         clock: ClockGuard::start(clock::now()),
         app,
-        config,
         shared,
         stopping,
         lanes: Lanes::default(),
         accounts: Vec::new(),
-        sides: BTreeMap::new(),
+        sides,
         busy: BTreeSet::new(),
         working: JoinSet::new(),
-        sandbox: None,
     };
     while !scheduler.is_stopping() {
         let ticked = scheduler.tick().await;
@@ -135,9 +124,6 @@ pub(super) async fn run(
         }
     }
     scheduler.settle_all().await;
-    if let Some(sandbox) = scheduler.sandbox.take() {
-        sandbox.stop().await;
-    }
     Ok(())
 }
 
@@ -154,8 +140,9 @@ impl Scheduler {
             tracing::error!(%failure, "a tick of the scheduler failed; trying again");
         }
         self.shared.is_well.store(ticked.is_ok(), Ordering::Relaxed);
+        let sides = self.sides.all();
         let sum = |of: fn(&Line) -> &AtomicU64| -> u64 {
-            self.sides.values().map(|side| of(&side.line).load(Ordering::Relaxed)).sum()
+            sides.iter().map(|side| of(&side.line).load(Ordering::Relaxed)).sum()
         };
         metrics.succeeded.store(sum(|line| &line.counters.succeeded), Ordering::Relaxed);
         metrics.failed.store(sum(|line| &line.counters.failed), Ordering::Relaxed);
@@ -227,10 +214,14 @@ impl Scheduler {
 
     /// Starts a pass of the charge line for one account, in every lane of this process, unless one is under way.
     async fn start_work(&mut self, account: AccountId, now: Timestamp) -> Result<(), Failure> {
-        self.ensure_side(account).await?;
-        let Some(side) = self.sides.get(&account).cloned().filter(|_| self.busy.insert(account)) else {
+        let Some(account) = self.accounts.iter().find(|known| known.id == account) else {
             return Ok(());
         };
+        let side = self.sides.of(account).await?;
+        let account = side.account.id;
+        if !self.busy.insert(account) {
+            return Ok(());
+        }
         let mode = self.app.mode;
         let lanes: Vec<_> = self
             .lanes
@@ -267,46 +258,17 @@ impl Scheduler {
     /// A lost lease may be another process's by now: what is under way sends nothing more, and goes back to
     /// prepared. The next work begins with lines of its own.
     fn stop_sending(&mut self) {
-        for side in self.sides.values() {
-            side.line.stop();
-        }
-        self.sides.clear();
+        self.sides.stop_sending();
     }
 
     /// Stops sending everywhere and waits until what is in flight is settled.
     async fn settle_all(&mut self) {
-        for side in self.sides.values() {
-            side.line.stop();
-        }
+        self.sides.stop_sending();
         while let Some(worked) = self.working.join_next().await {
             if let Err(failure) = self.finished(worked) {
                 tracing::error!(%failure, "work under way failed; it is taken up again at the next start");
             }
         }
-    }
-
-    /// The line of an account. On the test side an account charges through a sandbox inside the process.
-    async fn ensure_side(&mut self, account: AccountId) -> Result<(), Failure> {
-        if self.sides.contains_key(&account) {
-            return Ok(());
-        }
-        let Some(account) = self.accounts.iter().find(|known| known.id == account).cloned() else {
-            return Ok(());
-        };
-        let mut connections = Vec::new();
-        if self.app.mode == Mode::Test {
-            if self.sandbox.is_none() {
-                self.sandbox =
-                    Some(SandboxAt::find(self.config.sandbox.clone(), &self.config.data_dir).await?);
-            }
-            if let Some(sandbox) = &self.sandbox {
-                let id = gateways::sandbox_connection(&self.app, &account).await?;
-                connections.push((id, sandbox.connect().await?));
-            }
-        }
-        let line = Arc::new(Line::new(self.app.db.clone(), self.app.key.clone(), connections));
-        self.sides.insert(account.id, Arc::new(Side { account, line }));
-        Ok(())
     }
 }
 

@@ -329,6 +329,7 @@ fn subscription_row(of: &Subscription, (status, clock): (&str, &str), method: &s
         ("status", status.into()),
         ("cancel_reason", if status == "canceled" { "requested".into() } else { Is::NoText }),
         ("anchor_on", "2025-08-31".into()),
+        ("next_cycle", 1.into()),
         ("remaining", Is::NoNumber),
         ("calendar", "anchor".into()),
         ("renewal_failure", "open".into()),

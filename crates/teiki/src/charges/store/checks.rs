@@ -19,6 +19,7 @@ pub(in crate::charges) struct CheckRow {
     pub(in crate::charges) connection: ConnectionId,
     pub(in crate::charges) state: State,
     pub(in crate::charges) amount: Money,
+    pub(in crate::charges) capture: bool,
     pub(in crate::charges) idempotency_key: String,
     pub(in crate::charges) gateway_token: String,
     pub(in crate::charges) billing_at: Timestamp,
@@ -41,7 +42,7 @@ pub(in crate::charges) fn until(
     let rows = tx.query(
         "select c.id, c.subscription_id, c.connection_id, c.status, c.amount, c.currency, c.idempotency_key,
                 m.gateway_token, c.billing_at, c.frozen, c.gateway_charge_id, c.sent_at, c.last_sent_at, c.absent_at,
-                c.tries, c.invoice_id
+                c.tries, c.invoice_id, c.capture
          from charges c join payment_methods m on m.slot = c.slot and m.id = c.payment_method_id
          where c.check_at <= $1 and c.account_id = $2 and c.mode = $3 and c.clock_id = $4 and c.slot >= $5 and c.slot <= $6
          order by c.check_at, c.slot, c.id limit $7",
@@ -67,6 +68,7 @@ fn check_of(row: &Row) -> Result<CheckRow, Error> {
         connection: parsed(row, 2, "charges.connection_id", "an id")?,
         state: State::from_stored(status).ok_or_else(|| unreadable("charges.status", "a status", status))?,
         amount: Money::new(row.i64(4)?, currency),
+        capture: row.bool(16)?,
         idempotency_key: row.text(6)?,
         gateway_token: row.text(7)?,
         billing_at: instant(row, 8, "charges.billing_at")?,

@@ -7,13 +7,15 @@ use billing::id::{AccountId, ChargeId, DerivationKey, DunningCaseId, InvoiceId, 
 use billing::mode::Mode;
 use billing::money::{Currency, Money};
 use billing::{invoice, subscription};
-use db::{Column, Error, OnConflict, Row, Tx};
+use db::{Column, Error, OnConflict, Row, Tx, Value};
 use jiff::Timestamp;
 
 use super::ResolvedBy;
 use crate::stored::{opt_instant, parsed, slots, unreadable};
 
 pub(super) mod checks;
+pub(super) mod new;
+pub(super) mod shown;
 
 /// A locked subscription, as far as settling needs it.
 pub(super) struct SubscriptionRow {
@@ -89,6 +91,14 @@ pub(super) fn number_sales(tx: &mut Tx<'_>, sales: &[(InvoiceId, i64)]) -> Resul
     let ids: Vec<InvoiceId> = sales.iter().map(|sale| sale.0).collect();
     let set = [("event_number", Column::I64(sales.iter().map(|sale| sale.1).collect()))];
     tx.update_many("invoices", &invoice_keys(&ids), &set, "")
+}
+
+/// Numbers the history of one subscription on.
+pub(super) fn number_subscription(tx: &mut Tx<'_>, id: SubscriptionId, number: i64) -> Result<u64, Error> {
+    tx.execute(
+        "update subscriptions set event_number = $3 where slot = $1 and id = $2",
+        &[Value::I64(id.slot().as_i64()), Value::Text(id.as_str()), Value::I64(number)],
+    )
 }
 
 /// A charge with its invoice, as far as settling needs them.

@@ -1,0 +1,178 @@
+//! Charges over HTTP.
+
+use billing::event::Kind;
+use billing::id::{AccountId, ChargeId};
+use billing::mode::Mode;
+use billing::money::Money;
+
+use super::sale::{self, Sale, Source};
+use super::view::{self, ShownCharge};
+use super::{listing, request, store};
+use crate::web::list::{LIMIT, List, OFFSET, Page, SINCE, STARTING_AFTER, UNTIL};
+use crate::web::metadata::{self, Metadata};
+use crate::web::params::{Given, Param};
+use crate::web::{Access, Answer, ApiError, Call, Operation};
+
+/// Smallest and largest amount of a charge, in yen.
+const AMOUNT: (i64, i64) = (50, 9_999_999);
+const DESCRIPTION: Param = Param::text("description", 255, "Your own note.");
+/// Days for which money is reserved when the request does not say.
+const RESERVE_DAYS: i64 = 7;
+
+/// POST /v1/charges
+pub static CREATE: Operation = Operation {
+    access: Access::Write,
+    object: "charge",
+    summary: "Charges a card once, now: of a token, or of a customer.",
+    params: &[
+        Param::int("amount", AMOUNT, "invalid_amount", "How much, in yen, tax included.").required(),
+        Param::choice("currency", &["jpy"], "invalid_currency", "The currency: jpy.").required(),
+        Param::id("customer", "Who pays, with the default card unless card says which."),
+        Param::id("card", "A token, or with customer one of its cards."),
+        DESCRIPTION,
+        Param::bool("capture", "False reserves the money; it is taken by a later capture."),
+        Param::int(
+            "expiry_days",
+            (1, 60),
+            "invalid_expiry_days",
+            "With capture=false: days of the reservation.",
+        ),
+        Param::metadata(),
+        Param::bool("three_d_secure", "Whether the card holder must confirm first."),
+        Param::id("product", "Accepted and not used."),
+        Param::id("tenant", "Accepted and not used."),
+        Param::int("platform_fee", (0, 9_999_999), "invalid_amount", "Accepted and not used."),
+    ],
+    run: |call| Box::pin(create(call)),
+};
+
+async fn create(call: Call) -> Result<Answer, ApiError> {
+    let params = &call.params;
+    let capture = params.bool("capture").unwrap_or(true);
+    let days = params.int("expiry_days");
+    if capture && days.is_some() {
+        let message = "expiry_days is for charges with capture=false.";
+        return Err(ApiError::param("unnecessary_expiry_days", "expiry_days", message));
+    }
+    let metadata = metadata::merged(Metadata::new(), params.metadata())?;
+    let side = request::side_of(&call.site, call.caller.account).await?;
+    let sale = Sale {
+        side: call.side(),
+        amount: Money::yen(params.int("amount").unwrap_or_default()),
+        source: source(&call)?,
+        reserve_days: (!capture).then(|| days.unwrap_or(RESERVE_DAYS)),
+        description: params.text("description").map(str::to_owned),
+        metadata: metadata::to_stored(&metadata),
+        key: hex::encode(&call.random[..16]),
+        clock: side.account.test_clock.clone().filter(|_| call.caller.mode == Mode::Test),
+        now: call.now,
+    };
+    let (line, key, terms) =
+        (std::sync::Arc::clone(&side.line), call.site.app.key.clone(), side.account.terms.clone());
+    let (outgoing, billing) =
+        call.site.app.db.write(move |tx| sale::prepare(tx, &line, (&key, &terms), &sale)).await?;
+    let charged = request::collect(&call.site, &side, (call.side(), billing), outgoing).await?;
+    Answer::json(&charged.view)
+}
+
+fn source(call: &Call) -> Result<Source, ApiError> {
+    let (customer, card) = (call.params.text("customer"), call.params.text("card"));
+    if card.is_none() && call.params.text("product").is_some() {
+        return Err(ApiError::param("no_payment_method", "card", "Send card or customer."));
+    }
+    match (customer, card) {
+        (None, None) => {
+            Err(ApiError::client("no_payment_method", "Send card or customer: nobody would pay."))
+        }
+        (None, Some(token)) => Ok(Source::Token(token.to_owned())),
+        (Some(id), card) => Ok(Source::Customer { id: id.to_owned(), card: card.map(str::to_owned) }),
+    }
+}
+
+/// GET /v1/charges/{charge}
+pub static GET: Operation = Operation {
+    access: Access::Read,
+    object: "charge",
+    summary: "Shows a charge.",
+    params: &[],
+    run: |call| Box::pin(get(call)),
+};
+
+async fn get(call: Call) -> Result<Answer, ApiError> {
+    let (side, id) = (call.side(), call.id(0).to_owned());
+    let charge = call.site.app.db.read(move |tx| find(tx, side, &id)).await?;
+    Answer::json(&charge.view)
+}
+
+/// The charge `id`. Error: the account has none.
+pub(super) fn find(tx: &mut db::Tx<'_>, side: (AccountId, Mode), id: &str) -> Result<ShownCharge, ApiError> {
+    let none = || ApiError::not_found("charge", id);
+    let parsed: ChargeId = id.parse().map_err(|_| none())?;
+    view::find(tx, side, parsed)?.ok_or_else(none)
+}
+
+/// GET /v1/charges
+pub static LIST: Operation = Operation {
+    access: Access::Read,
+    object: "charge",
+    summary: "Lists charges, newest first.",
+    params: &[
+        LIMIT,
+        OFFSET,
+        SINCE,
+        UNTIL,
+        STARTING_AFTER,
+        Param::id("customer", "Only those of this customer."),
+        Param::id("subscription", "Only those of this subscription."),
+        Param::id("tenant", "Of a platform: matches nothing."),
+        Param::id("term", "Of a settlement period: matches nothing until payouts exist."),
+    ],
+    run: |call| Box::pin(list(call)),
+};
+
+async fn list(call: Call) -> Result<Answer, ApiError> {
+    let (side, page) = (call.side(), Page::of(&call.params)?);
+    let text = |name| call.params.text(name).map(str::to_owned);
+    let (customer, subscription) = (text("customer"), text("subscription"));
+    if text("tenant").is_some() || text("term").is_some() {
+        return Answer::json(&List::<()>::empty("/v1/charges"));
+    }
+    let (asked, key) = (page.clone(), call.site.app.key.clone());
+    let charges = call.site.app.db.read(move |tx| {
+        listing::list(tx, &key, side, &asked, (customer.as_deref(), subscription.as_deref()))
+    });
+    let views = charges.await?.into_iter().map(|charge| charge.view).collect();
+    Answer::json(&List::new(&page, views, "/v1/charges"))
+}
+
+/// POST /v1/charges/{charge}
+pub static UPDATE: Operation = Operation {
+    access: Access::Write,
+    object: "charge",
+    summary: "Changes the note and metadata of a charge.",
+    params: &[DESCRIPTION, Param::metadata()],
+    run: |call| Box::pin(update(call)),
+};
+
+async fn update(call: Call) -> Result<Answer, ApiError> {
+    let (side, key, id, now) = (call.side(), call.site.app.key.clone(), call.id(0).to_owned(), call.now);
+    let params = call.params.clone();
+    let updated = call.site.app.db.write(move |tx| {
+        let found = find(tx, side, &id)?;
+        let mut history = super::history::lock(tx, side, &found, now)?;
+        // Read again now that nothing else changes it.
+        let mut row = find(tx, side, &id)?.row().clone();
+        match params.given("description") {
+            Given::Set(text) => row.description = Some(text.to_owned()),
+            Given::Cleared => row.description = Some(String::new()),
+            Given::Absent => {}
+        }
+        let stored = row.metadata.as_deref().map(metadata::from_stored).transpose()?.unwrap_or_default();
+        row.metadata = Some(metadata::to_stored(&metadata::merged(stored, params.metadata())?));
+        store::shown::update(tx, &row)?;
+        let charge = find(tx, side, &id)?;
+        history.record(tx, &key, (Kind::ChargeUpdated, &charge), now)?;
+        Ok::<_, ApiError>(charge)
+    });
+    Answer::json(&updated.await?.view)
+}

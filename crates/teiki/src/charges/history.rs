@@ -1,0 +1,71 @@
+//! The history of one charge, held while a request appends to it.
+
+use billing::event::{History, Kind};
+use billing::id::{AccountId, DerivationKey};
+use billing::mode::Mode;
+use db::Tx;
+use jiff::Timestamp;
+
+use super::store;
+use super::view::ShownCharge;
+use crate::clocks;
+use crate::events::{self, NewEvent};
+use crate::web::{ApiError, object};
+
+/// A locked history.
+pub(super) struct Held {
+    side: (AccountId, Mode),
+    history: History,
+    number: i64,
+    billing: Timestamp,
+}
+
+/// Locks the history of a charge. Error: the clock of its customer is on its way.
+pub(super) fn lock(
+    tx: &mut Tx<'_>,
+    side: (AccountId, Mode),
+    charge: &ShownCharge,
+    now: Timestamp,
+) -> Result<Held, ApiError> {
+    let row = charge.row();
+    let billing = clocks::now_for_change(tx, &row.clock, now)?;
+    let history = History::of(row.subscription, row.invoice);
+    let number = match history {
+        History::Subscription(id) => {
+            store::lock_subscriptions(tx, &[id])?.first().map(|subscription| subscription.event_number)
+        }
+        History::Sale(id) => store::lock_sales(tx, &[id])?.first().map(|sale| sale.event_number),
+    };
+    let number = number.ok_or_else(|| ApiError::inside(format!("charge {} has no history", charge.id())))?;
+    Ok(Held { side, history, number, billing })
+}
+
+impl Held {
+    /// Appends an event with the charge as it is now.
+    pub(super) fn record(
+        &mut self,
+        tx: &mut Tx<'_>,
+        key: &DerivationKey,
+        (kind, charge): (Kind, &ShownCharge),
+        now: Timestamp,
+    ) -> Result<(), ApiError> {
+        self.number += 1;
+        let event = NewEvent {
+            account: self.side.0,
+            mode: self.side.1,
+            history: self.history.as_str().to_owned(),
+            slot: self.history.slot(),
+            number: self.number,
+            kind,
+            object: charge.id().to_string(),
+            data: object(&charge.view)?.to_string(),
+            billing_at: self.billing,
+        };
+        events::append(tx, key, &[event], now)?;
+        match self.history {
+            History::Subscription(id) => store::number_subscription(tx, id, self.number)?,
+            History::Sale(id) => store::number_sales(tx, &[(id, self.number)])?,
+        };
+        Ok(())
+    }
+}

@@ -1,0 +1,96 @@
+//! Lists of charges: all of an account by their own index, those of a subscription through its invoices.
+//!
+//! The ids of a subscription's charges follow from its invoices, whose obligations are counted on: so a list by customer or
+//! subscription needs no index on the table that every renewal writes to, and costs what that customer has, not what the
+//! account has.
+
+use billing::id::{AccountId, ChargeId, DerivationKey};
+use billing::invoice::{change_obligation, cycle_obligation};
+use billing::mode::Mode;
+use db::Tx;
+use jiff::Timestamp;
+
+use super::store::shown::{self, ShownRow};
+use super::view::{self, ShownCharge};
+use crate::subscriptions::{self, SubscriptionRow};
+use crate::web::ApiError;
+use crate::web::list::{Page, Place};
+
+/// A page of charges, newest first.
+pub(super) fn list(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    side: (AccountId, Mode),
+    page: &Page,
+    (customer, subscription): (Option<&str>, Option<&str>),
+) -> Result<Vec<ShownCharge>, ApiError> {
+    let from = match &page.after {
+        None => Place::newest(),
+        Some(id) => super::api::find(tx, side, id)?.row().place(),
+    };
+    let rows = match (customer, subscription) {
+        (None, None) => shown::list(tx, side, (page, &from))?,
+        (customer, Some(subscription)) => {
+            let agreement = subscription.parse().ok();
+            let found = match agreement {
+                Some(id) => subscriptions::find_any(tx, side, id)?,
+                None => None,
+            };
+            let found: Vec<SubscriptionRow> = found
+                .into_iter()
+                .filter(|row| customer.is_none_or(|customer| row.customer == customer))
+                .collect();
+            let rows = of_subscriptions(tx, key, side, &found)?;
+            cut(rows, page, &from)
+        }
+        (Some(customer), None) => {
+            let agreements = subscriptions::all_of(tx, side, customer)?;
+            let mut rows = of_subscriptions(tx, key, side, &agreements)?;
+            rows.extend(shown::sales_of(tx, side, customer, (page, &from), page.offset + page.rows())?);
+            cut(rows, page, &from)
+        }
+    };
+    Ok(view::of_rows(tx, side, rows)?)
+}
+
+/// All charges of these subscriptions.
+fn of_subscriptions(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    side: (AccountId, Mode),
+    agreements: &[SubscriptionRow],
+) -> Result<Vec<ShownRow>, db::Error> {
+    let mut ids: Vec<ChargeId> = Vec::new();
+    for agreement in agreements {
+        let obligations = obligations(agreement);
+        for billed in shown::billed(tx, agreement.id.slot(), &obligations)? {
+            let due_at = Timestamp::from_microsecond(billed.due_at).unwrap_or(Timestamp::MIN);
+            let number = |count: i64| u64::try_from(count).unwrap_or(0);
+            ids.extend((1..=number(billed.charge_count)).map(|number| {
+                ChargeId::derive(key, billed.invoice.as_str(), billed.invoice.slot(), due_at, number)
+            }));
+        }
+    }
+    shown::find_many(tx, side, &ids)
+}
+
+/// Everything that a subscription may have been charged for.
+fn obligations(agreement: &SubscriptionRow) -> Vec<String> {
+    let count = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
+    let cycles = (0..=count(agreement.next_cycle)).map(|cycle| cycle_obligation(agreement.id, cycle));
+    let changes = (1..=count(agreement.change_count)).map(|number| change_obligation(agreement.id, number));
+    cycles.chain(changes).collect()
+}
+
+/// The part of the rows that the page asks for.
+fn cut(mut rows: Vec<ShownRow>, page: &Page, from: &Place) -> Vec<ShownRow> {
+    let order = |row: &ShownRow| (row.billing_at, row.created_at, row.id);
+    rows.retain(|row| {
+        let is_after = (row.billing_at, row.created_at, row.id.as_str())
+            < (from.created_at, from.sequence, from.id.as_str());
+        is_after && (page.since..=page.until).contains(&row.billing_at)
+    });
+    rows.sort_by_key(|row| std::cmp::Reverse(order(row)));
+    let place = |count: i64| usize::try_from(count).unwrap_or(usize::MAX);
+    rows.into_iter().skip(place(page.offset)).take(place(page.rows())).collect()
+}

@@ -1,0 +1,109 @@
+//! The road to money of a request: one charge, sent at once, and what became of it within a bounded time.
+//!
+//! The charge has been committed as being sent. It goes on when the client leaves: it is a task of the server, not of the
+//! request. What surely was not sent is given up at once. What is not known after [`WAIT`] is answered as not known, never
+//! as paid and never as unpaid; it is found out later as every other charge is.
+
+use std::time::Duration;
+
+use billing::charge::{Fact, State};
+use billing::id::{AccountId, ChargeId, ConnectionId};
+use billing::mode::Mode;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::send::{check_after_send, send_one, send_until};
+use super::settle::{Times, settle};
+use super::view::{self, ShownCharge, payjp_code};
+use super::{News, Outgoing};
+use crate::accounts;
+use crate::clock;
+use crate::line::Line;
+use crate::serve::sides::Side;
+use crate::serve::site::Site;
+use crate::web::ApiError;
+
+/// A request waits no longer for its payment.
+const WAIT: Duration = Duration::from_secs(25);
+/// Pause between two looks at a charge whose outcome is not known yet.
+const LOOK_PAUSE: Duration = Duration::from_millis(100);
+
+/// The charge line of an account.
+pub(crate) async fn side_of(site: &Site, account: AccountId) -> Result<std::sync::Arc<Side>, ApiError> {
+    let account = accounts::get(&site.app.db, account.as_str()).await?;
+    Ok(site.sides.of(&account).await?)
+}
+
+/// When a charge made at the real time `now` through `connection` may be asked about by others. Error: this process has no
+/// such connection.
+pub(crate) fn check_at(line: &Line, connection: ConnectionId, now: Timestamp) -> Result<Timestamp, ApiError> {
+    match line.connections.get(&connection) {
+        Some(known) => Ok(check_after_send(known.gateway.capabilities(), now)),
+        None => Err(ApiError::server(
+            "pg_wrong",
+            "The gateway of this card is not set up here. Nothing was charged.",
+        )),
+    }
+}
+
+/// Until when a charge made at `now` may be sent.
+pub(crate) fn not_after(now: Timestamp) -> Timestamp {
+    send_until(now)
+}
+
+/// Sends a committed charge and says what became of it. Errors: declined (402), not sent (500), not known (500).
+pub(crate) async fn collect(
+    site: &Site,
+    side: &std::sync::Arc<Side>,
+    (owner, billing): ((AccountId, Mode), Timestamp),
+    outgoing: Outgoing,
+) -> Result<ShownCharge, ApiError> {
+    let give_up_at = Instant::now() + WAIT;
+    let id = outgoing.charge;
+    let line = std::sync::Arc::clone(&side.line);
+    line.take_off([id].into_iter());
+    let sending = site.payments.spawn(async move {
+        let news = send_one(&line, &outgoing).await;
+        // Nothing left: so that it stays at that, it is given up here and not sent by anyone later.
+        let fact = if news.fact == Fact::NotSent { Fact::NeverExecuted } else { news.fact };
+        settle(&line, vec![News { fact, ..news }], Times { billing, real: clock::now() }).await
+    });
+    if let Ok(Ok(Err(error))) = tokio::time::timeout_at(give_up_at, sending).await {
+        tracing::error!(%error, charge = %id, "the outcome of a charge could not be written down; it is found out later");
+    }
+    loop {
+        let shown = site.app.db.read(move |tx| view::find(tx, owner, id)).await?;
+        let shown = shown.ok_or_else(|| ApiError::inside(format!("charge {id} is gone")))?;
+        match shown.state() {
+            State::Succeeded | State::Authorized => return Ok(shown),
+            State::Failed => return Err(declined(&shown)),
+            State::Void => return Err(not_sent(id)),
+            State::Prepared | State::Sending | State::Unknown | State::Pending | State::RequiresCustomer => {
+                if Instant::now() >= give_up_at {
+                    return Err(not_known(id));
+                }
+            }
+        }
+        tokio::time::sleep(LOOK_PAUSE).await;
+    }
+}
+
+/// 402: the card was refused; the charge shows why.
+pub(crate) fn declined(shown: &ShownCharge) -> ApiError {
+    let (code, message) = payjp_code(shown.failure_code().unwrap_or("card_declined"));
+    ApiError::card(code, message).about_charge(shown.id().to_string())
+}
+
+fn not_sent(id: ChargeId) -> ApiError {
+    let message = "The payment gateway could not be reached. Nothing was charged; try again later.";
+    ApiError::server("pg_wrong", message).about_charge(id.to_string())
+}
+
+/// 500, never a success: whether money was taken is not known yet.
+pub(crate) fn not_known(id: ChargeId) -> ApiError {
+    let message = format!(
+        "Whether this payment succeeded is not known yet. Read the charge {id} to learn its outcome; \
+         do not repeat the request without the same Idempotency-Key."
+    );
+    ApiError::server("payment_unknown", message).about_charge(id.to_string())
+}

@@ -1,0 +1,210 @@
+//! Customers over HTTP.
+
+use billing::event::Kind;
+use billing::mode::Mode;
+
+use super::{CustomerRow, Filter, Held, cards, view};
+use crate::accounts::{self, REAL_CLOCK};
+use crate::clocks;
+use crate::web::list::{LIMIT, List, OFFSET, Page, SINCE, STARTING_AFTER, UNTIL};
+use crate::web::metadata::{self, Metadata};
+use crate::web::params::{Given, Param, Params};
+use crate::web::{Access, Answer, ApiError, Call, Operation, deleted, new_object_id, object};
+
+const EMAIL: Param = Param::text("email", 254, "Mail address.").coded("invalid_email");
+const DESCRIPTION: Param = Param::text("description", 255, "Your own note.");
+const NAME: Param = Param::text("name", 255, "Name of the customer, for mails and documents.");
+const CARD: Param = Param::id("card", "A token; its card is added, the first one becomes the default.");
+
+/// POST /v1/customers
+pub static CREATE: Operation = Operation {
+    access: Access::Write,
+    object: "customer",
+    summary: "Makes a customer.",
+    params: &[
+        EMAIL,
+        DESCRIPTION,
+        Param::id("id", "An id of your own.").coded("invalid_flexible_id"),
+        CARD,
+        NAME,
+        Param::id("test_clock", "In test mode: the test clock that the customer lives by."),
+        Param::metadata(),
+    ],
+    run: |call| Box::pin(create(call)),
+};
+
+async fn create(call: Call) -> Result<Answer, ApiError> {
+    check_email(&call.params)?;
+    let (side, key, now) = (call.side(), call.site.app.key.clone(), call.now);
+    let account = accounts::get(&call.site.app.db, side.0.as_str()).await?;
+    let metadata = metadata::merged(Metadata::new(), call.params.metadata())?;
+    let row = CustomerRow {
+        id: new_object_id(&call.params, || super::new_id(now, &call.random))?,
+        name: text_of(call.params.given("name"), None),
+        email: text_of(call.params.given("email"), None),
+        description: text_of(call.params.given("description"), None),
+        metadata: metadata::to_stored(&metadata),
+        default_payment_method: None,
+        clock: REAL_CLOCK.to_owned(),
+        event_number: 0,
+        created_at: 0,
+        sequence: now.as_microsecond(),
+        is_deleted: false,
+    };
+    let token = call.params.text("card").map(str::to_owned);
+    let clock = call.params.text("test_clock").map(str::to_owned);
+    if side.1 == Mode::Live && clock.is_some() {
+        return Err(ApiError::param("invalid_test_clock", "test_clock", "Live customers live in real time."));
+    }
+    let clock = clock.or(account.test_clock.filter(|_| side.1 == Mode::Test));
+    let view = call.site.app.db.write(move |tx| {
+        let clock = clocks::to_follow(tx, side.0, clock.as_deref())?;
+        let created_at = clocks::now_for_change(tx, &clock, now)?.as_microsecond();
+        let mut customer = super::create(tx, side, CustomerRow { clock, created_at, ..row.clone() }, now)?;
+        if let Some(token) = &token {
+            cards::add(tx, &key, &mut customer, (token, &Metadata::new()), now)?;
+        }
+        tell(tx, &key, &mut customer, Kind::CustomerCreated, now)
+    });
+    Answer::json(&view.await?)
+}
+
+/// Appends the event with the customer as it is now, writes the row and gives the view.
+fn tell(
+    tx: &mut db::Tx<'_>,
+    key: &billing::id::DerivationKey,
+    customer: &mut Held,
+    kind: Kind,
+    now: jiff::Timestamp,
+) -> Result<view::CustomerView, ApiError> {
+    let view = view::of_row(tx, customer.side, customer)?;
+    let id = customer.id.clone();
+    super::record(tx, key, customer, kind, (id, &object(&view)?), now)?;
+    super::save(tx, customer)?;
+    Ok(view)
+}
+
+fn text_of(given: Given<&str>, stored: Option<String>) -> Option<String> {
+    match given {
+        Given::Set(text) => Some(text.to_owned()),
+        Given::Cleared => Some(String::new()),
+        Given::Absent => stored,
+    }
+}
+
+/// A mail address has a name, an @ and a host; more is not to be known without writing to it.
+fn check_email(params: &Params) -> Result<(), ApiError> {
+    let Some(email) = params.text("email") else {
+        return Ok(());
+    };
+    let is_right = email.split_once('@').is_some_and(|(name, host)| {
+        !name.is_empty() && !host.is_empty() && !host.contains('@') && !email.contains(char::is_whitespace)
+    });
+    if is_right { Ok(()) } else { Err(ApiError::param("invalid_email", "email", "Invalid email.")) }
+}
+
+/// GET /v1/customers/{customer}
+pub static GET: Operation = Operation {
+    access: Access::Read,
+    object: "customer",
+    summary: "Shows a customer.",
+    params: &[],
+    run: |call| Box::pin(get(call)),
+};
+
+async fn get(call: Call) -> Result<Answer, ApiError> {
+    let (side, id) = (call.side(), call.id(0).to_owned());
+    let view = call.site.app.db.read(move |tx| {
+        let customer = super::get(tx, side, &id)?;
+        Ok::<_, ApiError>(view::of_row(tx, side, &customer)?)
+    });
+    Answer::json(&view.await?)
+}
+
+/// GET /v1/customers
+pub static LIST: Operation = Operation {
+    access: Access::Read,
+    object: "customer",
+    summary: "Lists customers, newest first.",
+    params: &[
+        LIMIT,
+        OFFSET,
+        SINCE,
+        UNTIL,
+        STARTING_AFTER,
+        Param::text("email", 254, "Only those with exactly this address."),
+    ],
+    run: |call| Box::pin(list(call)),
+};
+
+async fn list(call: Call) -> Result<Answer, ApiError> {
+    let (side, page) = (call.side(), Page::of(&call.params)?);
+    let filter = Filter { email: call.params.text("email").map(str::to_owned) };
+    let asked = page.clone();
+    let views = call.site.app.db.read(move |tx| {
+        let rows = super::list(tx, side, &asked, &filter)?;
+        Ok::<_, ApiError>(view::of_rows(tx, side, &rows)?)
+    });
+    Answer::json(&List::new(&page, views.await?, "/v1/customers"))
+}
+
+/// POST /v1/customers/{customer}
+pub static UPDATE: Operation = Operation {
+    access: Access::Write,
+    object: "customer",
+    summary: "Changes a customer.",
+    params: &[
+        EMAIL,
+        DESCRIPTION,
+        Param::id("default_card", "One of its cards."),
+        CARD,
+        NAME,
+        Param::metadata(),
+    ],
+    run: |call| Box::pin(update(call)),
+};
+
+async fn update(call: Call) -> Result<Answer, ApiError> {
+    check_email(&call.params)?;
+    let (side, key, now, id) = (call.side(), call.site.app.key.clone(), call.now, call.id(0).to_owned());
+    let params = call.params.clone();
+    let view = call.site.app.db.write(move |tx| {
+        let mut customer = super::lock(tx, side, &id, now)?;
+        customer.name = text_of(params.given("name"), customer.name.take());
+        customer.email = text_of(params.given("email"), customer.email.take());
+        customer.description = text_of(params.given("description"), customer.description.take());
+        let merged = metadata::merged(metadata::from_stored(&customer.metadata)?, params.metadata())?;
+        customer.metadata = metadata::to_stored(&merged);
+        if let Some(token) = params.text("card") {
+            cards::add(tx, &key, &mut customer, (token, &Metadata::new()), now)?;
+        }
+        if let Some(card) = params.text("default_card") {
+            let card = crate::payment_methods::get(tx, side, &customer.id, card)
+                .map_err(|error| error.about_param("default_card"))?;
+            cards::make_default(tx, &mut customer, card.id)?;
+        }
+        tell(tx, &key, &mut customer, Kind::CustomerUpdated, now)
+    });
+    Answer::json(&view.await?)
+}
+
+/// DELETE /v1/customers/{customer}
+pub static DELETE: Operation = Operation {
+    access: Access::Write,
+    object: "customer",
+    summary: "Deletes a customer with its subscriptions. Its charges stay readable.",
+    params: &[],
+    run: |call| Box::pin(delete(call)),
+};
+
+async fn delete(call: Call) -> Result<Answer, ApiError> {
+    let (side, key, now, id) = (call.side(), call.site.app.key.clone(), call.now, call.id(0).to_owned());
+    let answer = deleted(side.1, &id);
+    let told = answer.clone();
+    let done = call.site.app.db.write(move |tx| {
+        let mut customer = super::lock(tx, side, &id, now)?;
+        super::delete(tx, &key, &mut customer, &told, now)
+    });
+    done.await?;
+    Ok(Answer::Json(answer))
+}

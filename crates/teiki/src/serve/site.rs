@@ -1,0 +1,21 @@
+//! What every request of the server can reach.
+
+use std::sync::Arc;
+
+use tokio_util::task::TaskTracker;
+
+use super::Shared;
+use super::sides::Sides;
+use crate::app::App;
+
+/// The server as its requests see it.
+pub struct Site {
+    /// The installation.
+    pub app: App,
+    /// The charge lines.
+    pub(crate) sides: Arc<Sides>,
+    /// What the scheduler tells.
+    pub(crate) shared: Arc<Shared>,
+    /// Payments that requests have begun: they go on when their client leaves, and the server waits for them when it stops.
+    pub(crate) payments: TaskTracker,
+}

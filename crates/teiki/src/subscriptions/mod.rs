@@ -1,0 +1,151 @@
+//! Subscriptions: what requests do to them. The rules are `billing::agreement`; their schedule is run by `renewals`.
+//!
+//! Whoever changes a subscription holds its customer's row and then its own. While the payment of a request decides what
+//! becomes of it (`pending_invoice_id`), nothing else may change it. A deleted subscription keeps its row: its charges,
+//! invoices and events go on naming it.
+
+use billing::event::Kind;
+use billing::id::{AccountId, DerivationKey, SubscriptionId};
+use billing::invoice::cycle_obligation;
+use billing::mode::Mode;
+use db::Tx;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::customers::Held;
+use crate::events::{self, NewEvent};
+use crate::web::list::{Page, Place};
+use crate::web::{ApiError, deleted};
+
+mod store;
+pub mod view;
+
+pub use store::{Filter, SubscriptionRow};
+
+/// Whose: account and mode.
+pub type Side = (AccountId, Mode);
+
+/// The subscription `id`. Error: there is none, or it was deleted.
+pub fn get(tx: &mut Tx<'_>, side: Side, id: &str) -> Result<SubscriptionRow, ApiError> {
+    let none = || ApiError::not_found("subscription", id);
+    let parsed: SubscriptionId = id.parse().map_err(|_| none())?;
+    store::find(tx, side, parsed)?.filter(|row| !row.is_deleted).ok_or_else(none)
+}
+
+/// A page of subscriptions, newest first; of one customer or of all.
+pub fn list(
+    tx: &mut Tx<'_>,
+    side: Side,
+    (page, customer): (&Page, Option<&str>),
+    filter: &Filter,
+) -> Result<Vec<SubscriptionRow>, ApiError> {
+    let from = match &page.after {
+        None => Place::newest(),
+        Some(id) => get(tx, side, id)?.place(),
+    };
+    Ok(match customer {
+        Some(customer) => {
+            let found = store::list_of(tx, side, &[customer], (page, &from), filter)?;
+            found.into_iter().map(|(_, row)| row).collect()
+        }
+        None => store::list(tx, side, (page, &from), filter)?,
+    })
+}
+
+/// Deletes all subscriptions of a held customer, which is deleted too.
+pub fn delete_all_of(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    customer: &Held,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    let all = Page { limit: i64::MAX - 1, ..Page::embedded() };
+    let found =
+        store::list_of(tx, customer.side, &[&customer.id], (&all, &Place::newest()), &Filter::default())?;
+    for (_, row) in found {
+        // Read again under its lock: a renewal may have been at work on it.
+        if let Some(mut row) = store::lock(tx, customer.side, row.id)? {
+            let answer = deleted(customer.side.1, row.id.as_str());
+            delete(tx, key, customer, (&mut row, &answer), now)?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends a locked subscription for good: nothing more is billed, what is open is given up. Error: a payment is under way.
+pub fn delete(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    customer: &Held,
+    (row, answer): (&mut SubscriptionRow, &Value),
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    must_be_free(row)?;
+    store::void_scheduled(tx, row.id, &row.scheduled_obligation())?;
+    store::give_up_open(tx, row.id)?;
+    record(tx, key, customer, row, (Kind::SubscriptionDeleted, answer), now)?;
+    Ok(store::delete(tx, row, now)?)
+}
+
+/// Error: the payment of a request decides what becomes of it, and is not known yet.
+pub fn must_be_free(row: &SubscriptionRow) -> Result<(), ApiError> {
+    match &row.pending_invoice {
+        None => Ok(()),
+        Some(_) => {
+            let message =
+                format!("A payment of subscription {} is being confirmed; try again later.", row.id);
+            Err(ApiError::conflict("payment_in_progress", message))
+        }
+    }
+}
+
+/// Appends an event to the history of a locked subscription. `now` is real time.
+pub fn record(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    customer: &Held,
+    row: &mut SubscriptionRow,
+    (kind, data): (Kind, &Value),
+    now: Timestamp,
+) -> Result<(), db::Error> {
+    row.event_number += 1;
+    let (account, mode) = customer.side;
+    let event = NewEvent {
+        account,
+        mode,
+        history: row.id.to_string(),
+        slot: row.id.slot(),
+        number: row.event_number,
+        kind,
+        object: row.id.to_string(),
+        data: data.to_string(),
+        billing_at: customer.billing,
+    };
+    events::append(tx, key, &[event], now)
+}
+
+/// The subscription `id`, deleted or not.
+pub fn find_any(
+    tx: &mut Tx<'_>,
+    side: Side,
+    id: SubscriptionId,
+) -> Result<Option<SubscriptionRow>, db::Error> {
+    store::find(tx, side, id)
+}
+
+/// All subscriptions that a customer ever had.
+pub fn all_of(tx: &mut Tx<'_>, side: Side, customer: &str) -> Result<Vec<SubscriptionRow>, db::Error> {
+    store::all_of(tx, side, customer)
+}
+
+impl SubscriptionRow {
+    /// The obligation of its scheduled invoice.
+    pub fn scheduled_obligation(&self) -> String {
+        cycle_obligation(self.id, u32::try_from(self.next_cycle).unwrap_or(u32::MAX))
+    }
+
+    /// Its place in lists.
+    pub fn place(&self) -> Place {
+        Place { created_at: self.created_at, sequence: self.sequence, id: self.id.to_string() }
+    }
+}

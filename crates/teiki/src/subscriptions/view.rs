@@ -1,0 +1,127 @@
+//! A subscription as the API shows it, with its plans in full.
+
+use std::collections::BTreeMap;
+
+use billing::mode::Mode;
+use billing::subscription::State;
+use db::Tx;
+use serde::Serialize;
+
+use super::{Filter, Side, SubscriptionRow, store};
+use crate::plans::view::PlanView;
+use crate::plans::{self, PlanRow};
+use crate::web::list::{Page, Place, is_live};
+use crate::web::metadata::{self, Metadata};
+
+/// PAY.JP's subscription object; what teiki adds comes last.
+#[derive(Clone, Debug, Serialize)]
+pub struct SubscriptionView {
+    object: &'static str,
+    id: String,
+    livemode: bool,
+    created: i64,
+    start: i64,
+    customer: String,
+    plan: PlanView,
+    next_cycle_plan: Option<PlanView>,
+    current_period_start: i64,
+    current_period_end: i64,
+    status: &'static str,
+    trial_start: Option<i64>,
+    trial_end: Option<i64>,
+    paused_at: Option<i64>,
+    canceled_at: Option<i64>,
+    resumed_at: Option<i64>,
+    prorate: bool,
+    metadata: Metadata,
+    quantity: i64,
+    calendar: String,
+    renewal_failure: String,
+    remaining_instalments: Option<i64>,
+}
+
+/// The state in the words of the API.
+pub const fn status_of(state: State) -> &'static str {
+    match state {
+        State::Trialing => "trial",
+        State::Active => "active",
+        State::PastDue => "past_due",
+        State::Paused => "paused",
+        State::Canceled(_) => "canceled",
+    }
+}
+
+/// Subscriptions with their plans: one further read, however many they are.
+pub fn of_rows(
+    tx: &mut Tx<'_>,
+    side: Side,
+    rows: &[SubscriptionRow],
+) -> Result<Vec<SubscriptionView>, db::Error> {
+    let mut ids: Vec<&str> = rows.iter().map(|row| row.plan.as_str()).collect();
+    ids.extend(rows.iter().filter_map(|row| row.next_plan.as_deref()));
+    ids.sort_unstable();
+    ids.dedup();
+    let found = plans::find_many(tx, side, &ids)?;
+    let plans: BTreeMap<&str, &PlanRow> = found.iter().map(|plan| (plan.id.as_str(), plan)).collect();
+    rows.iter().map(|row| of(side.1, row, &plans)).collect()
+}
+
+/// One subscription.
+pub fn of_row(tx: &mut Tx<'_>, side: Side, row: &SubscriptionRow) -> Result<SubscriptionView, db::Error> {
+    let mut views = of_rows(tx, side, std::slice::from_ref(row))?;
+    views.pop().ok_or_else(|| db::Error::Assertion("a subscription has one view".to_owned()))
+}
+
+/// The newest subscriptions of these customers, by the customer's place.
+pub fn of_customers(
+    tx: &mut Tx<'_>,
+    side: Side,
+    customers: &[&str],
+    page: &Page,
+) -> Result<BTreeMap<usize, Vec<SubscriptionView>>, db::Error> {
+    let found = store::list_of(tx, side, customers, (page, &Place::newest()), &Filter::default())?;
+    let (places, rows): (Vec<usize>, Vec<SubscriptionRow>) = found.into_iter().unzip();
+    let mut views: BTreeMap<usize, Vec<SubscriptionView>> = BTreeMap::new();
+    for (place, view) in places.into_iter().zip(of_rows(tx, side, &rows)?) {
+        views.entry(place).or_default().push(view);
+    }
+    Ok(views)
+}
+
+fn of(
+    mode: Mode,
+    row: &SubscriptionRow,
+    plans: &BTreeMap<&str, &PlanRow>,
+) -> Result<SubscriptionView, db::Error> {
+    let plan = |id: &str| {
+        let plan = plans.get(id).ok_or_else(|| {
+            db::Error::Assertion(format!("the plan {id} of subscription {} is missing", row.id))
+        })?;
+        PlanView::of(mode, plan)
+    };
+    let second = |micros: i64| micros.div_euclid(1_000_000);
+    Ok(SubscriptionView {
+        object: "subscription",
+        id: row.id.to_string(),
+        livemode: is_live(mode),
+        created: second(row.created_at),
+        start: second(row.started_at),
+        customer: row.customer.clone(),
+        plan: plan(&row.plan)?,
+        next_cycle_plan: row.next_plan.as_deref().map(plan).transpose()?,
+        current_period_start: second(row.period.0),
+        current_period_end: second(row.period.1),
+        status: status_of(row.state),
+        trial_start: row.trial.map(|trial| second(trial.0)),
+        trial_end: row.trial.map(|trial| second(trial.1)),
+        paused_at: row.paused_at.map(second),
+        canceled_at: row.canceled_at.map(second),
+        resumed_at: row.resumed_at.map(second),
+        prorate: row.prorate,
+        metadata: metadata::from_stored(&row.metadata)?,
+        quantity: row.quantity,
+        calendar: row.calendar.clone(),
+        renewal_failure: row.renewal_failure.clone(),
+        remaining_instalments: row.remaining,
+    })
+}

@@ -1,0 +1,54 @@
+//! SQL of tokens.
+
+use billing::id::TokenId;
+use db::{Column, Error, OnConflict, Tx, Value};
+use jiff::Timestamp;
+
+use super::{Side, TokenRow};
+use crate::stored::{instant, parsed};
+
+pub(super) fn insert(tx: &mut Tx<'_>, (account, mode): Side, token: &TokenRow) -> Result<(), Error> {
+    let columns = [
+        ("slot", Column::I64(vec![token.id.slot().as_i64()])),
+        ("id", Column::Text(vec![token.id.as_str()])),
+        ("account_id", Column::Text(vec![account.as_str()])),
+        ("mode", Column::Text(vec![mode.as_str()])),
+        ("payment_method_id", Column::Text(vec![token.method.as_str()])),
+        ("created_at", Column::I64(vec![token.created_at.as_microsecond()])),
+        ("made_at", Column::I64(vec![token.made_at.as_microsecond()])),
+    ];
+    tx.insert_many("tokens", &columns, OnConflict::Fail)?;
+    Ok(())
+}
+
+pub(super) fn find(tx: &mut Tx<'_>, (account, mode): Side, id: TokenId) -> Result<Option<TokenRow>, Error> {
+    tx.query_opt(
+        "select id, payment_method_id, created_at, made_at, used_at from tokens
+         where slot = $1 and id = $2 and account_id = $3 and mode = $4",
+        &[
+            Value::I64(id.slot().as_i64()),
+            Value::Text(id.as_str()),
+            Value::Text(account.as_str()),
+            Value::Text(mode.as_str()),
+        ],
+    )?
+    .map(|row| {
+        Ok(TokenRow {
+            id: parsed(&row, 0, "tokens.id", "an id")?,
+            method: parsed(&row, 1, "tokens.payment_method_id", "an id")?,
+            created_at: instant(&row, 2, "tokens.created_at")?,
+            made_at: instant(&row, 3, "tokens.made_at")?,
+            is_used: row.opt_i64(4)?.is_some(),
+        })
+    })
+    .transpose()
+}
+
+/// Whether it had not been used before.
+pub(super) fn mark_used(tx: &mut Tx<'_>, id: TokenId, now: Timestamp) -> Result<bool, Error> {
+    let marked = tx.execute(
+        "update tokens set used_at = $3 where slot = $1 and id = $2 and used_at is null",
+        &[Value::I64(id.slot().as_i64()), Value::Text(id.as_str()), Value::I64(now.as_microsecond())],
+    )?;
+    Ok(marked == 1)
+}

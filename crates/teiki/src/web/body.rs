@@ -1,0 +1,264 @@
+//! Reading what was sent: forms with brackets, JSON and query strings become one tree of names.
+//!
+//! The SDKs of PAY.JP differ in what they write (specs/payjp-v1.md 1.1): brackets raw or encoded, spaces as `+` or `%20`,
+//! a form without a content type, DELETE with a query or a body. All of that reads the same here. What cannot be read is
+//! refused with a sentence; nothing is guessed. Limits: [`BYTES_MAX`], [`NAMES_MAX`], [`DEPTH_MAX`].
+
+use percent_encoding::percent_decode_str;
+
+use super::error::ApiError;
+
+/// Longest body, and longest query, in bytes.
+pub const BYTES_MAX: usize = 64 * 1024;
+/// Most names in one request.
+const NAMES_MAX: usize = 250;
+/// Deepest nesting: `a[b][c]`.
+const DEPTH_MAX: usize = 3;
+
+/// Names and what was sent for them, in the order in which they came.
+pub type Tree = Vec<(String, Node)>;
+
+/// What was sent for a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Node {
+    /// A text; numbers and truth values of JSON are texts here.
+    Text(String),
+    /// Names within it.
+    Map(Tree),
+    /// Items without names.
+    List(Vec<Node>),
+    /// JSON's null.
+    Null,
+}
+
+/// The kinds of bodies that are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaType {
+    /// `application/x-www-form-urlencoded`, also when none is named.
+    Form,
+    /// `application/json`.
+    Json,
+}
+
+impl MediaType {
+    /// From the `Content-Type` header. Error: one that is not read.
+    pub fn of(header: Option<&str>) -> Result<Self, ApiError> {
+        let essence = header.unwrap_or("").split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+        match essence.as_str() {
+            "" | "application/x-www-form-urlencoded" => Ok(Self::Form),
+            "application/json" => Ok(Self::Json),
+            other => Err(ApiError::media_type(other)),
+        }
+    }
+}
+
+/// Reads a query and a body into one tree. Error: either cannot be read, or a name stands in both.
+pub fn read(query: Option<&str>, media_type: MediaType, body: &[u8]) -> Result<Tree, ApiError> {
+    let mut tree = Tree::new();
+    let mut names = 0;
+    form(query.unwrap_or(""), &mut tree, &mut names)?;
+    match media_type {
+        MediaType::Form => {
+            let text = std::str::from_utf8(body).map_err(|_| unreadable("it is not UTF-8"))?;
+            form(text, &mut tree, &mut names)?;
+        }
+        MediaType::Json if body.iter().all(u8::is_ascii_whitespace) => {}
+        MediaType::Json => json(body, &mut tree, &mut names)?,
+    }
+    Ok(tree)
+}
+
+fn unreadable(why: &str) -> ApiError {
+    ApiError::client("invalid_querystring", format!("The parameters cannot be read: {why}."))
+}
+
+fn form(text: &str, tree: &mut Tree, names: &mut usize) -> Result<(), ApiError> {
+    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+        *names += 1;
+        if *names > NAMES_MAX {
+            return Err(unreadable(&format!("there are more than {NAMES_MAX}")));
+        }
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (name, value) = (decoded(name)?, decoded(value)?);
+        insert(tree, &steps(&name)?, &name, Node::Text(value))?;
+    }
+    Ok(())
+}
+
+/// Undoes `+` and `%20`. Raw UTF-8 is taken as it is.
+fn decoded(text: &str) -> Result<String, ApiError> {
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        let is_escape = byte != b'%'
+            || (rest.next().is_some_and(|byte| byte.is_ascii_hexdigit())
+                && rest.next().is_some_and(|byte| byte.is_ascii_hexdigit()));
+        if !is_escape {
+            return Err(unreadable("a percent sign is not followed by two hexadecimal digits"));
+        }
+    }
+    let spaced = text.replace('+', " ");
+    let decoded = percent_decode_str(&spaced).decode_utf8().map_err(|_| unreadable("it is not UTF-8"))?;
+    Ok(decoded.into_owned())
+}
+
+/// `a[b][]` as `a`, `b`, and the empty step that appends to a list.
+fn steps(name: &str) -> Result<Vec<&str>, ApiError> {
+    let wrong = || ApiError::param("invalid_param_key", name, "The name of a parameter cannot be read.");
+    let Some((first, rest)) = name.split_once('[') else {
+        return Ok(vec![name]);
+    };
+    let inner = rest.strip_suffix(']').ok_or_else(wrong)?;
+    let mut steps = vec![first];
+    steps.extend(inner.split("]["));
+    let is_right = !first.is_empty() && steps.iter().all(|step| !step.contains(['[', ']']));
+    if is_right && steps.len() <= DEPTH_MAX { Ok(steps) } else { Err(wrong()) }
+}
+
+fn insert(tree: &mut Tree, steps: &[&str], name: &str, node: Node) -> Result<(), ApiError> {
+    let twice = || {
+        ApiError::param("invalid_param_key", name, format!("The parameter {name} was sent more than once."))
+    };
+    let Some((first, rest)) = steps.split_first() else {
+        return Err(twice());
+    };
+    let place = tree.iter_mut().find(|entry| entry.0 == *first).map(|entry| &mut entry.1);
+    match (rest, place) {
+        ([], None) => tree.push(((*first).to_owned(), node)),
+        ([""], Some(Node::List(items))) => items.push(node),
+        ([""], None) => tree.push(((*first).to_owned(), Node::List(vec![node]))),
+        (rest, Some(Node::Map(inner))) if !rest.is_empty() && *rest != [""] => {
+            insert(inner, rest, name, node)?
+        }
+        (rest, None) => {
+            let mut inner = Tree::new();
+            insert(&mut inner, rest, name, node)?;
+            tree.push(((*first).to_owned(), Node::Map(inner)));
+        }
+        (_, Some(_)) => return Err(twice()),
+    }
+    Ok(())
+}
+
+fn json(body: &[u8], tree: &mut Tree, names: &mut usize) -> Result<(), ApiError> {
+    let value: serde_json::Value = serde_json::from_slice(body)
+        .map_err(|error| unreadable(&format!("the JSON is malformed ({error})")))?;
+    let serde_json::Value::Object(object) = value else {
+        return Err(unreadable("the JSON must be an object"));
+    };
+    for (name, value) in object {
+        if tree.iter().any(|entry| entry.0 == name) {
+            return Err(ApiError::param(
+                "invalid_param_key",
+                &name,
+                format!("The parameter {name} was sent more than once."),
+            ));
+        }
+        let node = node_of(value, 1, names)?;
+        tree.push((name, node));
+    }
+    Ok(())
+}
+
+fn node_of(value: serde_json::Value, depth: usize, names: &mut usize) -> Result<Node, ApiError> {
+    use serde_json::Value as Json;
+    *names += 1;
+    if depth > DEPTH_MAX || *names > NAMES_MAX {
+        return Err(unreadable(&format!(
+            "it is nested more than {DEPTH_MAX} deep or has more than {NAMES_MAX} names"
+        )));
+    }
+    Ok(match value {
+        Json::Null => Node::Null,
+        Json::Bool(is_true) => Node::Text(is_true.to_string()),
+        Json::Number(number) => Node::Text(number.to_string()),
+        Json::String(text) => Node::Text(text),
+        Json::Array(items) => Node::List(
+            items.into_iter().map(|item| node_of(item, depth + 1, names)).collect::<Result<_, _>>()?,
+        ),
+        Json::Object(object) => {
+            let entries =
+                object.into_iter().map(|(name, value)| Ok((name, node_of(value, depth + 1, names)?)));
+            Node::Map(entries.collect::<Result<_, ApiError>>()?)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Node {
+        Node::Text(text.to_owned())
+    }
+
+    #[track_caller]
+    fn check(query: &str, body: &str) -> Tree {
+        read(Some(query), MediaType::Form, body.as_bytes()).expect("it reads")
+    }
+
+    #[test]
+    fn brackets_and_spaces_read_the_same_in_every_spelling() {
+        let expected = vec![("metadata".to_owned(), Node::Map(vec![("a b".to_owned(), text("c d"))]))];
+        for body in [
+            "metadata[a b]=c d",
+            "metadata%5Ba+b%5D=c+d",
+            "metadata%5Ba%20b%5D=c%20d",
+            "metadata[a%20b]=c%20d",
+        ] {
+            assert_eq!(check("", body), expected, "{body}");
+        }
+        assert_eq!(
+            check("", "metadata[鍵]=値"),
+            [("metadata".to_owned(), Node::Map(vec![("鍵".to_owned(), text("値"))]))]
+        );
+    }
+
+    #[test]
+    fn query_and_body_are_one() {
+        assert_eq!(check("prorate=True", ""), [("prorate".to_owned(), text("True"))]);
+        assert_eq!(check("", "prorate=true"), [("prorate".to_owned(), text("true"))]);
+        assert_eq!(check("a=", "b"), [("a".to_owned(), text("")), ("b".to_owned(), text(""))]);
+        assert_eq!(check("", "a[]=1&a[]=2"), [("a".to_owned(), Node::List(vec![text("1"), text("2")]))]);
+    }
+
+    #[test]
+    fn json_reads_as_a_form_does() {
+        let body = br#"{"amount": 50, "capture": false, "metadata": {"a": "b"}, "card": null}"#;
+        let tree = read(None, MediaType::Json, body).expect("it reads");
+        assert_eq!(
+            tree,
+            [
+                ("amount".to_owned(), text("50")),
+                ("capture".to_owned(), text("false")),
+                ("metadata".to_owned(), Node::Map(vec![("a".to_owned(), text("b"))])),
+                ("card".to_owned(), Node::Null),
+            ]
+        );
+        assert_eq!(read(None, MediaType::Json, b" ").expect("it reads"), []);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused() {
+        for (query, body) in [
+            ("", "a=%"),
+            ("", "a=%4"),
+            ("", "a=%zz"),
+            ("", "a=%ff"),
+            ("", "a=1&a=2"),
+            ("a=1", "a=2"),
+            ("", "a[b=1"),
+            ("", "[a]=1"),
+            ("", "a[b][c][d]=1"),
+            ("", "a=1&a[b]=2"),
+            ("", "a[b]=1&a[]=2"),
+        ] {
+            assert!(read(Some(query), MediaType::Form, body.as_bytes()).is_err(), "{query} {body}");
+        }
+        for body in ["[1]", "{", "1", r#"{"a": {"b": {"c": {"d": 1}}}}"#] {
+            assert!(read(None, MediaType::Json, body.as_bytes()).is_err(), "{body}");
+        }
+        let many: Vec<String> = (0..=NAMES_MAX).map(|number| format!("a{number}=1")).collect();
+        assert!(read(None, MediaType::Form, many.join("&").as_bytes()).is_err());
+        assert!(read(None, MediaType::Form, b"a=\xff").is_err());
+    }
+}

@@ -1,0 +1,227 @@
+//! Errors of the API: one shape for all of them, the one of PAY.JP.
+//!
+//! `{"error": {"status", "type", "message", "code"?, "param"?, "charge"?}}`, where `status` is the HTTP status. Messages are
+//! for developers, in English, and name nothing of teiki's inside. What failed inside is logged with the request's id.
+
+use axum::http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use crate::failure::Failure;
+
+/// What kind of error it is: SDKs choose their exception by the HTTP status, people by this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// What was asked for is wrong.
+    Client,
+    /// The card was refused.
+    Card,
+    /// Something is wrong here.
+    Server,
+    /// The address exists, but not with this method.
+    Method,
+    /// The key is missing, unknown, or not allowed to do this.
+    Auth,
+}
+
+impl Kind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client_error",
+            Self::Card => "card_error",
+            Self::Server => "server_error",
+            Self::Method => "not_allowed_method_error",
+            Self::Auth => "auth_error",
+        }
+    }
+}
+
+/// A request that failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{status} {}: {}", code.unwrap_or("error"), told.message)]
+pub struct ApiError {
+    /// The HTTP status, repeated in the body.
+    pub status: StatusCode,
+    /// What kind of error.
+    pub kind: Kind,
+    /// PAY.JP's name of it, or one of teiki's own.
+    pub code: Option<&'static str>,
+    told: Box<Told>,
+}
+
+/// What an error says. In a box, for errors are handed on through every call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Told {
+    /// A sentence for the developer.
+    message: String,
+    /// The parameter it is about, as it was sent.
+    param: Option<String>,
+    /// The charge it is about.
+    charge: Option<String>,
+    /// After how many seconds the request may come again; with 429 and 503.
+    retry_after: Option<u64>,
+    /// What failed inside: for the log alone.
+    inside: Option<String>,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, kind: Kind, code: Option<&'static str>, message: impl Into<String>) -> Self {
+        Self { status, kind, code, told: Box::new(Told { message: message.into(), ..Told::default() }) }
+    }
+
+    /// 400: what was asked for is wrong.
+    pub fn client(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, Kind::Client, Some(code), message)
+    }
+
+    /// 400: a parameter is wrong.
+    pub fn param(code: &'static str, param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::client(code, message).about_param(param)
+    }
+
+    /// 400: a parameter is missing.
+    pub fn missing(param: &str, object: &str) -> Self {
+        Self::param("missing_param", param, format!("Missing required param to {object}: {param}."))
+    }
+
+    /// 401: no key, an unknown one, or one that may not do this.
+    pub fn auth(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, Kind::Auth, None, message)
+    }
+
+    /// 402: the card was refused.
+    pub fn card(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYMENT_REQUIRED, Kind::Card, Some(code), message)
+    }
+
+    /// 404: there is no such object in this account and mode.
+    pub fn not_found(object: &str, id: &str) -> Self {
+        let message = format!("No such {object}: {id}");
+        let error = Self::new(StatusCode::NOT_FOUND, Kind::Client, Some("invalid_id"), message);
+        error.about_param("id")
+    }
+
+    /// 404: there is no such address.
+    pub fn no_route(method: &str, path: &str) -> Self {
+        let message = format!("Unrecognized request URL: {method} {path}");
+        Self::new(StatusCode::NOT_FOUND, Kind::Client, Some("not_found"), message)
+    }
+
+    /// 400: the address exists, but not with this method.
+    pub fn no_method(method: &str, path: &str) -> Self {
+        let message = format!("The method {method} is not allowed for {path}.");
+        Self::new(StatusCode::BAD_REQUEST, Kind::Method, Some("not_allowed_method"), message)
+    }
+
+    /// 409: something else is under way with what this request wants to change.
+    pub fn conflict(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, Kind::Client, Some(code), message)
+    }
+
+    /// 413: the body is longer than `max` bytes.
+    pub fn too_large(max: usize) -> Self {
+        let message = format!("The request body must not be longer than {max} bytes.");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, Kind::Client, Some("request_too_large"), message)
+    }
+
+    /// 415: a body of a kind that is not read.
+    pub fn media_type(found: &str) -> Self {
+        let message = format!(
+            "The content type {found} is not supported: use application/x-www-form-urlencoded or application/json."
+        );
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Kind::Client, Some("unsupported_media_type"), message)
+    }
+
+    /// 429: too many requests; `retry_after` in seconds.
+    pub fn over_capacity(retry_after: u64) -> Self {
+        let message = "The service is over capacity. Please try again later.";
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, Kind::Client, Some("over_capacity"), message);
+        error.again_after(retry_after)
+    }
+
+    /// 503: charging is held by a person or a guard.
+    pub fn held(reason: &str) -> Self {
+        let message = format!("Charging is held ({reason}). Nothing was charged.");
+        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, Kind::Server, Some("charging_held"), message);
+        error.again_after(60)
+    }
+
+    /// 500: something is wrong here; the log says what.
+    pub fn server(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, Kind::Server, Some(code), message)
+    }
+
+    /// 500: `cause` is logged and not told.
+    pub fn inside(cause: impl Into<String>) -> Self {
+        let mut error =
+            Self::server("payjp_wrong", "Something went wrong on our side. Please try again later.");
+        error.told.inside = Some(cause.into());
+        error
+    }
+
+    /// The same about this charge.
+    #[must_use]
+    pub fn about_charge(mut self, charge: impl Into<String>) -> Self {
+        self.told.charge = Some(charge.into());
+        self
+    }
+
+    /// The same about this parameter.
+    #[must_use]
+    pub fn about_param(mut self, param: impl Into<String>) -> Self {
+        self.told.param = Some(param.into());
+        self
+    }
+
+    /// The same with another code.
+    #[must_use]
+    pub fn coded(self, code: &'static str) -> Self {
+        Self { code: Some(code), ..self }
+    }
+
+    fn again_after(mut self, seconds: u64) -> Self {
+        self.told.retry_after = Some(seconds);
+        self
+    }
+
+    /// After how many seconds the request may come again.
+    pub fn retry_after(&self) -> Option<u64> {
+        self.told.retry_after
+    }
+
+    /// What failed inside, for the log.
+    pub fn cause(&self) -> Option<&str> {
+        self.told.inside.as_deref()
+    }
+
+    /// The body of the answer.
+    pub fn body(&self) -> Value {
+        let mut error = Map::new();
+        error.insert("status".to_owned(), json!(self.status.as_u16()));
+        error.insert("type".to_owned(), json!(self.kind.as_str()));
+        error.insert("message".to_owned(), json!(self.told.message));
+        let optional = [
+            ("code", self.code.map(str::to_owned)),
+            ("param", self.told.param.clone()),
+            ("charge", self.told.charge.clone()),
+        ];
+        for (name, value) in optional {
+            if let Some(value) = value {
+                error.insert(name.to_owned(), json!(value));
+            }
+        }
+        json!({"error": error})
+    }
+}
+
+/// A fault of the database is logged in full and told in one sentence.
+impl From<db::Error> for ApiError {
+    fn from(error: db::Error) -> Self {
+        Self::inside(error.to_string())
+    }
+}
+
+impl From<Failure> for ApiError {
+    fn from(failure: Failure) -> Self {
+        Self::inside(failure.message)
+    }
+}

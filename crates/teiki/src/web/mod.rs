@@ -1,0 +1,20 @@
+//! The manners of the HTTP API: what every operation shares.
+//!
+//! A request goes through [`serve`] in this order: its key ([`auth`]), its body and query ([`body`]), its parameters
+//! against the operation's list ([`params`]), the operation itself; every failure on the way is one shape ([`error`]).
+//! What an operation is stands in [`operation`]; lists and their pages in [`list`]. No operation is here: those are in the
+//! `api.rs` of their feature, and every URL in `routes.rs`.
+
+pub mod auth;
+pub mod body;
+pub mod error;
+pub mod list;
+pub mod metadata;
+pub mod operation;
+pub mod params;
+pub mod serve;
+
+pub use auth::{Access, Caller};
+pub use error::ApiError;
+pub use operation::{Answer, Call, Operation, deleted, object};
+pub use params::new_object_id;

@@ -2,6 +2,7 @@
 //!
 //! PostgreSQL is the server of `TEIKI_TEST_POSTGRES`; each test makes its own database there and drops it.
 
+mod charge_actions;
 mod constraints;
 mod demo;
 mod doctor;

@@ -95,8 +95,10 @@ fn e12_the_local_day_counts_not_the_utc_day() {
         let schedule = Schedule {
             zone: &zone,
             charge_window: Time::midnight(),
-            anchor: Anchor { on: date("2024-02-02"), at: None },
+            anchor: Anchor { on: date("2024-02-02"), at: None, cycle: 0 },
             interval: every(Unit::Month, 1),
+            calendar: Calendar::Anchor,
+            billing_day: None,
         };
         let cycle = schedule.cycle(1).expect("in range");
         assert_eq!(cycle.charge_at, at(due), "{name}");
@@ -113,8 +115,10 @@ fn e13_summer_time_neither_moves_nor_drops_a_day() {
     let schedule = Schedule {
         zone: &juneau,
         charge_window: Time::midnight(),
-        anchor: Anchor { on: local, at: Some("00:01:00".parse().expect("a valid time")) },
+        anchor: Anchor { on: local, at: Some("00:01:00".parse().expect("a valid time")), cycle: 0 },
         interval: every(Unit::Month, 1),
+        calendar: Calendar::Anchor,
+        billing_day: None,
     };
     for k in 0..18 {
         let cycle = schedule.cycle(k).expect("in range");
@@ -127,7 +131,11 @@ fn e13_summer_time_neither_moves_nor_drops_a_day() {
     let los_angeles = zone("America/Los_Angeles");
     let in_the_gap = Schedule {
         zone: &los_angeles,
-        anchor: Anchor { on: date("2015-03-08"), at: Some("02:00:00".parse().expect("a valid time")) },
+        anchor: Anchor {
+            on: date("2015-03-08"),
+            at: Some("02:00:00".parse().expect("a valid time")),
+            cycle: 0,
+        },
         ..schedule
     };
     assert_eq!(in_the_gap.cycle(0).expect("in range").period.start, at("2015-03-08T10:00:00Z"));
@@ -147,8 +155,10 @@ fn the_charge_window_moves_only_anchors_without_a_time_of_day() {
     let day_only = Schedule {
         zone: &tokyo,
         charge_window: nine,
-        anchor: Anchor { on: date("2027-01-31"), at: None },
+        anchor: Anchor { on: date("2027-01-31"), at: None, cycle: 0 },
         interval: every(Unit::Month, 1),
+        calendar: Calendar::Anchor,
+        billing_day: None,
     };
     let cycle = day_only.cycle(0).expect("in range");
     assert_eq!(cycle.period.start, at("2027-01-30T15:00:00Z"));
@@ -219,8 +229,10 @@ proptest! {
         let schedule = Schedule {
             zone: &zone,
             charge_window: "09:00:00".parse().expect("a valid time"),
-            anchor: Anchor { on: anchor, at: timed.then(|| "01:30:00".parse().expect("a valid time")) },
+            anchor: Anchor { on: anchor, at: timed.then(|| "01:30:00".parse().expect("a valid time")), cycle: 0 },
             interval,
+            calendar: Calendar::Anchor,
+            billing_day: None,
         };
         let (this, next) = (schedule.cycle(cycle).expect("in range"), schedule.cycle(cycle + 1).expect("in range"));
         prop_assert_eq!(this.period.end, next.period.start);

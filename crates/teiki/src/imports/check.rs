@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use billing::calendar::{Anchor, CalendarError, Cycle, Interval};
+use billing::calendar::{Anchor, Calendar, CalendarError, Cycle, Interval};
 use billing::plan::Plan;
-use billing::renewal::AccountTerms;
+use billing::renewal::{self, AccountTerms, Offer};
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 
@@ -264,7 +264,8 @@ fn first_cycle(frame: &Frame, plan: &Plan, Dates { anchor, on, is_new }: Dates) 
             return Err(format!("{on} is not a charge date of plan {id} from {anchor} on{}", right_dates()));
         }
     };
-    let schedule = frame.terms.schedule(Anchor { on: anchor, at: None }, plan.interval);
+    let terms = renewal::Terms { account: &frame.terms, calendar: Calendar::Anchor };
+    let schedule = terms.schedule(Anchor { on: anchor, at: None, cycle: 0 }, &Offer::from(plan));
     schedule.cycle(number).map_err(|error: CalendarError| format!("{on}: {error}"))
 }
 

@@ -8,7 +8,7 @@ use billing::guard::DayTotal;
 use billing::id::{AccountId, ConnectionId, PaymentMethodId, Slot, SubscriptionId};
 use billing::mode::Mode;
 use billing::money::Money;
-use billing::plan::Plan;
+use billing::plan::{FirstCharge, Plan};
 use billing::subscription::State;
 use db::{Column, Error, OnConflict, Row, Tx};
 use jiff::Timestamp;
@@ -73,6 +73,8 @@ fn plan_of(row: &Row) -> Result<Plan, Error> {
         amount: Money::new(row.i64(2)?, currency),
         tax_category: stored::parsed(row, 4, "plans.tax_category", "a tax category")?,
         interval,
+        billing_day: None,
+        first_charge: FirstCharge::Now,
         trial_days: stored::count(row, 7, "plans.trial_days")?,
         setup_fee: Money::new(row.i64(8)?, currency),
         instalments,

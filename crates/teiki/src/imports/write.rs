@@ -153,6 +153,8 @@ fn scheduled(scope: &Scope, one: &Addition<'_>) -> NewScheduled {
         plan: plan.id.clone(),
         amount: plan.amount.minor,
         tax_category: plan.tax_category,
+        quantity: 1,
+        share: None,
     };
     NewScheduled {
         account: scope.account,

@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use billing::calendar::Calendar;
 use billing::event::Kind;
 use billing::guard::{self, DayTotal};
 use billing::id::{ChargeId, ConnectionId, DerivationKey, InvoiceId, SubscriptionId};
 use billing::invoice;
 use billing::money::Money;
-use billing::renewal::{self, Opening, Running, Scheduled};
+use billing::renewal::{self, Opening, Running, Scheduled, Terms};
 use billing::resolution::Capabilities;
 use billing::subscription::{self, State};
 use billing::tax::TaxedSum;
@@ -102,14 +103,22 @@ fn open(
 ) -> Result<(), String> {
     let lines =
         serde_json::from_str(&row.lines).map_err(|error| format!("its lines do not read: {error}"))?;
-    let running =
-        Running { state: subscription.state, anchor: subscription.anchor, remaining: subscription.remaining };
-    let scheduled = Scheduled { cycle: row.cycle, amount: row.amount, lines };
-    let opening = renewal::open(&task.terms, &row.offer, &running, &scheduled, task.billing)
-        .map_err(|refused| refused.to_string())?;
+    let terms = Terms { account: &task.terms, calendar: Calendar::Anchor };
+    let running = Running {
+        state: subscription.state,
+        anchor: subscription.anchor,
+        offer: &row.offer,
+        quantity: 1,
+        next_offer: None,
+        prorate: false,
+        remaining: subscription.remaining,
+    };
+    let scheduled = Scheduled { cycle: row.cycle, period: row.period, amount: row.amount, lines };
+    let opening =
+        renewal::open(&terms, &running, &scheduled, task.billing).map_err(|refused| refused.to_string())?;
     let charge =
         if opening.needs_charge { Some(new_charge(key, known, row, 1, row.amount, task)?) } else { None };
-    subscription.remaining = opening.remaining;
+    subscription.remaining = opening.then.remaining;
     subscription.state = opening.state;
     writes.day = writes.day.plus(DayTotal { count: 1, amount: row.amount.minor });
     writes.opened.push(OpenedInvoice {

@@ -1,6 +1,6 @@
 //! SQL of the work list, of preparing and of the plan of the day.
 
-use billing::calendar::{Anchor, Interval, Unit};
+use billing::calendar::{Anchor, Interval, Period, Unit};
 use billing::id::{ConnectionId, InvoiceId, PaymentMethodId, SubscriptionId};
 use billing::money::{Currency, Money};
 use billing::renewal::Offer;
@@ -101,7 +101,7 @@ fn subscription_of(row: &Row) -> Result<SubscriptionRow, Error> {
         id: parsed(row, 0, "subscriptions.id", "an id")?,
         state: subscription::State::from_stored(row.str(1)?, row.opt_str(2)?)
             .ok_or_else(|| unreadable("subscriptions.status", "a status", row.str(1).unwrap_or_default()))?,
-        anchor: Anchor { on: parsed(row, 3, "subscriptions.anchor_on", "a date")?, at: time },
+        anchor: Anchor { on: parsed(row, 3, "subscriptions.anchor_on", "a date")?, at: time, cycle: 0 },
         remaining,
         event_number: row.i64(6)?,
         is_parked: row.opt_str(7)?.is_some(),
@@ -115,6 +115,7 @@ pub(super) struct InvoiceRow {
     pub(super) customer: String,
     pub(super) state: invoice::State,
     pub(super) cycle: u32,
+    pub(super) period: Period,
     pub(super) amount: Money,
     pub(super) amount_settled: i64,
     pub(super) lines: String,
@@ -132,7 +133,7 @@ pub(super) fn invoices(tx: &mut Tx<'_>, due: &[Due]) -> Result<Vec<InvoiceRow>, 
         "select i.id, i.subscription_id, i.customer_id, i.status, i.cycle, i.amount, i.currency,
                 i.amount_paid + i.amount_credited, i.lines, i.due_at, i.next_action_at, i.charge_count,
                 p.id, p.amount, p.currency, p.tax_category, p.interval_unit, p.interval_count,
-                m.id, m.connection_id, m.gateway_token
+                m.id, m.connection_id, m.gateway_token, i.period_start, i.period_end
          from invoices i
          join subscriptions s on s.slot = i.slot and s.id = i.subscription_id
          join plans p on p.account_id = s.account_id and p.mode = s.mode and p.id = s.plan_id
@@ -161,6 +162,10 @@ fn invoice_of(row: &Row) -> Result<InvoiceRow, Error> {
         state: invoice::State::from_stored(status)
             .ok_or_else(|| unreadable("invoices.status", "a status", status))?,
         cycle: count(row, 4, "invoices.cycle")?,
+        period: Period {
+            start: instant(row, 21, "invoices.period_start")?,
+            end: instant(row, 22, "invoices.period_end")?,
+        },
         amount: Money::new(row.i64(5)?, currency),
         amount_settled: row.i64(7)?,
         lines: row.text(8)?,
@@ -172,6 +177,8 @@ fn invoice_of(row: &Row) -> Result<InvoiceRow, Error> {
             amount: Money::new(row.i64(13)?, plan_currency),
             tax_category: parsed(row, 15, "plans.tax_category", "a tax category")?,
             interval,
+            billing_day: None,
+            instalments: None,
         },
         payment_method: parsed(row, 18, "payment_methods.id", "an id")?,
         connection: parsed(row, 19, "payment_methods.connection_id", "an id")?,
@@ -450,7 +457,11 @@ pub(super) fn overdue(tx: &mut Tx<'_>, due: &[Due]) -> Result<Vec<OverdueRow>, E
                 .transpose()?;
             let unit: Unit = parsed(row, 2, "plans.interval_unit", "a unit")?;
             Ok(OverdueRow {
-                anchor: Anchor { on: parsed(row, 0, "subscriptions.anchor_on", "a date")?, at: time },
+                anchor: Anchor {
+                    on: parsed(row, 0, "subscriptions.anchor_on", "a date")?,
+                    at: time,
+                    cycle: 0,
+                },
                 interval: Interval::try_new(unit, row.i64(3)?)
                     .map_err(|_| unreadable("plans.interval_count", "a count", "another number"))?,
                 cycle: count(row, 4, "invoices.cycle")?,

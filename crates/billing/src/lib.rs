@@ -9,6 +9,7 @@
 //! to collect may become, and how an unknown one is found out), [`settlement`] (what the truth about a
 //! charge means for everything else), [`ledger`], [`event`], [`guard`].
 
+pub mod agreement;
 pub mod calendar;
 pub mod charge;
 pub mod decline;

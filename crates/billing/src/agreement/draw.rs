@@ -88,7 +88,9 @@ pub(super) fn pay_now(
     } else {
         let tax = taxed(terms.account, first.cycle.period.start, amount, &lines)?;
         let entries = ledger::invoice_issued::entries(&tax);
-        DueNow::Bill(Bill { cycle: first.cycle, amount, lines, tax, entries })
+        // The first period of a billing day is not delayed to the charge window: the request is there.
+        let cycle = Cycle { charge_at: first.cycle.period.start, ..first.cycle };
+        DueNow::Bill(Bill { cycle, amount, lines, tax, entries })
     };
     let state = if then.has_completed() { COMPLETED } else { state };
     Ok(Step { due_now, then: then.course(state, upcoming) })

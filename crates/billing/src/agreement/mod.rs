@@ -196,9 +196,10 @@ pub enum Refused {
     /// Resuming what runs and owes nothing.
     #[error("the subscription is running")]
     SubscriptionWorked,
-    /// Not after now, more than [`TRIAL_YEARS_MAX`] years ahead, or given where an open invoice is paid.
+    /// Not after now, more than [`TRIAL_YEARS_MAX`] years ahead, given where an open invoice is paid, or after the last
+    /// instalment.
     #[error(
-        "trial_end must be after now and at most {TRIAL_YEARS_MAX} years ahead, and no invoice may be open"
+        "trial_end must be after now, at most {TRIAL_YEARS_MAX} years ahead, and before something is charged"
     )]
     InvalidTrialEnd,
     /// `prorate` without `plan`.

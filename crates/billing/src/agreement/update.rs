@@ -31,7 +31,7 @@ pub struct Change<'a> {
 ///   only if nothing has been billed before. A reserved next plan is dropped (specs/billing-cases.md E25).
 /// - A trial end in the future makes it free until then, whatever it has paid for; the first full payment is made there
 ///   (moved to the billing day, as in [`super::create`]), and dates count from it. The end of a trial counts as a renewal
-///   for a reserved next plan.
+///   for a reserved next plan. Refused when the last instalment has been issued, for nothing would follow.
 /// - `now` ends a trial that runs and is paid now, at the present plan's price; without one it does nothing.
 /// - Quantity alone is for the next invoice on; nothing is paid or credited for the current period.
 /// - A next plan changes the scheduled invoice; one with another interval or billing day re-anchors there.
@@ -55,6 +55,9 @@ pub fn update(
         && (agreement.is_in_trial(now) || agreement.state == State::Trialing);
     if let Some(TrialEnd::At(end)) = change.trial_end {
         let end = valid_trial_end(end, now)?;
+        if then.remaining == Some(0) {
+            return Err(Refused::InvalidTrialEnd);
+        }
         let state = agreement.state.after(subscription::Event::TrialSet)?;
         return free_until(terms, &then, end, state, now);
     }

@@ -1,6 +1,7 @@
 //! The plan of the day: how many invoices the schedule has for today, and their sum, computed before the
 //! first of them is opened. Runs are compared with it (`billing::guard`), never with history.
 
+use billing::calendar::{Calendar, Schedule};
 use billing::guard::DayTotal;
 use billing::renewal::AccountTerms;
 use db::Tx;
@@ -57,14 +58,22 @@ pub fn compute(
     let before = start.checked_sub(SignedDuration::from_micros(1)).unwrap_or(start);
     let due = store::due(tx, scope, Lane::ALL, before, i64::MAX)?;
     let missed = store::overdue(tx, &due)?;
-    Ok(missed.iter().fold(DayTotal { count, amount }, |sum, row| sum.plus(missed_cycles(row, day))))
+    Ok(missed.iter().fold(DayTotal { count, amount }, |sum, row| sum.plus(missed_cycles(terms, row, end))))
 }
 
-/// The cycles of an overdue invoice and those after it that have come due up to `day`: each becomes its
+/// The cycles of an overdue invoice and those after it that have come due before `end`: each becomes its
 /// own invoice.
-fn missed_cycles(row: &OverdueRow, day: Date) -> DayTotal {
-    let last = row.interval.elapsed_cycles(row.anchor.on, day);
-    let cycles = i64::from(last.saturating_sub(row.cycle)) + 1;
+fn missed_cycles(terms: &AccountTerms, row: &OverdueRow, end: Timestamp) -> DayTotal {
+    let schedule = Schedule {
+        zone: &terms.zone,
+        charge_window: terms.charge_window,
+        calendar: Calendar::Anchor,
+        anchor: row.anchor,
+        interval: row.interval,
+        billing_day: None,
+    };
+    let next = schedule.first_not_charged_before(row.cycle.saturating_add(1), end);
+    let cycles = i64::from(next.saturating_sub(row.cycle));
     let count = row.remaining.map_or(cycles, |left| cycles.min(left));
     DayTotal { count, amount: row.amount.saturating_add(row.plan_amount.saturating_mul(count - 1)) }
 }

@@ -184,7 +184,8 @@ create table tokens (
     primary key (slot, id)
 ) /* clustered */;
 
--- anchor_cycle is the number of the cycle that begins at the anchor, next_cycle that of the scheduled invoice. While pending_invoice_id is set, a payment that a
+-- anchor_cycle is the number of the cycle that begins at the anchor, next_cycle the first that no invoice has had (the
+-- scheduled invoice has the one before), billed whether any bill was issued, here or before an import. While pending_invoice_id is set, a payment that a
 -- request made decides what becomes of the subscription: nothing else may change it. trial_end is the end of the last
 -- trial. A deleted subscription keeps its row.
 create table subscriptions (
@@ -206,6 +207,7 @@ create table subscriptions (
     anchor_time TEXT,
     anchor_cycle BIGINT not null default 0,
     next_cycle BIGINT not null,
+    billed BOOLEAN not null default false,
     period_start BIGINT not null,
     period_end BIGINT not null,
     remaining BIGINT check (remaining >= 0),

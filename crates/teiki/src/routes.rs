@@ -1,7 +1,7 @@
 //! Every URL of the HTTP API, with the operation that answers it.
 
 use crate::web::Operation;
-use crate::{charges, customers, payment_methods, plans, tokens};
+use crate::{charges, customers, payment_methods, plans, subscriptions, tokens};
 
 /// The methods of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +54,16 @@ pub static ROUTES: &[Route] = &[
     get("/v1/customers/{customer}", &customers::api::GET),
     post("/v1/customers/{customer}", &customers::api::UPDATE),
     delete("/v1/customers/{customer}", &customers::api::DELETE),
+    get("/v1/customers/{customer}/subscriptions", &subscriptions::api::LIST_OF_CUSTOMER),
+    get("/v1/customers/{customer}/subscriptions/{subscription}", &subscriptions::api::GET_OF_CUSTOMER),
+    post("/v1/subscriptions", &subscriptions::api::CREATE),
+    get("/v1/subscriptions", &subscriptions::api::LIST),
+    get("/v1/subscriptions/{subscription}", &subscriptions::api::GET),
+    post("/v1/subscriptions/{subscription}", &subscriptions::api::UPDATE),
+    delete("/v1/subscriptions/{subscription}", &subscriptions::api::DELETE),
+    post("/v1/subscriptions/{subscription}/pause", &subscriptions::api::PAUSE),
+    post("/v1/subscriptions/{subscription}/resume", &subscriptions::api::RESUME),
+    post("/v1/subscriptions/{subscription}/cancel", &subscriptions::api::CANCEL),
     post("/v1/customers/{customer}/cards", &payment_methods::api::CREATE),
     get("/v1/customers/{customer}/cards", &payment_methods::api::LIST),
     get("/v1/customers/{customer}/cards/{card}", &payment_methods::api::GET),

@@ -3,11 +3,12 @@
 //! Keys are shown once and stored as hashes. An account has a test side and a live side; the mode is part
 //! of every look-up of what belongs to a customer.
 
-use billing::calendar::Zone;
+use billing::calendar::{Calendar, Zone};
 use billing::id::{AccountId, ClockId, ConnectionId, DerivationKey, Slot};
 use billing::mode::Mode;
 use billing::money::Rounding;
 use billing::renewal::AccountTerms;
+use billing::subscription::RenewalFailure;
 use db::{Db, Tx};
 use jiff::Timestamp;
 use jiff::civil::Time;
@@ -35,6 +36,10 @@ pub struct Account {
     pub name: String,
     /// What it has chosen for all of its billing.
     pub terms: AccountTerms,
+    /// The calendar of its new subscriptions.
+    pub calendar: Calendar,
+    /// What a failed renewal of its new subscriptions does.
+    pub renewal_failure: RenewalFailure,
     /// Where its mails come from; for `GET /v1/accounts`.
     pub email: Option<String>,
     /// The clock that new test customers follow; none is real time.
@@ -77,8 +82,16 @@ pub async fn create(db: &Db, name: &str, zone: &str, now: Timestamp) -> Result<C
     let zone = Zone::try_new(zone).map_err(|error| Failure::usage(error.to_string()))?;
     let terms = AccountTerms { zone, charge_window: CHARGE_WINDOW, tax_rounding: Rounding::Floor };
     let id = AccountId::random(Slot(0), now, &random()?);
-    let account =
-        Account { id, name: name.to_owned(), terms, email: None, test_clock: None, created_at: now };
+    let account = Account {
+        id,
+        name: name.to_owned(),
+        terms,
+        calendar: Calendar::Anchor,
+        renewal_failure: RenewalFailure::Open,
+        email: None,
+        test_clock: None,
+        created_at: now,
+    };
     let keys = [new_pair(Mode::Test)?, new_pair(Mode::Live)?];
     let rows: Vec<store::KeyRow> = keys
         .iter()
@@ -228,9 +241,9 @@ pub fn set_clock(
     Ok(Ok(clock))
 }
 
-/// What a failed renewal of this account's new subscriptions does: `open` or `payjp`.
-pub fn renewal_failure(tx: &mut Tx<'_>, account: AccountId) -> Result<&'static str, db::Error> {
-    store::renewal_failure(tx, account)
+/// An account inside a transaction. Error: there is none.
+pub fn read(tx: &mut Tx<'_>, id: AccountId) -> Result<Account, db::Error> {
+    store::find_account(tx, id)?.ok_or_else(|| db::Error::Assertion(format!("there is no account {id}")))
 }
 
 /// Moves a test clock forward to `to`; never back.

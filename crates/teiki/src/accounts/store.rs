@@ -96,7 +96,8 @@ pub(super) fn find_key(tx: &mut Tx<'_>, hash: &[u8; 32]) -> Result<Option<Caller
 
 pub(super) fn find_account(tx: &mut Tx<'_>, id: AccountId) -> Result<Option<Account>, Error> {
     tx.query_opt(
-        "select id, name, zone, charge_window, tax_rounding, email, test_clock_id, created_at from accounts where id = $1",
+        "select id, name, zone, charge_window, tax_rounding, email, test_clock_id, created_at, calendar, renewal_failure
+         from accounts where id = $1",
         &[Value::Text(id.as_str())],
     )?
     .map(|row| account_of(&row))
@@ -105,7 +106,8 @@ pub(super) fn find_account(tx: &mut Tx<'_>, id: AccountId) -> Result<Option<Acco
 
 pub(super) fn list_accounts(tx: &mut Tx<'_>) -> Result<Vec<Account>, Error> {
     let rows = tx.query(
-        "select id, name, zone, charge_window, tax_rounding, email, test_clock_id, created_at from accounts order by created_at, id",
+        "select id, name, zone, charge_window, tax_rounding, email, test_clock_id, created_at, calendar, renewal_failure
+         from accounts order by created_at, id",
         &[],
     )?;
     rows.iter().map(account_of).collect()
@@ -123,6 +125,8 @@ fn account_of(row: &Row) -> Result<Account, Error> {
         id: parsed(row, 0, "accounts.id", "an id")?,
         name: row.text(1)?,
         terms,
+        calendar: parsed(row, 8, "accounts.calendar", "a calendar")?,
+        renewal_failure: parsed(row, 9, "accounts.renewal_failure", "open or payjp")?,
         email: row.opt_text(5)?,
         test_clock: row.opt_text(6)?,
         created_at: instant(row, 7, "accounts.created_at")?,
@@ -220,16 +224,6 @@ pub(super) fn follow_clock(tx: &mut Tx<'_>, account: AccountId, clock: ClockId) 
         &[Value::Text(account.as_str()), Value::Text(clock.as_str())],
     )?;
     Ok(())
-}
-
-pub(super) fn renewal_failure(tx: &mut Tx<'_>, account: AccountId) -> Result<&'static str, Error> {
-    let row =
-        tx.query_one("select renewal_failure from accounts where id = $1", &[Value::Text(account.as_str())])?;
-    match row.str(0)? {
-        "open" => Ok("open"),
-        "payjp" => Ok("payjp"),
-        other => Err(unreadable("accounts.renewal_failure", "open or payjp", other)),
-    }
 }
 
 pub(super) fn move_clock(tx: &mut Tx<'_>, clock: ClockId, to: Timestamp) -> Result<(), Error> {

@@ -10,7 +10,7 @@ use billing::{invoice, subscription};
 use db::{Column, Error, OnConflict, Row, Tx, Value};
 use jiff::Timestamp;
 
-use super::ResolvedBy;
+use super::{NewCase, ResolvedBy};
 use crate::stored::{opt_instant, parsed, slots, unreadable};
 
 pub(super) mod checks;
@@ -119,6 +119,8 @@ pub(super) struct ChargeRow {
     pub(super) invoice_tax: Option<String>,
     /// Whether the invoice was made inside a request.
     pub(super) in_request: bool,
+    /// What the payment of the invoice does to its subscription, which waits for it.
+    pub(super) on_paid: Option<String>,
 }
 
 pub(super) fn charges_with_invoices(
@@ -130,7 +132,7 @@ pub(super) fn charges_with_invoices(
     let rows = tx.select_many(
         "select c.id, c.status, c.amount, c.currency, c.surplus, c.frozen, c.tries, c.gateway_charge_id, c.absent_at,
                 i.id, i.status, i.amount_paid, c.last_sent_at, i.in_request,
-                case when i.in_request then i.tax end
+                case when i.in_request then i.tax end, i.on_paid
          from charges c join invoices i on i.slot = c.slot and i.id = c.invoice_id
          where c.slot = $1 and c.id = $2",
         &keys,
@@ -159,6 +161,7 @@ fn charge_of(row: &Row) -> Result<ChargeRow, Error> {
         invoice_amount_paid: row.i64(11)?,
         in_request: row.bool(13)?,
         invoice_tax: row.opt_text(14)?,
+        on_paid: row.opt_text(15)?,
     })
 }
 
@@ -301,6 +304,12 @@ pub(super) fn void_invoices(tx: &mut Tx<'_>, invoices: &[InvoiceId]) -> Result<u
     tx.update_many("invoices", &invoice_keys(invoices), &set, "status = 'open'")
 }
 
+/// Nothing waits for the payment of these invoices any more.
+pub(super) fn forget_on_paid(tx: &mut Tx<'_>, invoices: &[InvoiceId]) -> Result<u64, Error> {
+    let set = [("on_paid", Column::OptText(invoices.iter().map(|_| None).collect()))];
+    tx.update_many("invoices", &invoice_keys(invoices), &set, "")
+}
+
 /// Puts open invoices back on the work list.
 pub(super) fn charge_again(tx: &mut Tx<'_>, invoices: &[InvoiceId], at: Timestamp) -> Result<u64, Error> {
     let set = [("next_action_at", Column::I64(invoices.iter().map(|_| at.as_microsecond()).collect()))];
@@ -335,15 +344,6 @@ pub(super) fn update_subscriptions(tx: &mut Tx<'_>, after: &[SubscriptionAfter])
         ("event_number", Column::I64(after.iter().map(|subscription| subscription.event_number).collect())),
     ];
     tx.update_many("subscriptions", &keys, &set, "")
-}
-
-/// A dunning case to be opened.
-pub(super) struct NewCase {
-    pub(super) account: AccountId,
-    pub(super) mode: Mode,
-    pub(super) subscription: SubscriptionId,
-    pub(super) invoice: InvoiceId,
-    pub(super) decline: (String, DeclineClass),
 }
 
 /// Opens cases; an invoice that has one already keeps it.

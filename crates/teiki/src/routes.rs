@@ -1,7 +1,7 @@
 //! Every URL of the HTTP API, with the operation that answers it.
 
 use crate::web::Operation;
-use crate::{charges, customers, payment_methods, plans, subscriptions, tokens};
+use crate::{accounts, charges, customers, events, payment_methods, payouts, plans, subscriptions, tokens};
 
 /// The methods of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +42,21 @@ pub static ROUTES: &[Route] = &[
     get("/v1/charges", &charges::api::LIST),
     get("/v1/charges/{charge}", &charges::api::GET),
     post("/v1/charges/{charge}", &charges::api::UPDATE),
+    get("/v1/events", &events::api::LIST),
+    get("/v1/events/{event}", &events::api::GET),
+    get("/v1/accounts", &accounts::api::GET),
+    get("/v1/accounts/brands", &accounts::api::BRANDS_OF),
+    get("/v1/transfers", &payouts::api::TRANSFERS),
+    get("/v1/transfers/{transfer}", &payouts::api::NONE),
+    get("/v1/transfers/{transfer}/charges", &payouts::api::NONE),
+    get("/v1/terms", &payouts::api::TERMS),
+    get("/v1/terms/{term}", &payouts::api::NONE),
+    get("/v1/statements", &payouts::api::STATEMENTS),
+    get("/v1/statements/{statement}", &payouts::api::NONE),
+    post("/v1/statements/{statement}/statement_urls", &payouts::api::NO_URL),
+    get("/v1/balances", &payouts::api::BALANCES),
+    get("/v1/balances/{balance}", &payouts::api::NONE),
+    post("/v1/balances/{balance}/statement_urls", &payouts::api::NO_URL),
     post("/v1/plans", &plans::api::CREATE),
     get("/v1/plans", &plans::api::LIST),
     get("/v1/plans/{plan}", &plans::api::GET),

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::failure::Failure;
 use crate::web::Caller;
 
+pub mod api;
 pub mod cli;
 mod store;
 

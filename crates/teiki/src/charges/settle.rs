@@ -320,10 +320,10 @@ fn issue(charge: &ChargeRow) -> Result<Vec<Entry>, Error> {
 fn follow_subscription(
     charge: &ChargeRow,
     settled: &Settled,
-    current: &Current,
+    current: &mut Current,
     writes: &mut Writes,
 ) -> Result<(), Error> {
-    let (Some(on_paid), Some(subscription)) = (&charge.on_paid, &current.subscription) else {
+    let (Some(on_paid), Some(subscription)) = (&charge.on_paid, &mut current.subscription) else {
         return Ok(());
     };
     // A surplus changes nothing: what it would have paid for has been decided.
@@ -334,11 +334,18 @@ fn follow_subscription(
     if !is_paid && settled.charge_again {
         return Ok(());
     }
+    let on_paid = OnPaid::from_json(on_paid)?;
+    if let (OnPaid::Renewed(renewed), true) = (&on_paid, is_paid) {
+        subscription.period = applying::micros(renewed.period);
+        if let Some(plan) = &renewed.plan {
+            subscription.plan.clone_from(plan);
+        }
+    }
     writes.forgotten.push(charge.invoice);
     writes.outcomes.push(Outcome {
         side: (current.account, current.mode),
         subscription: subscription.id,
-        on_paid: OnPaid::from_json(on_paid)?,
+        on_paid,
         is_paid,
     });
     Ok(())
@@ -390,8 +397,10 @@ fn event(kind: Kind, news: &News, charge: &ChargeRow, current: &Current, times: 
             serde_json::json!({"amount": charge.amount.minor, "charge": charge.id.as_str()}),
         )
     } else {
-        let status = current.subscription.as_ref().map(|subscription| subscription.state.as_str());
-        (current.history.as_str().to_owned(), serde_json::json!({"status": status}))
+        let data = current.subscription.as_ref().map(|subscription| {
+            events::of_subscription(subscription.state, &subscription.plan, subscription.period)
+        });
+        (current.history.as_str().to_owned(), data.unwrap_or_default())
     };
     NewEvent {
         account: current.account,

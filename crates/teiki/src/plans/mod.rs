@@ -167,6 +167,11 @@ fn lock(tx: &mut Tx<'_>, side: Side, id: &str) -> Result<PlanRow, ApiError> {
     store::lock(tx, side, id)?.filter(|plan| !plan.is_deleted).ok_or_else(|| ApiError::not_found("plan", id))
 }
 
+/// The name of a plan's history: merchants choose ids, so that those of two accounts may be the same.
+pub fn history((account, mode): Side, id: &str) -> String {
+    format!("plan:{mode}:{account}:{id}")
+}
+
 fn record(
     tx: &mut Tx<'_>,
     key: &DerivationKey,
@@ -178,8 +183,7 @@ fn record(
     let event = NewEvent {
         account,
         mode,
-        // Merchants choose the ids of plans, so that those of two accounts may be the same.
-        history: format!("plan:{mode}:{account}:{}", plan.id),
+        history: history((account, mode), &plan.id),
         slot: Slot::of_key(&plan.id),
         number: plan.event_number,
         kind,

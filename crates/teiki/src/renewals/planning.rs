@@ -23,10 +23,11 @@ use super::store::{InvoiceRow, Method, OpenedInvoice, SubscriptionRow, Switched}
 use crate::actor::Actor;
 use crate::charges::send::{check_after_send, send_until};
 use crate::charges::{NewCase, NewCharge, Outgoing};
-use crate::events::NewEvent;
+use crate::events::{self, NewEvent};
 use crate::invoices::{self, NewScheduled};
 use crate::ledger::NewEntry;
 use crate::line::Line;
+use crate::subscriptions::applying::micros;
 use crate::subscriptions::on_paid::OnPaid;
 use crate::web::deleted;
 
@@ -382,7 +383,8 @@ fn append(
     } else if kind == Kind::SubscriptionDeleted {
         deleted(task.scope.mode, subscription.id.as_str()).to_string()
     } else {
-        format!("{{\"status\":\"{}\"}}", subscription.state.as_str())
+        let period = micros(subscription.period);
+        events::of_subscription(subscription.state, &row.offer.plan, period).to_string()
     };
     writes.events.push(NewEvent {
         account: task.scope.account,

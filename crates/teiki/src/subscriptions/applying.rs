@@ -209,6 +209,6 @@ pub(super) fn scope_of(side: Side, row: &SubscriptionRow) -> Scope {
 }
 
 /// A period as it is stored.
-pub(super) fn micros(period: Period) -> (i64, i64) {
+pub(crate) fn micros(period: Period) -> (i64, i64) {
     (period.start.as_microsecond(), period.end.as_microsecond())
 }

@@ -26,6 +26,8 @@ pub(super) struct SubscriptionRow {
     pub(super) failure_pauses: bool,
     pub(super) remaining: Option<i64>,
     pub(super) event_number: i64,
+    pub(super) plan: String,
+    pub(super) period: (i64, i64),
 }
 
 pub(super) fn lock_subscriptions(
@@ -37,7 +39,8 @@ pub(super) fn lock_subscriptions(
         Column::Text(ids.iter().map(SubscriptionId::as_str).collect()),
     ];
     let rows = tx.lock_many(
-        "select id, account_id, mode, status, cancel_reason, remaining, event_number, renewal_failure
+        "select id, account_id, mode, status, cancel_reason, remaining, event_number, renewal_failure,
+                plan_id, period_start, period_end
          from subscriptions where slot = $1 and id = $2",
         &keys,
     )?;
@@ -54,6 +57,8 @@ pub(super) fn lock_subscriptions(
                 failure_pauses: row.str(7)? == "payjp",
                 remaining: row.opt_i64(5)?,
                 event_number: row.i64(6)?,
+                plan: row.text(8)?,
+                period: (row.i64(9)?, row.i64(10)?),
             })
         })
         .collect()
@@ -84,6 +89,14 @@ pub(super) fn lock_sales(tx: &mut Tx<'_>, ids: &[InvoiceId]) -> Result<Vec<SaleR
             })
         })
         .collect()
+}
+
+pub(super) fn last_of_sale(tx: &mut Tx<'_>, invoice: InvoiceId) -> Result<i64, Error> {
+    let row = tx.query_opt(
+        "select event_number from invoices where slot = $1 and id = $2",
+        &[Value::I64(invoice.slot().as_i64()), Value::Text(invoice.as_str())],
+    )?;
+    row.map_or(Ok(0), |row| row.i64(0))
 }
 
 /// Numbers the histories of sales on: each invoice with the number of its last event.

@@ -6,6 +6,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -21,17 +22,21 @@ use crate::place::Place;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running server.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     address: String,
 }
 
+/// In its place, what a server says on standard error.
+const LOG: &str = "serve.log";
+
 impl Server {
-    fn start(place: &Place, sandbox: &[&str]) -> Self {
+    pub(crate) fn start(place: &Place, more: &[&str]) -> Self {
+        let log = File::options().create(true).append(true).open(place.file(LOG)).unwrap();
         let mut child = place
-            .command(&[&["serve", "--listen", "127.0.0.1:0", "--json"], sandbox].concat())
+            .command(&[&["serve", "--listen", "127.0.0.1:0", "--json"], more].concat())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut greeting = String::new();
@@ -39,6 +44,15 @@ impl Server {
         let greeting: Value = serde_json::from_str(&greeting).unwrap();
         let address = greeting["url"].as_str().unwrap().strip_prefix("http://").unwrap().to_owned();
         Self { child, address }
+    }
+
+    /// What the servers of a place said.
+    pub(crate) fn log(place: &Place) -> String {
+        std::fs::read_to_string(place.file(LOG)).unwrap_or_default()
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// Status and body of an answer.
@@ -67,7 +81,7 @@ impl Server {
     }
 
     /// Asks it to stop; its exit code.
-    fn stop(mut self) -> Option<i32> {
+    pub(crate) fn stop(mut self) -> Option<i32> {
         self.signal("-TERM");
         self.child.wait().unwrap().code()
     }

@@ -366,6 +366,20 @@ fn stamps(row: &SubscriptionRow) -> Stamps {
     Stamps { paused_at: row.paused_at, canceled_at: row.canceled_at, resumed_at: row.resumed_at }
 }
 
+/// The parameter that a refusal is about.
+const fn param_of(refused: &Refused) -> Option<&'static str> {
+    match refused {
+        Refused::InvalidTrialEnd => Some("trial_end"),
+        Refused::CannotChangeProrateStatus | Refused::CannotProratedRefund => Some("prorate"),
+        Refused::AlreadySubscribed | Refused::InvalidPlan => Some("plan"),
+        Refused::InvalidQuantity(_) => Some("quantity"),
+        Refused::AlreadyPaused
+        | Refused::AlreadyCanceled
+        | Refused::SubscriptionWorked
+        | Refused::Bill(_) => None,
+    }
+}
+
 /// A refusal of the rules in the words of the API.
 fn refused(refused: Refused) -> ApiError {
     match &refused {
@@ -385,7 +399,11 @@ fn refused(refused: Refused) -> ApiError {
             let mut letters = text.chars();
             let sentence =
                 letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>());
-            ApiError::client(refused.code(), format!("{}.", sentence.unwrap_or_default()))
+            let error = ApiError::client(refused.code(), format!("{}.", sentence.unwrap_or_default()));
+            match param_of(&refused) {
+                Some(param) => error.about_param(param),
+                None => error,
+            }
         }
     }
 }

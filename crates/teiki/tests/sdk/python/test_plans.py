@@ -52,7 +52,7 @@ class Plans(Flow):
             ({"amount": 49}, {"invalid_plan_amount", "invalid_amount"}, "amount"),
             ({"amount": 10_000_000}, {"invalid_plan_amount", "invalid_amount"}, "amount"),
             ({"currency": "usd"}, "invalid_currency", "currency"),
-            ({"interval": "week"}, "invalid_interval", "interval"),
+            ({"interval": "decade"}, "invalid_interval", "interval"),
             ({"trial_days": 366}, "invalid_trial_days", "trial_days"),
             ({"trial_days": -1}, "invalid_trial_days", "trial_days"),
             ({"billing_day": 0}, "invalid_billing_day", "billing_day"),

@@ -1,7 +1,9 @@
 //! Every URL of the HTTP API, with the operation that answers it.
 
 use crate::web::Operation;
-use crate::{accounts, charges, customers, events, payment_methods, payouts, plans, subscriptions, tokens};
+use crate::{
+    accounts, charges, clocks, customers, events, payment_methods, payouts, plans, subscriptions, tokens,
+};
 
 /// The methods of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +48,11 @@ pub static ROUTES: &[Route] = &[
     get("/v1/events/{event}", &events::api::GET),
     get("/v1/accounts", &accounts::api::GET),
     get("/v1/accounts/brands", &accounts::api::BRANDS_OF),
+    post("/v1/test_clocks", &clocks::api::CREATE),
+    get("/v1/test_clocks", &clocks::api::LIST),
+    get("/v1/test_clocks/{test_clock}", &clocks::api::GET),
+    delete("/v1/test_clocks/{test_clock}", &clocks::api::DELETE),
+    post("/v1/test_clocks/{test_clock}/advance", &clocks::api::ADVANCE),
     get("/v1/transfers", &payouts::api::TRANSFERS),
     get("/v1/transfers/{transfer}", &payouts::api::NONE),
     get("/v1/transfers/{transfer}/charges", &payouts::api::NONE),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use super::Shared;
@@ -18,4 +19,6 @@ pub struct Site {
     pub(crate) shared: Arc<Shared>,
     /// Payments that requests have begun: they go on when their client leaves, and the server waits for them when it stops.
     pub(crate) payments: TaskTracker,
+    /// Rung when a test clock sets out.
+    pub(crate) clock_bell: Arc<Notify>,
 }

@@ -62,11 +62,15 @@ create table test_clocks ( -- catalogue
     started_at BIGINT not null,
     frozen_time BIGINT not null,
     status TEXT not null,
+    -- Where it is going, and where it set out from; null while it stands.
     target_time BIGINT,
+    from_time BIGINT,
+    event_number BIGINT not null default 0,
     created_at BIGINT not null,
     deleted_at BIGINT
 );
 create index test_clocks_by_account on test_clocks (account_id, created_at, id);
+create index test_clocks_advancing on test_clocks (id) where target_time is not null;
 
 create table plans ( -- catalogue
     account_id TEXT not null references accounts (id),
@@ -144,6 +148,7 @@ create table customers (
     primary key (slot, account_id, mode, id)
 ) /* clustered */;
 create index customers_by_time on customers (account_id, mode, created_at, sequence, id);
+create index customers_by_clock on customers (account_id, clock_id) where clock_id <> 'real';
 create index customers_by_email on customers (account_id, mode, email, created_at, sequence, id) where email is not null;
 
 -- A card of a token that no customer has yet belongs to none. details: what a card shows besides, as JSON; never a number.
@@ -184,7 +189,8 @@ create table tokens (
     primary key (slot, id)
 ) /* clustered */;
 
--- anchor_cycle is the number of the cycle that begins at the anchor, next_cycle that of the scheduled invoice. While pending_invoice_id is set, a payment that a
+-- anchor_cycle is the number of the cycle that begins at the anchor, next_cycle the first that no invoice has had (the
+-- scheduled invoice has the one before), billed whether any bill was issued, here or before an import. While pending_invoice_id is set, a payment that a
 -- request made decides what becomes of the subscription: nothing else may change it. trial_end is the end of the last
 -- trial. A deleted subscription keeps its row.
 create table subscriptions (
@@ -206,6 +212,7 @@ create table subscriptions (
     anchor_time TEXT,
     anchor_cycle BIGINT not null default 0,
     next_cycle BIGINT not null,
+    billed BOOLEAN not null default false,
     period_start BIGINT not null,
     period_end BIGINT not null,
     remaining BIGINT check (remaining >= 0),

@@ -1,14 +1,67 @@
 //! Dates of recurring billing: cycle *k* is always computed from the anchor, never from the last date.
 //!
-//! A month end comes back: 31 Jan → 28 Feb → 31 Mar. An anchor without a time of day has periods from
-//! local midnight and is charged at the first instant of the account's charge window on its local day;
-//! one with a time of day has exact instants. In a gap of summer time the later instant counts, in a
-//! fold the first. Knows no holidays.
+//! Units, intervals, billing days, zones and the two calendars; [`Schedule`] puts them together. In a gap of
+//! summer time the later instant counts, in a fold the first. Knows no holidays.
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
+
+mod schedule;
+
+pub use schedule::{Anchor, Cycle, Period, Schedule};
+
+/// How the boundaries of a subscription follow from its anchor. Persisted as its name; keep stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Calendar {
+    /// Days of the account's zone; the anchor is kept, so month ends come back: 31 Jan → 28 Feb → 31 Mar.
+    Anchor,
+    /// As PAY.JP does it (specs/payjp-v1.md 6.4): UTC days; without a billing day each boundary is one interval
+    /// after the former one, so the day drifts down and stays: 31 May → 30 June → 30 July.
+    Payjp,
+}
+
+impl Calendar {
+    /// The stored name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Anchor => "anchor",
+            Self::Payjp => "payjp",
+        }
+    }
+
+    /// The civil date and time that `at` is in this calendar: in `zone`, or in UTC.
+    pub fn civil(self, zone: &Zone, at: Timestamp) -> DateTime {
+        match self {
+            Self::Anchor => zone.zone.to_datetime(at),
+            Self::Payjp => TimeZone::UTC.to_datetime(at),
+        }
+    }
+
+    /// The instant of a civil date and time in this calendar. Error: beyond the calendar.
+    pub fn instant(self, zone: &Zone, on: Date, at: Time) -> Result<Timestamp, CalendarError> {
+        match self {
+            Self::Anchor => zone.instant(on, at),
+            Self::Payjp => TimeZone::UTC
+                .to_timestamp(DateTime::from_parts(on, at))
+                .map_err(|_| CalendarError::OutOfRange),
+        }
+    }
+}
+
+impl std::str::FromStr for Calendar {
+    type Err = CalendarError;
+
+    fn from_str(text: &str) -> Result<Self, CalendarError> {
+        match text {
+            "anchor" => Ok(Self::Anchor),
+            "payjp" => Ok(Self::Payjp),
+            other => Err(CalendarError::UnknownCalendar(other.to_owned())),
+        }
+    }
+}
 
 /// The unit of an interval. Persisted as its name; keep stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +109,9 @@ pub enum CalendarError {
     /// Not a unit of intervals.
     #[error("interval must be day, week, month or year, not {0:?}")]
     UnknownUnit(String),
+    /// Not a calendar.
+    #[error("calendar must be anchor or payjp, not {0:?}")]
+    UnknownCalendar(String),
     /// A count outside of 1–[`COUNT_MAX`].
     #[error("interval_count must be 1 to {COUNT_MAX}, not {0}")]
     CountOutOfRange(i64),
@@ -65,6 +121,14 @@ pub enum CalendarError {
     /// Beyond the year 9999.
     #[error("the date is beyond the calendar")]
     OutOfRange,
+    /// A cycle of a time before the anchor was set; its dates are stored with its invoice.
+    #[error("cycle {number} is before the anchor, which is cycle {anchor}")]
+    BeforeAnchor {
+        /// The number that was asked for.
+        number: u32,
+        /// The first one that the anchor knows.
+        anchor: u32,
+    },
 }
 
 /// The longest interval is 1,000 units: no merchant bills more rarely, and dates stay in range.
@@ -100,7 +164,31 @@ impl Interval {
 
     /// The civil date `cycle` intervals after `anchor`. Error: beyond the year 9999.
     pub fn date_of(self, anchor: Date, cycle: u32) -> Result<Date, CalendarError> {
-        let units = self.count * i64::from(cycle);
+        self.shifted(anchor, i64::from(cycle))
+    }
+
+    /// The civil date after `steps` intervals, each counted from the date before it: the day of the month that a
+    /// short month has clamped does not come back. Error: beyond the year 9999.
+    pub fn drifting_date(self, from: Date, steps: u32) -> Result<Date, CalendarError> {
+        let mut date = from;
+        for done in 0..steps {
+            // No month is shorter than 28 days: from there on nothing is clamped.
+            if date.day() <= 28 {
+                return self.date_of(date, steps - done);
+            }
+            date = self.date_of(date, 1)?;
+        }
+        Ok(date)
+    }
+
+    /// The billing day of `day` one interval before the one on `next`. Error: before the calendar.
+    pub fn billing_day_before(self, next: Date, day: u8) -> Result<Date, CalendarError> {
+        Ok(on_billing_day(self.shifted(next.first_of_month(), -1)?, day))
+    }
+
+    /// `anchor` moved by `steps` intervals, which may be negative.
+    fn shifted(self, anchor: Date, steps: i64) -> Result<Date, CalendarError> {
+        let units = self.count * steps;
         let span = match self.unit {
             Unit::Day => Span::new().try_days(units),
             Unit::Week => Span::new().try_weeks(units),
@@ -157,6 +245,23 @@ impl Interval {
     }
 }
 
+/// The billing day `day` (1–31) in the month of `month`: its last day where the month is shorter.
+pub fn on_billing_day(month: Date, day: u8) -> Date {
+    let first = month.first_of_month();
+    let day = i8::try_from(day).unwrap_or(i8::MAX).clamp(1, first.days_in_month());
+    first.with().day(day).build().unwrap_or(first)
+}
+
+/// The first billing day of `day` after `date`, never `date` itself. Error: beyond the calendar.
+pub fn billing_day_after(date: Date, day: u8) -> Result<Date, CalendarError> {
+    let here = on_billing_day(date, day);
+    if here > date {
+        return Ok(here);
+    }
+    let next = date.first_of_month().checked_add(Span::new().months(1));
+    Ok(on_billing_day(next.map_err(|_| CalendarError::OutOfRange)?, day))
+}
+
 /// The dates of a schedule around a day that is not on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NearestDates {
@@ -201,66 +306,6 @@ impl Zone {
     /// The first instant of the day after `on`.
     pub fn end_of(&self, on: Date) -> Result<Timestamp, CalendarError> {
         self.instant(on.tomorrow().map_err(|_| CalendarError::OutOfRange)?, Time::midnight())
-    }
-}
-
-/// What all dates of a subscription count from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Anchor {
-    /// The civil day in the account's zone.
-    pub on: Date,
-    /// The local time of day; `None` when only the day counts (imports, first charge on schedule).
-    pub at: Option<Time>,
-}
-
-/// `[start, end)` of service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Period {
-    /// First instant.
-    pub start: Timestamp,
-    /// First instant after it.
-    pub end: Timestamp,
-}
-
-/// Everything the dates of one subscription follow from.
-#[derive(Clone, Copy, Debug)]
-pub struct Schedule<'a> {
-    /// Where its days begin.
-    pub zone: &'a Zone,
-    /// The local time from which an account charges (default 09:00).
-    pub charge_window: Time,
-    /// Cycle 0.
-    pub anchor: Anchor,
-    /// From one cycle to the next.
-    pub interval: Interval,
-}
-
-/// One cycle of a schedule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cycle {
-    /// The number *k*, counted from the anchor.
-    pub number: u32,
-    /// Its civil day in the account's zone.
-    pub on: Date,
-    /// The service it pays for.
-    pub period: Period,
-    /// When it is charged: never before the period starts.
-    pub charge_at: Timestamp,
-}
-
-impl Schedule<'_> {
-    /// Cycle number `number`. Error: beyond the year 9999.
-    pub fn cycle(&self, number: u32) -> Result<Cycle, CalendarError> {
-        let on = self.interval.date_of(self.anchor.on, number)?;
-        let next =
-            self.interval.date_of(self.anchor.on, number.checked_add(1).ok_or(CalendarError::OutOfRange)?)?;
-        let time = self.anchor.at.unwrap_or(Time::midnight());
-        let period = Period { start: self.zone.instant(on, time)?, end: self.zone.instant(next, time)? };
-        let charge_at = match self.anchor.at {
-            Some(_) => period.start,
-            None => self.zone.instant(on, self.charge_window)?.max(period.start),
-        };
-        Ok(Cycle { number, on, period, charge_at })
     }
 }
 

@@ -133,6 +133,16 @@ kinds! {
     InvoicePaid = "invoice.paid", false;
     /// A payment of the schedule failed; the bill stays open.
     InvoicePaymentFailed = "invoice.payment_failed", false;
+    /// A test clock was made.
+    TestClockCreated = "test_clock.created", false;
+    /// A test clock sets out.
+    TestClockAdvancing = "test_clock.advancing", false;
+    /// A test clock has arrived.
+    TestClockReady = "test_clock.ready", false;
+    /// A test clock could not go on.
+    TestClockFailed = "test_clock.failed", false;
+    /// A test clock was deleted with its customers.
+    TestClockDeleted = "test_clock.deleted", false;
 }
 
 impl std::str::FromStr for Kind {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::SubscriptionId;
 use crate::money::Money;
+use crate::proration::Share;
 use crate::tax::TaxCategory;
 
 /// Where an invoice stands. Persisted as its name; keep stable.
@@ -61,6 +62,8 @@ impl State {
 pub enum LineKind {
     /// One period of a plan.
     Plan,
+    /// Part of a period of a plan (日割り).
+    Proration,
     /// The set-up fee of a plan.
     SetupFee,
     /// A single sale.
@@ -79,6 +82,21 @@ pub struct Line {
     pub amount: i64,
     /// The tax inside `amount`.
     pub tax_category: TaxCategory,
+    /// How many of the plan `amount` is for; at least 1. Left out of the JSON where it is 1.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub quantity: u32,
+    /// The part of the period that `amount` is for; `None` is all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_one(quantity: &u32) -> bool {
+    *quantity == 1
 }
 
 /// The sum of the lines, in the invoice's currency. `None` if it does not fit.
@@ -92,7 +110,9 @@ pub fn cycle_obligation(subscription: SubscriptionId, cycle: u32) -> String {
     format!("cycle:{cycle}:{subscription}")
 }
 
-/// The obligation of what request number `number` (from 1) charges a running subscription for. Persisted; keep stable.
+/// The obligation of the bill that request number `number` makes, which is paid inside it: `change:3:sub_…`. The
+/// numbers count the bills that requests have made for a subscription, declined ones included, so that no number comes
+/// twice. Persisted; keep stable.
 pub fn change_obligation(subscription: SubscriptionId, number: u32) -> String {
     format!("change:{number}:{subscription}")
 }
@@ -123,5 +143,24 @@ mod tests {
     fn an_obligation_names_subscription_and_cycle() {
         let id: SubscriptionId = "sub_a7000000000000e4b18654fde50d".parse().expect("a valid id");
         assert_eq!(cycle_obligation(id, 12), "cycle:12:sub_a7000000000000e4b18654fde50d");
+        assert_eq!(change_obligation(id, 3), "change:3:sub_a7000000000000e4b18654fde50d");
+    }
+
+    #[test]
+    fn a_line_of_one_whole_period_is_stored_as_it_always_was() {
+        let stored = r#"{"kind":"plan","plan":"basic","amount":980,"tax_category":"standard"}"#;
+        let line: Line = serde_json::from_str(stored).expect("reads");
+        assert_eq!((line.quantity, line.share), (1, None));
+        assert_eq!(serde_json::to_string(&line).expect("writes"), stored);
+        let part = Line {
+            kind: LineKind::Proration,
+            quantity: 2,
+            share: Some(Share { days: 5, of_days: 31 }),
+            ..line
+        };
+        assert_eq!(
+            serde_json::to_string(&part).expect("writes"),
+            r#"{"kind":"proration","plan":"basic","amount":980,"tax_category":"standard","quantity":2,"share":{"days":5,"of_days":31}}"#
+        );
     }
 }

@@ -4,12 +4,13 @@
 //! stored facts come in as values; decisions go out as values. The doing is in the crate `teiki`,
 //! one folder for each module here.
 //!
-//! Reading order: [`money`], [`calendar`], [`tax`], [`plan`], [`subscription`], [`invoice`],
-//! [`renewal`] (what opening the next invoice means), [`charge`] and [`resolution`] (what an attempt
+//! Reading order: [`money`], [`calendar`], [`tax`], [`proration`], [`plan`], [`subscription`], [`invoice`],
+//! [`renewal`] (what opening the next invoice means), [`agreement`] (what a request does to a subscription), [`charge`] and [`resolution`] (what an attempt
 //! to collect may become, and how an unknown one is found out), [`settlement`] (what the truth about a
 //! charge means for everything else), [`charge_action`] (what may be done to a charge later), [`ledger`],
 //! [`event`], [`guard`].
 
+pub mod agreement;
 pub mod calendar;
 pub mod charge;
 pub mod charge_action;

@@ -51,7 +51,8 @@ pub enum MoneyError {
 }
 
 /// An amount in minor units (yen, cents). May be negative or zero; callers that need more say so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Persisted inside JSON; keep stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Money {
     /// Whole minor units.
     pub minor: i64,

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::calendar::Interval;
+use crate::calendar::{Interval, Unit};
 use crate::money::Money;
 use crate::tax::TaxCategory;
 
@@ -12,11 +12,38 @@ use crate::tax::TaxCategory;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FirstCharge {
-    /// At the instant of the sign-up.
+    /// At the instant of the sign-up, or of the trial's end: the anchor has a time of day.
     Now,
-    /// At the first instant of the charge window on the day of the sign-up.
+    /// By the schedule, at the first instant of the charge window on the day of the sign-up: the anchor is a day.
     Scheduled,
 }
+
+impl FirstCharge {
+    /// The stored name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Now => "now",
+            Self::Scheduled => "scheduled",
+        }
+    }
+}
+
+impl std::str::FromStr for FirstCharge {
+    type Err = UnknownFirstCharge;
+
+    fn from_str(text: &str) -> Result<Self, UnknownFirstCharge> {
+        match text {
+            "now" => Ok(Self::Now),
+            "scheduled" => Ok(Self::Scheduled),
+            other => Err(UnknownFirstCharge(other.to_owned())),
+        }
+    }
+}
+
+/// A first charge that is neither `now` nor `scheduled`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("first_charge must be now or scheduled, not {0:?}")]
+pub struct UnknownFirstCharge(String);
 
 /// The terms of an offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +58,11 @@ pub struct Plan {
     pub tax_category: TaxCategory,
     /// From one charge to the next.
     pub interval: Interval,
+    /// The day of the month (1–31) on which every period begins, clamped to the month's end; only with intervals of
+    /// months. `None`: periods count from the sign-up.
+    pub billing_day: Option<u8>,
+    /// When the first invoice is charged.
+    pub first_charge: FirstCharge,
     /// Days before the first charge; 0 is no trial.
     pub trial_days: u32,
     /// Charged once with the first invoice, with tax; 0 is none.
@@ -72,6 +104,8 @@ impl Plan {
             self.instalments.and_then(|count| range("instalments", 1, INSTALMENTS_MAX.into(), count.into()));
         [
             range("amount", 0, AMOUNT_MAX, self.amount.minor),
+            self.billing_day.and_then(|day| range("billing_day", 1, 31, day.into())),
+            self.billing_day.and_then(|day| self.off_month(day)),
             range("trial_days", 0, TRIAL_DAYS_MAX.into(), self.trial_days.into()),
             range("setup_fee", 0, AMOUNT_MAX, self.setup_fee.minor),
             instalments,
@@ -80,12 +114,20 @@ impl Plan {
         .flatten()
         .collect()
     }
+
+    /// A billing day where the interval is not months (PAY.JP's `billing_day_for_non_monthly_plan`).
+    fn off_month(&self, day: u8) -> Option<PlanRefused> {
+        (self.interval.unit() != Unit::Month).then(|| PlanRefused {
+            field: "billing_day",
+            allowed: "left out where the interval is not months".to_owned(),
+            found: day.into(),
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calendar::Unit;
 
     #[test]
     fn each_field_out_of_range_is_named() {
@@ -95,6 +137,8 @@ mod tests {
             amount: Money::yen(0),
             tax_category: TaxCategory::Standard,
             interval: Interval::try_new(Unit::Month, 1).expect("a valid count"),
+            billing_day: None,
+            first_charge: FirstCharge::Now,
             trial_days: 0,
             setup_fee: Money::yen(0),
             instalments: None,
@@ -105,9 +149,25 @@ mod tests {
             trial_days: TRIAL_DAYS_MAX + 1,
             setup_fee: Money::yen(AMOUNT_MAX + 1),
             instalments: Some(0),
-            ..plan
+            billing_day: Some(32),
+            ..plan.clone()
         };
         let fields: Vec<_> = wrong.refusals().into_iter().map(|refused| refused.field).collect();
-        assert_eq!(fields, ["amount", "trial_days", "setup_fee", "instalments"]);
+        assert_eq!(fields, ["amount", "billing_day", "trial_days", "setup_fee", "instalments"]);
+        let yearly = Plan {
+            interval: Interval::try_new(Unit::Year, 1).expect("a valid count"),
+            billing_day: Some(1),
+            ..plan
+        };
+        let texts: Vec<_> = yearly.refusals().iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["billing_day must be left out where the interval is not months, not 1"]);
+    }
+
+    #[test]
+    fn stored_names_read_back() {
+        for first_charge in [FirstCharge::Now, FirstCharge::Scheduled] {
+            assert_eq!(first_charge.as_str().parse(), Ok(first_charge));
+        }
+        assert!("later".parse::<FirstCharge>().is_err());
     }
 }

@@ -1,8 +1,13 @@
-//! The share of a period that a part of it is.
+//! The share of a period that a part of it is, and what it is worth.
 //!
-//! Only the fraction; what it is worth is decided where it is used.
+//! Days are whole days of a calendar: UTC days in PAY.JP's, local days in teiki's own. The divisor is the days of the
+//! period that the part belongs to. A fraction of a minor unit is dropped, once, on the amount for all of a quantity
+//! (specs/payjp-v1.md 6.6). Amounts below a gateway's least charge come out as they are; 0 means that nothing is paid.
 
 use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use crate::money::{Money, MoneyError, Rounding};
 
 /// How the days of a full period are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,13 +18,30 @@ pub enum DayCount {
     ThirtyDayMonth,
 }
 
-/// `days` of `of_days`. `of_days` is positive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// `days` of `of_days`. `of_days` is positive. Persisted inside JSON; keep stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Share {
-    /// Days of the part.
+    /// Days of the part: 0 to `of_days`.
     pub days: i64,
     /// Days of the whole.
     pub of_days: i64,
+}
+
+impl Share {
+    /// What this share of `amount` is worth, rounded towards zero. Error: overflow.
+    pub fn of(self, amount: Money) -> Result<Money, MoneyError> {
+        let minor = Rounding::Floor.ratio(amount.minor, self.days, self.of_days);
+        Ok(Money::new(minor.ok_or(MoneyError::Overflow)?, amount.currency))
+    }
+}
+
+/// The share of the period `[start, end)` that is left after the day `today`, which counts as used. A last day that is
+/// only begun counts as a day of the period only if it is the only one. Nothing is left of a period that is over;
+/// before its start all of it is left. Source: specs/payjp-v1.md 6.8 (rec).
+pub fn share_after(today: Date, (start, end): (Date, Date)) -> Share {
+    let days = |from: Date, to: Date| i64::from((to - from).get_days());
+    let of_days = days(start, end).max(1);
+    Share { days: (days(today, end) - 1).clamp(0, of_days), of_days }
 }
 
 /// The share of the full period `[start, end)` of `months` months that begins with `from`.

@@ -1,20 +1,24 @@
 //! What opening a due invoice means, and which invoice comes next.
 //!
 //! [`open`] plans one renewal from stored facts: the bill with its tax, the next scheduled invoice, the
-//! subscription's new state, the ledger entries. [`sign_up`] plans the first invoice of a new
-//! subscription. Neither charges; neither reads a clock. A renewal that must not happen is refused with a
-//! reason, so that its subscription can be parked and shown while others go on.
+//! subscription's new state, the ledger entries, and what holds from then on. Where a renewal first begins is
+//! [`start`]. Neither charges; neither reads a clock. A renewal that must not happen is refused with a reason, so that
+//! its subscription can be parked and shown while others go on.
 
+use jiff::Timestamp;
 use jiff::civil::Time;
-use jiff::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
 
-use crate::calendar::{Anchor, CalendarError, Cycle, Interval, Schedule, Zone};
+use crate::calendar::{Anchor, Calendar, CalendarError, Cycle, Interval, Period, Schedule, Zone};
 use crate::invoice::{Line, LineKind, total};
 use crate::ledger::{self, Entry};
 use crate::money::{Money, Rounding};
-use crate::plan::{FirstCharge, Plan};
+use crate::plan::Plan;
+use crate::proration::Share;
 use crate::subscription::{self, State};
 use crate::tax::{TaxError, TaxedSum, percent_on, tax_of};
+
+pub mod start;
 
 /// What an account has chosen for all of its billing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,10 +31,26 @@ pub struct AccountTerms {
     pub tax_rounding: Rounding,
 }
 
-impl AccountTerms {
-    /// The dates that follow from `anchor` and `interval` under these terms.
-    pub const fn schedule(&self, anchor: Anchor, interval: Interval) -> Schedule<'_> {
-        Schedule { zone: &self.zone, charge_window: self.charge_window, anchor, interval }
+/// What the dates of one subscription follow, apart from itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// Of its account.
+    pub account: &'a AccountTerms,
+    /// Its own.
+    pub calendar: Calendar,
+}
+
+impl<'a> Terms<'a> {
+    /// The dates that follow from `anchor` for `offer`.
+    pub const fn schedule(&self, anchor: Anchor, offer: &Offer) -> Schedule<'a> {
+        Schedule {
+            zone: &self.account.zone,
+            charge_window: self.account.charge_window,
+            calendar: self.calendar,
+            anchor,
+            interval: offer.interval,
+            billing_day: offer.billing_day,
+        }
     }
 }
 
@@ -45,26 +65,59 @@ pub struct Offer {
     pub tax_category: crate::tax::TaxCategory,
     /// From one charge to the next.
     pub interval: Interval,
+    /// The day of the month on which its periods begin.
+    pub billing_day: Option<u8>,
+    /// How many invoices it has in all.
+    pub instalments: Option<u32>,
+}
+
+impl From<&Plan> for Offer {
+    fn from(plan: &Plan) -> Self {
+        Self {
+            plan: plan.id.clone(),
+            amount: plan.amount,
+            tax_category: plan.tax_category,
+            interval: plan.interval,
+            billing_day: plan.billing_day,
+            instalments: plan.instalments,
+        }
+    }
 }
 
 impl Offer {
-    fn line(&self) -> Line {
-        Line {
-            kind: LineKind::Plan,
+    /// The line of `quantity` of it for one period, or for a share of one. Error: overflow.
+    pub fn line(&self, quantity: u32, share: Option<Share>) -> Result<Line, TaxError> {
+        let whole = self.amount.times(i64::from(quantity))?;
+        let (kind, amount) = match share {
+            None => (LineKind::Plan, whole),
+            Some(share) => (LineKind::Proration, share.of(whole)?),
+        };
+        Ok(Line {
+            kind,
             plan: self.plan.clone(),
-            amount: self.amount.minor,
+            amount: amount.minor,
             tax_category: self.tax_category,
-        }
+            quantity,
+            share,
+        })
     }
 }
 
 /// A subscription whose invoice is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Running {
+pub struct Running<'a> {
     /// Where it stands.
     pub state: State,
     /// What its dates count from.
     pub anchor: Anchor,
+    /// Its plan.
+    pub offer: &'a Offer,
+    /// How many of the plan it is for; at least 1.
+    pub quantity: u32,
+    /// The plan that it is switched to by this renewal. The due invoice bears its price already.
+    pub next_offer: Option<&'a Offer>,
+    /// Whether parts of a period are charged by the day where the plan has a billing day.
+    pub prorate: bool,
     /// Invoices still to issue, the due one included; `None` goes on until canceled.
     pub remaining: Option<u32>,
 }
@@ -72,16 +125,18 @@ pub struct Running {
 /// The due invoice, as it was scheduled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scheduled {
-    /// Its cycle.
+    /// The number of its cycle.
     pub cycle: u32,
+    /// The service it pays for, as announced: it may be a part before the anchor's first cycle.
+    pub period: Period,
     /// The amount that was announced.
     pub amount: Money,
     /// Its lines; they add up to `amount`.
     pub lines: Vec<Line>,
 }
 
-/// The invoice that comes next.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The invoice that comes next. Persisted inside a request's course; only ever add fields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Next {
     /// Its dates.
     pub cycle: Cycle,
@@ -94,20 +149,32 @@ pub struct Next {
 /// Everything that opening an invoice does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opening {
-    /// The dates of the opened cycle.
-    pub cycle: Cycle,
     /// Tax per rate of the opened invoice.
     pub tax: Vec<TaxedSum>,
     /// Whether there is anything to charge. An invoice of zero is paid at once.
     pub needs_charge: bool,
     /// The next scheduled invoice; `None` after the last instalment.
     pub next: Option<Next>,
-    /// Invoices still to issue after this one.
-    pub remaining: Option<u32>,
     /// The subscription's state from now on.
     pub state: State,
+    /// What else holds of it. Where a failure leaves the invoice open it holds at once; where a failure pauses
+    /// ([`subscription::RenewalFailure::Payjp`]) it holds when the invoice is paid, and never if it is not.
+    pub then: Renewed,
     /// What goes into the books.
     pub entries: Vec<Entry>,
+}
+
+/// What a renewal makes of a subscription. Persisted as JSON until the invoice is paid; only ever add fields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewed {
+    /// The current period: that of the opened invoice.
+    pub period: Period,
+    /// What its dates count from.
+    pub anchor: Anchor,
+    /// Invoices still to issue after the opened one.
+    pub remaining: Option<u32>,
+    /// The plan that it was switched to, and no further switch is reserved; `None`: its plan stays.
+    pub plan: Option<String>,
 }
 
 /// Why a renewal must not happen.
@@ -145,95 +212,75 @@ pub enum Refused {
     Tax(#[from] TaxError),
 }
 
-/// Plans the opening of `scheduled` at billing time `now`.
+/// Plans the opening of `scheduled` at billing time `now`. A caller that applies [`Opening::then`] only when the
+/// invoice is paid must not open the next one before it has.
 pub fn open(
-    terms: &AccountTerms,
-    offer: &Offer,
-    running: &Running,
+    terms: &Terms<'_>,
+    running: &Running<'_>,
     scheduled: &Scheduled,
     now: Timestamp,
 ) -> Result<Opening, Refused> {
     let state = running.state.after(subscription::Event::InvoiceOpened)?;
-    let schedule = terms.schedule(running.anchor, offer.interval);
-    let cycle = schedule.cycle(scheduled.cycle)?;
-    if cycle.period.start > now {
-        return Err(Refused::TooEarly { cycle: cycle.number, start: cycle.period.start, now });
+    let period = scheduled.period;
+    if period.start > now {
+        return Err(Refused::TooEarly { cycle: scheduled.cycle, start: period.start, now });
     }
-    let remaining = match running.remaining {
-        Some(0) => return Err(Refused::NothingLeft),
-        Some(count) => Some(count - 1),
-        None => None,
+    let (offer, instalments) = match running.next_offer {
+        None => (running.offer, running.remaining),
+        Some(next) => (next, next.instalments),
     };
-    let tax = taxed(terms, &cycle, scheduled)?;
+    let remaining = issued(instalments)?;
+    let anchor = if start::has_same_rhythm(running.offer, offer) {
+        running.anchor
+    } else {
+        let begin = (scheduled.cycle, period.start, running.prorate);
+        start::after_switch(terms, running.anchor, offer, begin)?.anchor
+    };
+    let tax = taxed(terms.account, period.start, scheduled.amount, &scheduled.lines)?;
     let next = if remaining == Some(0) {
         None
     } else {
-        let cycle = schedule.cycle(cycle.number + 1)?;
-        Some(Next { cycle, amount: offer.amount, lines: vec![offer.line()] })
+        let number = scheduled.cycle.checked_add(1).ok_or(CalendarError::OutOfRange)?;
+        let line = offer.line(running.quantity, None)?;
+        Some(Next {
+            cycle: terms.schedule(anchor, offer).cycle(number)?,
+            amount: Money::new(line.amount, offer.amount.currency),
+            lines: vec![line],
+        })
     };
     let entries = ledger::invoice_issued::entries(&tax);
-    Ok(Opening { cycle, tax, needs_charge: scheduled.amount.minor > 0, next, remaining, state, entries })
+    let plan = running.next_offer.map(|next| next.plan.clone());
+    let then = Renewed { period, anchor, remaining, plan };
+    Ok(Opening { tax, needs_charge: scheduled.amount.minor > 0, next, state, then, entries })
 }
 
-/// The tax of the invoice by the rates of the day on which its period starts.
-fn taxed(terms: &AccountTerms, cycle: &Cycle, scheduled: &Scheduled) -> Result<Vec<TaxedSum>, Refused> {
-    let sum = total(&scheduled.lines, Money::new(0, scheduled.amount.currency));
-    if sum != Some(scheduled.amount) || scheduled.amount.minor < 0 {
-        let lines = sum.map(|sum| sum.minor);
-        return Err(Refused::AmountMismatch { amount: scheduled.amount.minor, lines });
+/// What is left of the invoices to issue when one more is. Error: nothing was left.
+pub fn issued(remaining: Option<u32>) -> Result<Option<u32>, Refused> {
+    match remaining {
+        Some(0) => Err(Refused::NothingLeft),
+        Some(count) => Ok(Some(count - 1)),
+        None => Ok(None),
     }
-    let day = terms.zone.day_of(cycle.period.start);
-    let lines: Vec<_> = scheduled
-        .lines
+}
+
+/// The tax of an invoice by the rates of the day, in the account's zone, on which its period starts. Errors: the lines
+/// do not add up to the amount, or it is negative.
+pub fn taxed(
+    account: &AccountTerms,
+    start: Timestamp,
+    amount: Money,
+    lines: &[Line],
+) -> Result<Vec<TaxedSum>, Refused> {
+    let sum = total(lines, Money::new(0, amount.currency));
+    if sum != Some(amount) || amount.minor < 0 {
+        return Err(Refused::AmountMismatch { amount: amount.minor, lines: sum.map(|sum| sum.minor) });
+    }
+    let day = account.zone.day_of(start);
+    let lines: Vec<_> = lines
         .iter()
-        .map(|line| (percent_on(line.tax_category, day), Money::new(line.amount, scheduled.amount.currency)))
+        .map(|line| (percent_on(line.tax_category, day), Money::new(line.amount, amount.currency)))
         .collect();
-    Ok(tax_of(&lines, terms.tax_rounding)?)
-}
-
-/// A new subscription and its first invoice.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SignUp {
-    /// Trialing with a trial, else active.
-    pub state: State,
-    /// What all its dates count from: the end of the trial if there is one.
-    pub anchor: Anchor,
-    /// Cycle 0, with the set-up fee.
-    pub first: Next,
-    /// Invoices to issue in all.
-    pub remaining: Option<u32>,
-}
-
-/// Plans a sign-up to `plan` at the instant `at`.
-pub fn sign_up(
-    terms: &AccountTerms,
-    plan: &Plan,
-    first_charge: FirstCharge,
-    at: Timestamp,
-) -> Result<SignUp, Refused> {
-    let local =
-        at.to_zoned(jiff::tz::TimeZone::get(terms.zone.name()).map_err(|_| CalendarError::OutOfRange)?);
-    let start = local
-        .checked_add(Span::new().days(i64::from(plan.trial_days)))
-        .map_err(|_| CalendarError::OutOfRange)?;
-    let time = match first_charge {
-        FirstCharge::Now => Some(start.time()),
-        FirstCharge::Scheduled => None,
-    };
-    let anchor = Anchor { on: start.date(), at: time };
-    let cycle = terms.schedule(anchor, plan.interval).cycle(0)?;
-    let mut lines = vec![Line {
-        kind: LineKind::Plan,
-        plan: plan.id.clone(),
-        amount: plan.amount.minor,
-        tax_category: plan.tax_category,
-    }];
-    if plan.setup_fee.minor > 0 {
-        lines.push(Line { kind: LineKind::SetupFee, amount: plan.setup_fee.minor, ..lines[0].clone() });
-    }
-    let amount = plan.amount.plus(plan.setup_fee).map_err(TaxError::from)?;
-    let state = if plan.trial_days > 0 { State::Trialing } else { State::Active };
-    Ok(SignUp { state, anchor, first: Next { cycle, amount, lines }, remaining: plan.instalments })
+    Ok(tax_of(&lines, account.tax_rounding)?)
 }
 
 #[cfg(test)]

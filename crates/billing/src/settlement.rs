@@ -124,9 +124,11 @@ fn collected(standing: &Standing, moved: Settled) -> Settled {
     let Some(of) = &standing.subscription else {
         return settled;
     };
-    if !standing.in_request {
-        settled.events.push(Kind::SubscriptionRenewed);
+    // What the payment of a request's bill makes of its subscription was decided with the request.
+    if standing.in_request {
+        return settled;
     }
+    settled.events.push(Kind::SubscriptionRenewed);
     let event = match (of.other_open_invoices, of.has_next) {
         (0, true) => Some(subscription::Event::NothingOpen),
         (0, false) => Some(subscription::Event::LastCollected),

@@ -2,7 +2,8 @@
 //!
 //! A failed payment makes it `past_due`; later cycles are still invoiced and charged on their own; it is
 //! `active` again when none of its invoices is open. After the last instalment is collected it ends:
-//! `canceled`, reason `completed`.
+//! `canceled`, reason `completed`. Canceled by request it runs to the end of its period, and resuming undoes that;
+//! then it is deleted, which is a fact of its own and no state.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CancelReason {
-    /// Someone asked for it.
+    /// Someone asked for it. Until the period ends it can be resumed.
     Requested,
     /// The last instalment is collected.
     Completed,
@@ -26,18 +27,65 @@ impl CancelReason {
     }
 }
 
+/// What the failure of a scheduled payment does. Persisted as its name; keep stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RenewalFailure {
+    /// The invoice stays open, the subscription is past due, and its schedule goes on.
+    Open,
+    /// As PAY.JP does it (specs/payjp-v1.md 6.9): the invoice becomes void, the subscription is paused at once, and
+    /// its plan, period, anchor and instalments stay as they were before. Resuming makes the only new invoice.
+    Payjp,
+}
+
+impl RenewalFailure {
+    /// The stored name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Payjp => "payjp",
+        }
+    }
+
+    /// What happens to the subscription.
+    pub const fn event(self) -> Event {
+        match self {
+            Self::Open => Event::PaymentFailed,
+            Self::Payjp => Event::RenewalFailed,
+        }
+    }
+}
+
+impl std::str::FromStr for RenewalFailure {
+    type Err = UnknownRenewalFailure;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRenewalFailure> {
+        match text {
+            "open" => Ok(Self::Open),
+            "payjp" => Ok(Self::Payjp),
+            other => Err(UnknownRenewalFailure(other.to_owned())),
+        }
+    }
+}
+
+/// A renewal failure that is neither `open` nor `payjp`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("renewal_failure must be open or payjp, not {0:?}")]
+pub struct UnknownRenewalFailure(String);
+
 /// Where a subscription stands. Persisted as its name; keep stable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
-    /// Before the first charge.
+    /// Free until its trial ends; nothing open.
     Trialing,
     /// Running, nothing open.
     Active,
-    /// Running, at least one payment of it failed and is open.
+    /// Running, at least one payment of it failed and is open; it may be in a trial.
     PastDue,
     /// Stopped, can be resumed.
     Paused,
-    /// Ended for good.
+    /// Ended; by request only when its period is over.
     Canceled(CancelReason),
 }
 
@@ -94,27 +142,39 @@ pub enum Event {
     InvoiceOpened,
     /// A payment of its schedule was declined; its invoice stays open.
     PaymentFailed,
+    /// A payment of its schedule was declined and its invoice is void ([`RenewalFailure::Payjp`]).
+    RenewalFailed,
     /// No invoice of it is open any more, and more are to come.
     NothingOpen,
     /// No invoice of it is open any more, and the last one has been issued.
     LastCollected,
     /// Someone stops it for now.
     Paused,
-    /// Someone lets it go on.
+    /// Someone lets it go on, paid.
     Resumed,
+    /// Someone lets it go on, and an invoice of it stays open.
+    ResumedOwing,
+    /// Someone lets it go on, free until its trial ends.
+    ResumedInTrial,
+    /// Someone sets a trial on the running one.
+    TrialSet,
     /// Someone ends it.
     Canceled,
 }
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::InvoiceOpened,
         Self::PaymentFailed,
+        Self::RenewalFailed,
         Self::NothingOpen,
         Self::LastCollected,
         Self::Paused,
         Self::Resumed,
+        Self::ResumedOwing,
+        Self::ResumedInTrial,
+        Self::TrialSet,
         Self::Canceled,
     ];
 }
@@ -140,6 +200,7 @@ impl State {
             (Self::Paused | Self::Canceled(_), Event::InvoiceOpened) => refused,
 
             (Self::Trialing | Self::Active | Self::PastDue, Event::PaymentFailed) => Ok(Self::PastDue),
+            (Self::Trialing | Self::Active | Self::PastDue, Event::RenewalFailed) => Ok(Self::Paused),
             (Self::Active | Self::PastDue, Event::NothingOpen) => Ok(Self::Active),
             (Self::Trialing, Event::NothingOpen) => Ok(Self::Trialing),
             (Self::Trialing | Self::Active | Self::PastDue, Event::LastCollected) => {
@@ -147,16 +208,29 @@ impl State {
             }
             (
                 Self::Paused | Self::Canceled(_),
-                Event::PaymentFailed | Event::NothingOpen | Event::LastCollected,
+                Event::PaymentFailed | Event::RenewalFailed | Event::NothingOpen | Event::LastCollected,
             ) => Ok(self),
 
+            (Self::Trialing | Self::Active, Event::TrialSet) => Ok(Self::Trialing),
+            (Self::PastDue, Event::TrialSet) => Ok(Self::PastDue),
             (Self::Trialing | Self::Active | Self::PastDue, Event::Paused) => Ok(Self::Paused),
-            (Self::Paused, Event::Resumed) => Ok(Self::Active),
+            (Self::Paused | Self::Canceled(_), Event::TrialSet | Event::Paused) => refused,
+
+            (Self::Paused | Self::Canceled(CancelReason::Requested), Event::Resumed) => Ok(Self::Active),
+            (Self::Paused | Self::Canceled(CancelReason::Requested), Event::ResumedOwing) => {
+                Ok(Self::PastDue)
+            }
+            (Self::Paused | Self::Canceled(CancelReason::Requested), Event::ResumedInTrial) => {
+                Ok(Self::Trialing)
+            }
+            (
+                Self::Trialing | Self::Active | Self::PastDue | Self::Canceled(CancelReason::Completed),
+                Event::Resumed | Event::ResumedOwing | Event::ResumedInTrial,
+            ) => refused,
+
             (Self::Trialing | Self::Active | Self::PastDue | Self::Paused, Event::Canceled) => {
                 Ok(Self::Canceled(CancelReason::Requested))
             }
-            (Self::Paused | Self::Canceled(_), Event::Paused) => refused,
-            (Self::Trialing | Self::Active | Self::PastDue | Self::Canceled(_), Event::Resumed) => refused,
             (Self::Canceled(_), Event::Canceled) => refused,
         }
     }
@@ -183,6 +257,10 @@ mod tests {
 
     #[test]
     fn what_is_stored_reads_back() {
+        for failure in [RenewalFailure::Open, RenewalFailure::Payjp] {
+            assert_eq!(failure.as_str().parse(), Ok(failure));
+        }
+        assert!("closed".parse::<RenewalFailure>().is_err());
         for state in State::ALL {
             let reason = state.cancel_reason().map(CancelReason::as_str);
             assert_eq!(State::from_stored(state.as_str(), reason), Some(state));

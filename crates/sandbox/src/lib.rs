@@ -148,3 +148,4 @@ mod writer;
 pub use book::{BookError, BookLine, Outcome, read_book};
 pub use faults::{Faults, FaultsError};
 pub use server::{Config, Server, StartError, start};
+pub use token::is_token;

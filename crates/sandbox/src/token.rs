@@ -36,6 +36,11 @@ pub(crate) enum Token {
     HangAfter(u32),
 }
 
+/// Whether a charge with this token would be taken.
+pub fn is_token(text: &str) -> bool {
+    text.parse::<Token>().is_ok()
+}
+
 /// Which charges of a declining token are declined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum When {

@@ -29,6 +29,7 @@ pub mod logs;
 pub mod outbox;
 pub mod output;
 pub mod payment_methods;
+pub mod payouts;
 pub mod plans;
 pub mod progress;
 pub mod proof;

@@ -31,6 +31,8 @@ pub(super) struct Standing {
     pub(super) failure_pauses: bool,
     pub(super) remaining: Option<i64>,
     pub(super) open_invoices: i64,
+    pub(super) plan: String,
+    pub(super) period: (i64, i64),
 }
 
 /// Locks the subscriptions and sales that the news are about.
@@ -87,6 +89,8 @@ fn lock_subscriptions(
                 remaining: row.remaining,
                 // Where the count does not decide, only the charge's own invoice matters.
                 open_invoices: counts.get(&row.id).copied().unwrap_or(1),
+                plan: row.plan,
+                period: row.period,
             };
             let current = Current {
                 account: row.account,

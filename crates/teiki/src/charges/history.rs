@@ -1,7 +1,7 @@
 //! The history of one charge, held while a request appends to it.
 
 use billing::event::{History, Kind};
-use billing::id::{AccountId, DerivationKey};
+use billing::id::{AccountId, DerivationKey, InvoiceId};
 use billing::mode::Mode;
 use db::Tx;
 use jiff::Timestamp;
@@ -18,6 +18,11 @@ pub(super) struct Held {
     history: History,
     number: i64,
     billing: Timestamp,
+}
+
+/// The number of the last event of a single sale.
+pub fn last_of_sale(tx: &mut Tx<'_>, invoice: InvoiceId) -> Result<i64, db::Error> {
+    store::last_of_sale(tx, invoice)
 }
 
 /// Locks the history of a charge. Error: the clock of its customer is on its way.

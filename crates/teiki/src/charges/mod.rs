@@ -9,7 +9,10 @@
 use billing::charge::Fact;
 use billing::decline::DeclineClass;
 use billing::event::History;
-use billing::id::{ChargeId, ConnectionId, InvoiceId, PaymentMethodId, Slot, SubscriptionId};
+use billing::id::{
+    AccountId, ChargeId, ConnectionId, DerivationKey, InvoiceId, PaymentMethodId, Slot, SubscriptionId,
+};
+use billing::mode::Mode;
 use billing::money::Money;
 use db::Tx;
 use gateway::ChargeRequest;
@@ -61,6 +64,21 @@ pub struct NewCharge {
     pub check_at: Timestamp,
 }
 
+/// A dunning case to be opened: the payment of an invoice of the schedule failed.
+#[derive(Clone, Debug)]
+pub struct NewCase {
+    /// Whose.
+    pub account: AccountId,
+    /// Test or live.
+    pub mode: Mode,
+    /// What is owed for.
+    pub subscription: SubscriptionId,
+    /// The open invoice.
+    pub invoice: InvoiceId,
+    /// The code of the decline, and its class.
+    pub decline: (String, DeclineClass),
+}
+
 /// What only the charge of a request has.
 #[derive(Clone, Debug)]
 pub struct Later {
@@ -70,6 +88,16 @@ pub struct Later {
     pub description: Option<String>,
     /// The merchant's texts, as JSON.
     pub metadata: String,
+}
+
+/// Opens dunning cases in the caller's transaction; an invoice that has one already keeps it.
+pub fn open_cases(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    cases: &[NewCase],
+    at: Timestamp,
+) -> Result<(), db::Error> {
+    store::open_cases(tx, key, cases, at)
 }
 
 /// Writes charges in the caller's transaction, as being sent.

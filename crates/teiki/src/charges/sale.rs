@@ -186,6 +186,8 @@ fn invoice(
             plan: String::new(),
             amount: sale.amount.minor,
             tax_category: category,
+            quantity: 1,
+            share: None,
         }],
         tax,
         due_on: on,

@@ -18,15 +18,16 @@ use billing::{dunning, invoice, subscription};
 use db::{Error, Tx};
 use jiff::Timestamp;
 
-use super::News;
 use super::histories::{Current, lock, must_all, renumber};
-use super::store::{self, ChargeRow, FinalCharge, NewCase, OpenCharge, PaidInvoice};
-use super::view;
+use super::store::{self, ChargeRow, FinalCharge, OpenCharge, PaidInvoice};
+use super::{NewCase, News, view};
 use crate::alarms::{self, NewAlarm};
 use crate::events::{self, NewEvent};
 use crate::invoices;
 use crate::ledger::{self, NewEntry};
 use crate::line::{Line, add};
+use crate::subscriptions::applying::{self, Outcome};
+use crate::subscriptions::on_paid::OnPaid;
 
 /// When settling is tried again after the database failed, in milliseconds.
 const RETRY_PAUSE_MS: u64 = 500;
@@ -151,6 +152,8 @@ struct Writes {
     recovered: Vec<InvoiceId>,
     alarms: Vec<NewAlarm>,
     changed: BTreeSet<History>,
+    outcomes: Vec<Outcome>,
+    forgotten: Vec<InvoiceId>,
     report: Report,
 }
 
@@ -178,6 +181,8 @@ pub(super) fn write_batch(
     }
     write_all(tx, key, &mut writes, times)?;
     renumber(tx, &writes.changed, &current)?;
+    store::forget_on_paid(tx, &writes.forgotten)?;
+    applying::resolve(tx, key, &writes.outcomes, times)?;
     Ok(writes.report)
 }
 
@@ -296,6 +301,7 @@ fn follow(
         alarm(news, charge, current, ("surplus", message), writes);
     }
     follow_case(news, charge, settled, current, writes);
+    follow_subscription(charge, settled, current, writes)?;
     if let (Some(state), Some(subscription)) = (settled.subscription, &mut current.subscription) {
         subscription.state = state;
     }
@@ -324,6 +330,41 @@ fn issue(charge: &ChargeRow) -> Result<Vec<Entry>, Error> {
         Some(tax) => Ok(invoice_issued::entries(&invoices::tax_from_json(tax, charge.amount.currency)?)),
         None => Ok(Vec::new()),
     }
+}
+
+/// A subscription that waited for this payment learns its outcome.
+fn follow_subscription(
+    charge: &ChargeRow,
+    settled: &Settled,
+    current: &mut Current,
+    writes: &mut Writes,
+) -> Result<(), Error> {
+    let (Some(on_paid), Some(subscription)) = (&charge.on_paid, &mut current.subscription) else {
+        return Ok(());
+    };
+    // A surplus changes nothing: what it would have paid for has been decided.
+    if !settled.charge.is_some_and(State::is_final) || settled.is_surplus {
+        return Ok(());
+    }
+    let is_paid = settled.invoice == Some(invoice::State::Paid);
+    if !is_paid && settled.charge_again {
+        return Ok(());
+    }
+    let on_paid = OnPaid::from_json(on_paid)?;
+    if let (OnPaid::Renewed(renewed), true) = (&on_paid, is_paid) {
+        subscription.period = applying::micros(renewed.period);
+        if let Some(plan) = &renewed.plan {
+            subscription.plan.clone_from(plan);
+        }
+    }
+    writes.forgotten.push(charge.invoice);
+    writes.outcomes.push(Outcome {
+        side: (current.account, current.mode),
+        subscription: subscription.id,
+        on_paid,
+        is_paid,
+    });
+    Ok(())
 }
 
 /// The dunning case of the invoice is opened or closed.
@@ -372,8 +413,10 @@ fn event(kind: Kind, news: &News, charge: &ChargeRow, current: &Current, times: 
             serde_json::json!({"amount": charge.amount.minor, "charge": charge.id.as_str()}),
         )
     } else {
-        let status = current.subscription.as_ref().map(|subscription| subscription.state.as_str());
-        (current.history.as_str().to_owned(), serde_json::json!({"status": status}))
+        let data = current.subscription.as_ref().map(|subscription| {
+            events::of_subscription(subscription.state, &subscription.plan, subscription.period)
+        });
+        (current.history.as_str().to_owned(), data.unwrap_or_default())
     };
     NewEvent {
         account: current.account,

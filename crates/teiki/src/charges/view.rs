@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use billing::charge::State;
+use billing::event::History;
 use billing::id::{AccountId, ChargeId, PaymentMethodId};
 use billing::mode::Mode;
 use db::Tx;
@@ -54,6 +55,7 @@ pub struct ChargeView {
 /// A charge that was read.
 #[derive(Clone, Debug)]
 pub struct ShownCharge {
+    mode: Mode,
     row: ShownRow,
     /// What the API shows of it.
     pub view: ChargeView,
@@ -68,6 +70,28 @@ impl ShownCharge {
     /// Its id.
     pub fn id(&self) -> ChargeId {
         self.row.id
+    }
+
+    /// As it was right after this happened to it, before anything was given back.
+    pub fn at(&self, state: State, failure_code: Option<&str>) -> ChargeView {
+        let row = ShownRow {
+            state,
+            failure_code: failure_code.map(str::to_owned),
+            amount_refunded: 0,
+            refund_reason: None,
+            ..self.row.clone()
+        };
+        ChargeView { metadata: self.view.metadata.clone(), ..of(self.mode, &row, self.view.card.clone()) }
+    }
+
+    /// Whether its money was reserved before it was taken.
+    pub fn is_reserved_first(&self) -> bool {
+        !self.row.capture
+    }
+
+    /// The history that tells of it.
+    pub fn history(&self) -> History {
+        History::of(self.row.subscription, self.row.invoice)
     }
 
     /// The gateway's code of its decline.
@@ -115,13 +139,15 @@ pub(super) fn of_rows(
                 .get(&row.payment_method)
                 .cloned()
                 .ok_or_else(|| db::Error::Assertion(format!("the card of charge {} is missing", row.id)))?;
-            let view = of(side.1, &row, card)?;
-            Ok(ShownCharge { row, view })
+            let texts = row.metadata.as_deref().map(metadata::from_stored).transpose()?.unwrap_or_default();
+            let view = ChargeView { metadata: texts, ..of(side.1, &row, card) };
+            Ok(ShownCharge { mode: side.1, row, view })
         })
         .collect()
 }
 
-fn of(mode: Mode, row: &ShownRow, card: CardView) -> Result<ChargeView, db::Error> {
+/// Everything but its metadata.
+fn of(mode: Mode, row: &ShownRow, card: CardView) -> ChargeView {
     let second = |micros: i64| micros.div_euclid(1_000_000);
     // A reservation that was let go is void, and was paid; a charge that was never executed is void too.
     let is_released = row.state == State::Void && !row.capture && row.amount_refunded > 0;
@@ -138,7 +164,7 @@ fn of(mode: Mode, row: &ShownRow, card: CardView) -> Result<ChargeView, db::Erro
         | State::Succeeded
         | State::Void => None,
     };
-    Ok(ChargeView {
+    ChargeView {
         object: "charge",
         id: row.id.to_string(),
         livemode: is_live(mode),
@@ -159,7 +185,7 @@ fn of(mode: Mode, row: &ShownRow, card: CardView) -> Result<ChargeView, db::Erro
         amount_refunded: row.amount_refunded,
         refund_reason: row.refund_reason.clone(),
         subscription: row.subscription.map(|id| id.to_string()),
-        metadata: row.metadata.as_deref().map(metadata::from_stored).transpose()?.unwrap_or_default(),
+        metadata: Metadata::new(),
         three_d_secure_status: None,
         term_id: None,
         product: None,
@@ -171,7 +197,7 @@ fn of(mode: Mode, row: &ShownRow, card: CardView) -> Result<ChargeView, db::Erro
         state: row.state.as_str(),
         decline_code: row.failure_code.clone(),
         surplus: row.surplus,
-    })
+    }
 }
 
 /// The code and message of PAY.JP for a gateway's decline. What PAY.JP has no word for is a decline by the issuer.

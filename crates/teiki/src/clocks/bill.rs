@@ -99,7 +99,10 @@ impl Departure<'_> {
             until,
             lanes: lanes(app.db.engine()),
         };
+        let (id, from) = (journey.clock.id, journey.clock.frozen_time);
+        app.db.write(move |tx| super::store::mark_way(tx, id, Some((from, until)))).await?;
         let ended = attended(&journey, lease.as_ref(), |now| on_instant(&line, now)).await;
+        app.db.write(move |tx| super::store::mark_way(tx, id, None)).await?;
         sandbox.stop().await;
         let ended = ended?;
         let totals = totals(&line, &journey.scope, until).await?;
@@ -107,7 +110,7 @@ impl Departure<'_> {
     }
 }
 
-fn lanes(engine: Engine) -> Vec<Lane> {
+pub(super) fn lanes(engine: Engine) -> Vec<Lane> {
     match engine {
         Engine::Sqlite => Lane::cut(1),
         Engine::Postgres => Lane::cut(POSTGRES_LANES),
@@ -140,7 +143,7 @@ async fn attended(
 }
 
 /// Returns when the lease's database session is gone.
-async fn lost(lease: Option<&Lease>) {
+pub(super) async fn lost(lease: Option<&Lease>) {
     let Some(lease) = lease else {
         return std::future::pending().await;
     };

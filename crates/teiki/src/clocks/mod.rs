@@ -22,8 +22,11 @@ use crate::renewals::work::{Ended, until_done};
 use crate::renewals::{self, Lane};
 use crate::web::ApiError;
 
+pub mod api;
 pub(crate) mod bill;
 pub mod cli;
+pub(crate) mod job;
+pub mod objects;
 mod store;
 
 /// The billing time under a clock: where a test clock stands, or real time. Error: there is no such clock.

@@ -1,13 +1,15 @@
 //! SQL of what a clock has seen.
 
-use billing::id::AccountId;
+use billing::id::{AccountId, ClockId};
 use billing::mode::Mode;
-use db::{Column, Error, Tx, Value};
+use db::{Column, Error, Row, Tx, Value};
 use jiff::Timestamp;
 
 use super::Totals;
+use super::objects::{ClockRow, Status};
 use crate::line::Scope;
-use crate::stored::instant;
+use crate::stored::{instant, opt_instant, parsed, unreadable};
+use crate::web::list::{Page, Place};
 
 pub(super) fn frozen_time(tx: &mut Tx<'_>, clock: &str) -> Result<Timestamp, Error> {
     let row = tx.query_one("select frozen_time from test_clocks where id = $1", &[Value::Text(clock)])?;
@@ -24,6 +26,180 @@ pub(super) fn standing(tx: &mut Tx<'_>, clock: &str) -> Result<(Timestamp, bool)
         return Err(Error::Assertion(format!("there is no test clock {clock}")));
     };
     Ok((instant(row, 0, "test_clocks.frozen_time")?, row.str(1)? != "advancing"))
+}
+
+pub(super) fn insert(tx: &mut Tx<'_>, row: &ClockRow) -> Result<(), Error> {
+    tx.execute(
+        "insert into test_clocks (id, account_id, name, started_at, frozen_time, status, event_number, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        &[
+            Value::Text(row.id.as_str()),
+            Value::Text(row.account.as_str()),
+            Value::from(row.name.as_deref()),
+            Value::I64(row.started_at.as_microsecond()),
+            Value::I64(row.frozen_time.as_microsecond()),
+            Value::Text(row.status.as_str()),
+            Value::I64(row.event_number),
+            Value::I64(row.created_at),
+        ],
+    )?;
+    Ok(())
+}
+
+pub(super) fn find(tx: &mut Tx<'_>, account: AccountId, id: ClockId) -> Result<Option<ClockRow>, Error> {
+    tx.query_opt(
+        "select id, account_id, name, started_at, frozen_time, status, from_time, target_time, event_number, created_at
+         from test_clocks where id = $1 and account_id = $2 and deleted_at is null",
+        &[Value::Text(id.as_str()), Value::Text(account.as_str())],
+    )?
+    .map(|row| clock_of(&row))
+    .transpose()
+}
+
+pub(super) fn lock(tx: &mut Tx<'_>, id: ClockId) -> Result<Option<ClockRow>, Error> {
+    let rows = tx.lock_many(
+        "select id, account_id, name, started_at, frozen_time, status, from_time, target_time, event_number, created_at
+         from test_clocks where id = $1 and deleted_at is null",
+        &[Column::Text(vec![id.as_str()])],
+    )?;
+    rows.first().map(|(_, row)| clock_of(row)).transpose()
+}
+
+pub(super) fn list(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    (page, from): (&Page, &Place),
+) -> Result<Vec<ClockRow>, Error> {
+    let rows = tx.query(
+        "select id, account_id, name, started_at, frozen_time, status, from_time, target_time, event_number, created_at
+         from test_clocks
+         where account_id = $1 and deleted_at is null and (created_at, id) < ($2, $3) and created_at >= $4 and created_at <= $5
+         order by created_at desc, id desc limit $6 offset $7",
+        &[
+            Value::Text(account.as_str()),
+            Value::I64(from.created_at),
+            Value::Text(&from.id),
+            Value::I64(page.since),
+            Value::I64(page.until),
+            Value::I64(page.rows()),
+            Value::I64(page.offset),
+        ],
+    )?;
+    rows.iter().map(clock_of).collect()
+}
+
+/// Clocks that are on their way, and those that stand with a charge whose time to be looked at has come.
+pub(super) fn with_work(tx: &mut Tx<'_>, now: Timestamp) -> Result<Vec<ClockRow>, Error> {
+    let rows = tx.query(
+        "select id, account_id, name, started_at, frozen_time, status, from_time, target_time, event_number, created_at
+         from test_clocks
+         where deleted_at is null
+               and (target_time is not null or id in (select clock_id from charges where check_at <= $1 and clock_id <> 'real'))
+         order by id",
+        &[Value::I64(now.as_microsecond())],
+    )?;
+    rows.iter().map(clock_of).collect()
+}
+
+fn clock_of(row: &Row) -> Result<ClockRow, Error> {
+    let status = row.str(5)?;
+    let from = opt_instant(row, 6, "test_clocks.from_time")?;
+    Ok(ClockRow {
+        id: parsed(row, 0, "test_clocks.id", "an id")?,
+        account: parsed(row, 1, "test_clocks.account_id", "an id")?,
+        name: row.opt_text(2)?,
+        started_at: instant(row, 3, "test_clocks.started_at")?,
+        frozen_time: instant(row, 4, "test_clocks.frozen_time")?,
+        status: Status::from_stored(status)
+            .ok_or_else(|| unreadable("test_clocks.status", "a status", status))?,
+        way: from.zip(opt_instant(row, 7, "test_clocks.target_time")?),
+        event_number: row.i64(8)?,
+        created_at: row.i64(9)?,
+    })
+}
+
+/// Writes whether it stands, where it goes, and the number of its last event.
+pub(super) fn save(tx: &mut Tx<'_>, row: &ClockRow) -> Result<(), Error> {
+    tx.execute(
+        "update test_clocks set status = $2, from_time = $3, target_time = $4, event_number = $5 where id = $1",
+        &[
+            Value::Text(row.id.as_str()),
+            Value::Text(row.status.as_str()),
+            Value::from(row.way.map(|way| way.0.as_microsecond())),
+            Value::from(row.way.map(|way| way.1.as_microsecond())),
+            Value::I64(row.event_number),
+        ],
+    )?;
+    Ok(())
+}
+
+/// A clock that a command moves is on its way while it does, so that nothing else changes its customers.
+pub(super) fn mark_way(
+    tx: &mut Tx<'_>,
+    id: ClockId,
+    way: Option<(Timestamp, Timestamp)>,
+) -> Result<(), Error> {
+    let status = if way.is_some() { Status::Advancing } else { Status::Ready };
+    tx.execute(
+        "update test_clocks set status = $2, from_time = $3, target_time = $4 where id = $1",
+        &[
+            Value::Text(id.as_str()),
+            Value::Text(status.as_str()),
+            Value::from(way.map(|way| way.0.as_microsecond())),
+            Value::from(way.map(|way| way.1.as_microsecond())),
+        ],
+    )?;
+    Ok(())
+}
+
+/// How many charges on it are not final.
+pub(super) fn unresolved(tx: &mut Tx<'_>, row: &ClockRow) -> Result<i64, Error> {
+    tx.query_one(
+        "select count(*) from charges where check_at is not null and account_id = $1 and clock_id = $2",
+        &[Value::Text(row.account.as_str()), Value::Text(row.id.as_str())],
+    )?
+    .i64(0)
+}
+
+/// Marks the clock, its customers and their subscriptions as deleted; nothing more is billed.
+pub(super) fn delete(tx: &mut Tx<'_>, row: &ClockRow, now: Timestamp) -> Result<(), Error> {
+    let (account, clock) = (row.account.as_str(), row.id.as_str());
+    tx.execute(
+        "update test_clocks set deleted_at = $2 where id = $1",
+        &[Value::Text(clock), Value::I64(now.as_microsecond())],
+    )?;
+    end_customers(tx, (account, clock), now)?;
+    end_subscriptions(tx, (account, clock), now)?;
+    end_invoices(tx, (account, clock))?;
+    tx.execute(
+        "update accounts set test_clock_id = null where id = $1 and test_clock_id = $2",
+        &[Value::Text(account), Value::Text(clock)],
+    )?;
+    Ok(())
+}
+
+fn end_customers(tx: &mut Tx<'_>, (account, clock): (&str, &str), now: Timestamp) -> Result<u64, Error> {
+    tx.execute(
+        "update customers set deleted_at = $3
+         where account_id = $1 and clock_id = $2 and clock_id <> 'real' and deleted_at is null",
+        &[Value::Text(account), Value::Text(clock), Value::I64(now.as_microsecond())],
+    )
+}
+
+fn end_subscriptions(tx: &mut Tx<'_>, (account, clock): (&str, &str), now: Timestamp) -> Result<u64, Error> {
+    tx.execute(
+        "update subscriptions set deleted_at = $3 where account_id = $1 and mode = 'test' and clock_id = $2 and deleted_at is null",
+        &[Value::Text(account), Value::Text(clock), Value::I64(now.as_microsecond())],
+    )
+}
+
+fn end_invoices(tx: &mut Tx<'_>, (account, clock): (&str, &str)) -> Result<u64, Error> {
+    tx.execute(
+        "update invoices
+         set status = case when status = 'scheduled' then 'void' else 'uncollectible' end, next_action_at = null
+         where account_id = $1 and mode = 'test' and clock_id = $2 and status in ('scheduled', 'open')",
+        &[Value::Text(account), Value::Text(clock)],
+    )
 }
 
 pub(super) fn exists(tx: &mut Tx<'_>, account: AccountId, clock: &str) -> Result<bool, Error> {

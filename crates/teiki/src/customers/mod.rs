@@ -73,6 +73,11 @@ pub fn get(tx: &mut Tx<'_>, side: Side, id: &str) -> Result<CustomerRow, ApiErro
         .ok_or_else(|| ApiError::not_found("customer", id))
 }
 
+/// The customer `id`, deleted or not.
+pub fn find_any(tx: &mut Tx<'_>, side: Side, id: &str) -> Result<Option<CustomerRow>, db::Error> {
+    store::find(tx, side, id)
+}
+
 /// The customer `id`, held until the transaction ends; `now` is real time. Errors: there is none, it was deleted, its test
 /// clock is being advanced.
 pub fn lock(tx: &mut Tx<'_>, side: Side, id: &str, now: Timestamp) -> Result<Held, ApiError> {

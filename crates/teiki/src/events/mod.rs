@@ -7,10 +7,20 @@
 use billing::event::Kind;
 use billing::id::{AccountId, DerivationKey, EventId, Slot};
 use billing::mode::Mode;
+use billing::subscription::State;
 use db::Tx;
 use jiff::Timestamp;
+use serde_json::Value;
 
+use crate::web::ApiError;
+use crate::web::list::Page;
+
+pub mod api;
+mod sources;
 mod store;
+pub mod view;
+
+pub use store::{EventRow, Filter};
 
 /// A fact to append.
 #[derive(Clone, Debug)]
@@ -33,6 +43,61 @@ pub struct NewEvent {
     pub data: String,
     /// Billing time.
     pub billing_at: Timestamp,
+}
+
+/// What an event of the schedule tells of its subscription: what may be otherwise when it is read. The rest is shown as it
+/// is then. `period` in microseconds.
+pub fn of_subscription(state: State, plan: &str, (start, end): (i64, i64)) -> Value {
+    serde_json::json!({"status": state.as_str(), "plan": plan, "period": [start, end]})
+}
+
+/// Events with what the API shows of each; a page of an account's, newest first.
+pub fn list(
+    tx: &mut Tx<'_>,
+    side: (AccountId, Mode),
+    page: &Page,
+    filter: &Filter,
+) -> Result<Vec<view::EventView>, ApiError> {
+    let after = match &page.after {
+        None => None,
+        Some(id) => Some(find(tx, side, id)?),
+    };
+    let rows = match &filter.resource {
+        None => store::list(tx, side, (page, after.as_ref()), filter)?,
+        Some(resource) => of_resource(tx, side, resource, (page, after.as_ref()), filter)?,
+    };
+    Ok(view::of_rows(tx, side, rows)?)
+}
+
+/// The event `id`. Error: the account has none.
+pub fn find(tx: &mut Tx<'_>, side: (AccountId, Mode), id: &str) -> Result<EventRow, ApiError> {
+    let none = || ApiError::not_found("event", id);
+    let parsed: EventId = id.parse().map_err(|_| none())?;
+    store::find(tx, side, parsed)?.ok_or_else(none)
+}
+
+/// The events about one object: its history is read from its numbers, so that it costs what that object has.
+fn of_resource(
+    tx: &mut Tx<'_>,
+    side: (AccountId, Mode),
+    resource: &str,
+    (page, after): (&Page, Option<&EventRow>),
+    filter: &Filter,
+) -> Result<Vec<EventRow>, db::Error> {
+    let mut rows = Vec::new();
+    for source in sources::of(tx, side, resource)? {
+        rows.extend(store::of_history(tx, side, &source)?);
+    }
+    let order = |row: &EventRow| (row.billing_at, row.recorded_at, row.number, row.id);
+    rows.retain(|row| {
+        row.object == resource
+            && filter.takes(&row.kind)
+            && (page.since..=page.until).contains(&row.billing_at)
+            && after.is_none_or(|after| order(row) < order(after))
+    });
+    rows.sort_by_key(|row| std::cmp::Reverse(order(row)));
+    let count = |count: i64| usize::try_from(count).unwrap_or(usize::MAX);
+    Ok(rows.into_iter().skip(count(page.offset)).take(count(page.rows())).collect())
 }
 
 /// Appends `events` and their outbox rows in the caller's transaction. `now` is real time.

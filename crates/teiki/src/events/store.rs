@@ -1,11 +1,164 @@
 //! SQL of events and of the outbox rows that are written with them.
 
-use billing::id::EventId;
-use db::{Column, Error, OnConflict, Tx};
+use billing::event::Kind;
+use billing::id::{AccountId, EventId};
+use billing::mode::Mode;
+use db::{Column, Error, OnConflict, Row, Tx, Value};
 use jiff::Timestamp;
 
 use super::NewEvent;
+use super::sources::Source;
 use crate::outbox::LOG_SINK;
+use crate::stored::{parsed, slots};
+use crate::web::list::{Page, Place};
+
+/// An event as stored. Instants in microseconds.
+#[derive(Clone, Debug)]
+pub struct EventRow {
+    /// Its id.
+    pub id: EventId,
+    /// Its type.
+    pub kind: String,
+    /// The id of the thing that it happened to.
+    pub object: String,
+    /// Its details as JSON.
+    pub data: String,
+    /// Its place in its history.
+    pub number: i64,
+    /// Billing time.
+    pub billing_at: i64,
+    /// Real time.
+    pub recorded_at: i64,
+}
+
+impl EventRow {
+    /// Its place in lists.
+    pub fn place(&self) -> Place {
+        Place { created_at: self.billing_at, sequence: self.recorded_at, id: self.id.to_string() }
+    }
+}
+
+/// Which events. Without a type only those that PAY.JP has.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Of this type.
+    pub kind: Option<Kind>,
+    /// About objects of this name: `charge`, `card`, `customer` …
+    pub object: Option<String>,
+    /// About the object with this id.
+    pub resource: Option<String>,
+}
+
+impl Filter {
+    /// Whether an event of this type belongs to it.
+    pub fn takes(&self, kind: &str) -> bool {
+        let known: Option<Kind> = kind.parse().ok();
+        let of_type = match self.kind {
+            Some(wanted) => known == Some(wanted),
+            None => known.is_some_and(Kind::is_payjp),
+        };
+        of_type && self.object.as_deref().is_none_or(|object| object_of(kind) == object)
+    }
+
+    /// The types that belong to it.
+    fn kinds(&self) -> Vec<&'static str> {
+        Kind::ALL.iter().map(|kind| kind.as_str()).filter(|kind| self.takes(kind)).collect()
+    }
+}
+
+/// The name of the objects that events of a type are about.
+fn object_of(kind: &str) -> &str {
+    match kind.split_once('.') {
+        Some(("customer", rest)) if rest.starts_with("card.") => "card",
+        Some((object, _)) => object,
+        None => kind,
+    }
+}
+
+pub(super) fn find(
+    tx: &mut Tx<'_>,
+    (account, mode): (AccountId, Mode),
+    id: EventId,
+) -> Result<Option<EventRow>, Error> {
+    tx.query_opt(
+        "select id, type, object_id, data, number, billing_at, recorded_at from events
+         where slot = $1 and id = $2 and account_id = $3 and mode = $4",
+        &[
+            Value::I64(id.slot().as_i64()),
+            Value::Text(id.as_str()),
+            Value::Text(account.as_str()),
+            Value::Text(mode.as_str()),
+        ],
+    )?
+    .map(|row| event_of(&row))
+    .transpose()
+}
+
+/// A page of an account's events, newest first. `$8` names the types, each between two commas.
+pub(super) fn list(
+    tx: &mut Tx<'_>,
+    (account, mode): (AccountId, Mode),
+    (page, after): (&Page, Option<&EventRow>),
+    filter: &Filter,
+) -> Result<Vec<EventRow>, Error> {
+    let from = after.map_or_else(Place::newest, EventRow::place);
+    let number = after.map_or(i64::MAX, |event| event.number);
+    let kinds = format!(",{},", filter.kinds().join(","));
+    let rows = tx.query(
+        "select id, type, object_id, data, number, billing_at, recorded_at from events
+         where account_id = $1 and mode = $2 and billing_at >= $3 and billing_at <= $4
+               and (billing_at, recorded_at, number, id) < ($5, $6, $7, $11)
+               and replace($8, ',' || type || ',', '') <> $8
+         order by billing_at desc, recorded_at desc, number desc, id desc limit $9 offset $10",
+        &[
+            Value::Text(account.as_str()),
+            Value::Text(mode.as_str()),
+            Value::I64(page.since),
+            Value::I64(page.until),
+            Value::I64(from.created_at),
+            Value::I64(from.sequence),
+            Value::I64(number),
+            Value::Text(&kinds),
+            Value::I64(page.rows()),
+            Value::I64(page.offset),
+            Value::Text(&from.id),
+        ],
+    )?;
+    rows.iter().map(event_of).collect()
+}
+
+/// All events of a history.
+pub(super) fn of_history(
+    tx: &mut Tx<'_>,
+    (account, mode): (AccountId, Mode),
+    source: &Source,
+) -> Result<Vec<EventRow>, Error> {
+    let numbers: Vec<i64> = (1..=source.last).collect();
+    let rows = tx.select_many(
+        "select id, type, object_id, data, number, billing_at, recorded_at from events
+         where slot = $1 and number = $2 and history_id = $3 and account_id = $4 and mode = $5",
+        &[
+            slots(numbers.iter().map(|_| source.slot)),
+            Column::I64(numbers.clone()),
+            Column::Text(vec![&source.history; numbers.len()]),
+            Column::Text(vec![account.as_str(); numbers.len()]),
+            Column::Text(vec![mode.as_str(); numbers.len()]),
+        ],
+    )?;
+    rows.iter().map(|(_, row)| event_of(row)).collect()
+}
+
+fn event_of(row: &Row) -> Result<EventRow, Error> {
+    Ok(EventRow {
+        id: parsed(row, 0, "events.id", "an id")?,
+        kind: row.text(1)?,
+        object: row.text(2)?,
+        data: row.text(3)?,
+        number: row.i64(4)?,
+        billing_at: row.i64(5)?,
+        recorded_at: row.i64(6)?,
+    })
+}
 
 pub(super) fn insert_events(
     tx: &mut Tx<'_>,

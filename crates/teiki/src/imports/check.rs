@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use billing::calendar::{Anchor, CalendarError, Cycle, Interval, Period};
+use billing::calendar::{Anchor, Calendar, CalendarError, Cycle, Interval, Period};
 use billing::plan::Plan;
-use billing::renewal::AccountTerms;
+use billing::renewal::{self, AccountTerms, Offer};
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 
@@ -208,7 +208,8 @@ fn new_terms(
 
 /// The period before `cycle`. Before the first cycle there is none: then an empty one at its start.
 fn paid_period(frame: &Frame, plan: &Plan, anchor: Date, cycle: &Cycle) -> Period {
-    let schedule = frame.terms.schedule(Anchor { on: anchor, at: None }, plan.interval);
+    let terms = renewal::Terms { account: &frame.terms, calendar: Calendar::Anchor };
+    let schedule = terms.schedule(Anchor { on: anchor, at: None, cycle: 0 }, &Offer::from(plan));
     let former = cycle.number.checked_sub(1).and_then(|number| schedule.cycle(number).ok());
     former.map_or(Period { start: cycle.period.start, end: cycle.period.start }, |former| former.period)
 }
@@ -274,7 +275,8 @@ fn first_cycle(frame: &Frame, plan: &Plan, Dates { anchor, on, is_new }: Dates) 
             return Err(format!("{on} is not a charge date of plan {id} from {anchor} on{}", right_dates()));
         }
     };
-    let schedule = frame.terms.schedule(Anchor { on: anchor, at: None }, plan.interval);
+    let terms = renewal::Terms { account: &frame.terms, calendar: Calendar::Anchor };
+    let schedule = terms.schedule(Anchor { on: anchor, at: None, cycle: 0 }, &Offer::from(plan));
     schedule.cycle(number).map_err(|error: CalendarError| format!("{on}: {error}"))
 }
 

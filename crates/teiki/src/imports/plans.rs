@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use billing::calendar::{Interval, Unit};
 use billing::money::{Currency, Money};
-use billing::plan::{INSTALMENTS_MAX, Plan, TRIAL_DAYS_MAX};
+use billing::plan::{FirstCharge, INSTALMENTS_MAX, Plan, TRIAL_DAYS_MAX};
 use billing::tax::TaxCategory;
 
 use super::field::{self, Refusal};
@@ -108,6 +108,8 @@ fn parse(row: &mut Row<'_>, id: Option<&str>) -> Option<Plan> {
         amount: minor(amount.unwrap_or(0)),
         tax_category: tax_category.unwrap_or(TaxCategory::Standard),
         interval: interval.or(Interval::try_new(Unit::Month, 1).ok())?,
+        billing_day: None,
+        first_charge: FirstCharge::Now,
         trial_days: trial_days.flatten().unwrap_or(0),
         setup_fee: minor(setup_fee.flatten().unwrap_or(0)),
         instalments: instalments.flatten(),

@@ -8,7 +8,7 @@ use billing::guard::DayTotal;
 use billing::id::{AccountId, ConnectionId, PaymentMethodId, Slot, SubscriptionId};
 use billing::mode::Mode;
 use billing::money::Money;
-use billing::plan::Plan;
+use billing::plan::{FirstCharge, Plan};
 use billing::subscription::State;
 use db::{Column, Error, OnConflict, Row, Tx};
 use jiff::Timestamp;
@@ -77,6 +77,8 @@ fn plan_of(row: &Row) -> Result<Plan, Error> {
         amount: Money::new(row.i64(2)?, currency),
         tax_category: stored::parsed(row, 4, "plans.tax_category", "a tax category")?,
         interval,
+        billing_day: None,
+        first_charge: FirstCharge::Now,
         trial_days: stored::count(row, 7, "plans.trial_days")?,
         setup_fee: Money::new(row.i64(8)?, currency),
         instalments,
@@ -256,7 +258,11 @@ pub(super) fn insert_subscriptions(
             Column::I64(additions.iter().map(|one| one.new.terms.period.end.as_microsecond()).collect()),
         ),
         ("anchor_on", Column::Text(anchors.iter().map(String::as_str).collect())),
-        ("next_cycle", Column::I64(additions.iter().map(|one| one.new.terms.cycle.number.into()).collect())),
+        (
+            "next_cycle",
+            Column::I64(additions.iter().map(|one| i64::from(one.new.terms.cycle.number) + 1).collect()),
+        ),
+        ("billed", Column::Bool(vec![true; count])),
         ("remaining", Column::OptI64(rows().map(|row| row.remaining.map(i64::from)).collect())),
         ("event_number", Column::I64(vec![event_number; count])),
         ("valid_until", Column::OptText(ends.iter().map(Option::as_deref).collect())),

@@ -75,7 +75,7 @@ pub(super) fn write(
         billing_at: clock.map_or(import.now, |clock| clock.frozen_time),
         now: import.now,
         calendar: "anchor",
-        renewal_failure: accounts::renewal_failure(tx, import.account)?,
+        renewal_failure: accounts::read(tx, import.account)?.renewal_failure.as_str(),
     };
     store::insert_plans(tx, &scope, &import.changes.plans)?;
     if import.changes.subscriptions.is_empty() {
@@ -154,6 +154,8 @@ fn scheduled(scope: &Scope, one: &Addition<'_>) -> NewScheduled {
         plan: plan.id.clone(),
         amount: plan.amount.minor,
         tax_category: plan.tax_category,
+        quantity: 1,
+        share: None,
     };
     NewScheduled {
         account: scope.account,

@@ -15,6 +15,7 @@ use crate::charges::settle::Times;
 use crate::line::Scope;
 use crate::stored::unreadable;
 
+pub mod scheduled;
 mod store;
 
 /// A scheduled invoice (予約中) to be written.

@@ -1,13 +1,18 @@
 //! SQL of invoices.
 
-use billing::id::{DerivationKey, InvoiceId, SubscriptionId};
+use billing::calendar::{Cycle, Period};
+use billing::id::{DerivationKey, InvoiceId, Slot, SubscriptionId};
 use billing::invoice::State;
-use db::{Column, Error, OnConflict, Tx};
+use billing::money::Money;
+use billing::renewal::Next;
+use db::{Column, Error, OnConflict, Tx, Value};
 use jiff::Timestamp;
 
+use super::scheduled::{OpenRow, ScheduledRow};
 use super::{NewRequested, NewScheduled};
 use crate::charges::settle::Times;
 use crate::line::Scope;
+use crate::stored::{count, instant, opt_instant, parsed};
 
 pub(super) fn insert_scheduled(
     tx: &mut Tx<'_>,
@@ -96,6 +101,130 @@ pub(super) fn insert_requested(
         ("created_at", number(times.real.as_microsecond())),
     ];
     tx.insert_many("invoices", &columns, OnConflict::Fail)?;
+    Ok(())
+}
+
+pub(super) fn find_scheduled(
+    tx: &mut Tx<'_>,
+    slot: Slot,
+    obligation: &str,
+) -> Result<Option<ScheduledRow>, Error> {
+    tx.query_opt(
+        "select id, cycle, due_on, period_start, period_end, due_at, next_action_at from invoices
+         where slot = $1 and obligation = $2 and status = 'scheduled'",
+        &[Value::I64(slot.as_i64()), Value::Text(obligation)],
+    )?
+    .map(|row| {
+        Ok(ScheduledRow {
+            id: parsed(&row, 0, "invoices.id", "an id")?,
+            cycle: Cycle {
+                number: count(&row, 1, "invoices.cycle")?,
+                on: parsed(&row, 2, "invoices.due_on", "a date")?,
+                period: Period {
+                    start: instant(&row, 3, "invoices.period_start")?,
+                    end: instant(&row, 4, "invoices.period_end")?,
+                },
+                charge_at: instant(&row, 5, "invoices.due_at")?,
+            },
+            next_action_at: opt_instant(&row, 6, "invoices.next_action_at")?,
+        })
+    })
+    .transpose()
+}
+
+pub(super) fn set_action(tx: &mut Tx<'_>, id: InvoiceId, at: Option<Timestamp>) -> Result<(), Error> {
+    tx.execute(
+        "update invoices set next_action_at = $3 where slot = $1 and id = $2 and status = 'scheduled'",
+        &[
+            Value::I64(id.slot().as_i64()),
+            Value::Text(id.as_str()),
+            Value::from(at.map(Timestamp::as_microsecond)),
+        ],
+    )?;
+    Ok(())
+}
+
+pub(super) fn edit_scheduled(tx: &mut Tx<'_>, id: InvoiceId, next: &Next, plan: &str) -> Result<(), Error> {
+    let lines = lines_json(&next.lines)?;
+    tx.execute(
+        "update invoices set plan_id = $3, amount = $4, lines = $5, period_start = $6, period_end = $7
+         where slot = $1 and id = $2 and status = 'scheduled'",
+        &[
+            Value::I64(id.slot().as_i64()),
+            Value::Text(id.as_str()),
+            Value::Text(plan),
+            Value::I64(next.amount.minor),
+            Value::Text(&lines),
+            Value::I64(next.cycle.period.start.as_microsecond()),
+            Value::I64(next.cycle.period.end.as_microsecond()),
+        ],
+    )?;
+    Ok(())
+}
+
+pub(super) fn void_scheduled(tx: &mut Tx<'_>, id: InvoiceId) -> Result<(), Error> {
+    tx.execute(
+        "update invoices set status = 'void', next_action_at = null where slot = $1 and id = $2 and status = 'scheduled'",
+        &[Value::I64(id.slot().as_i64()), Value::Text(id.as_str())],
+    )?;
+    Ok(())
+}
+
+pub(super) fn give_up_open(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<(), Error> {
+    tx.execute(
+        "update invoices set status = 'uncollectible', next_action_at = null
+         where slot = $1 and subscription_id = $2 and status = 'open'",
+        &[Value::I64(id.slot().as_i64()), Value::Text(id.as_str())],
+    )?;
+    Ok(())
+}
+
+pub(super) fn count_open(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<i64, Error> {
+    tx.query_one(
+        "select count(*) from invoices where slot = $1 and subscription_id = $2 and status = 'open'",
+        &[Value::I64(id.slot().as_i64()), Value::Text(id.as_str())],
+    )?
+    .i64(0)
+}
+
+pub(super) fn oldest_open(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<Option<OpenRow>, Error> {
+    tx.query_opt(
+        "select id, due_at, amount - amount_paid - amount_credited, currency, charge_count, period_start, period_end
+         from invoices where slot = $1 and subscription_id = $2 and status = 'open'
+         order by due_at, id limit 1",
+        &[Value::I64(id.slot().as_i64()), Value::Text(id.as_str())],
+    )?
+    .map(|row| {
+        Ok(OpenRow {
+            id: parsed(&row, 0, "invoices.id", "an id")?,
+            due_at: instant(&row, 1, "invoices.due_at")?,
+            owed: Money::new(row.i64(2)?, parsed(&row, 3, "invoices.currency", "a currency")?),
+            charge_count: count(&row, 4, "invoices.charge_count")?,
+            period: Period {
+                start: instant(&row, 5, "invoices.period_start")?,
+                end: instant(&row, 6, "invoices.period_end")?,
+            },
+        })
+    })
+    .transpose()
+}
+
+pub(super) fn charge_open(
+    tx: &mut Tx<'_>,
+    id: InvoiceId,
+    charge_count: u32,
+    on_paid: Option<&str>,
+) -> Result<(), Error> {
+    tx.execute(
+        "update invoices set charge_count = $3, on_paid = $4, next_action_at = null
+         where slot = $1 and id = $2 and status = 'open'",
+        &[
+            Value::I64(id.slot().as_i64()),
+            Value::Text(id.as_str()),
+            Value::I64(charge_count.into()),
+            Value::from(on_paid),
+        ],
+    )?;
     Ok(())
 }
 

@@ -132,7 +132,7 @@ async fn update(call: Call) -> Result<Answer, ApiError> {
     let updated = call.site.app.db.write(move |tx| {
         let mut customer = customers::lock(tx, side, &customer, now)?;
         let mut card = super::get(tx, side, &customer.id, &id)?;
-        card.details = edited(card.details, &params);
+        card.details = edited(card.details, &params)?;
         let merged = metadata::merged(metadata::from_stored(&card.metadata)?, params.metadata())?;
         card.metadata = metadata::to_stored(&merged);
         super::update(tx, &card)?;
@@ -143,8 +143,12 @@ async fn update(call: Call) -> Result<Answer, ApiError> {
     Answer::json(&CardView::of(side.1, &updated.await?)?)
 }
 
-fn edited(mut details: Details, params: &Params) -> Details {
+fn edited(mut details: Details, params: &Params) -> Result<Details, ApiError> {
     let within = params.texts("card");
+    if let Some(name) = within.into_iter().flat_map(|within| within.keys()).find(|name| params.has(name)) {
+        let message = format!("Send either {name} or card[{name}].");
+        return Err(ApiError::param("invalid_param_key", format!("card[{name}]"), message));
+    }
     let places: [(&str, &mut Option<String>); 9] = [
         ("name", &mut details.name),
         ("country", &mut details.country),
@@ -168,7 +172,7 @@ fn edited(mut details: Details, params: &Params) -> Details {
             Given::Absent => {}
         }
     }
-    details
+    Ok(details)
 }
 
 /// DELETE /v1/customers/{customer}/cards/{card}

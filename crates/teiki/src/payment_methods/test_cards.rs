@@ -116,7 +116,9 @@ pub fn checks(outcome: Outcome, has_cvc: bool, details: Details) -> Details {
     match outcome {
         Outcome::Refused(_) => details,
         Outcome::Card { cvc_check, zip_check, is_jp, .. } => Details {
-            cvc_check: Some(if has_cvc { cvc_check } else { "unchecked" }.to_owned()),
+            cvc_check: Some(
+                if has_cvc || cvc_check != "passed" { cvc_check } else { "unchecked" }.to_owned(),
+            ),
             address_zip_check: Some(zip_check.to_owned()),
             is_jp: Some(is_jp),
             ..details

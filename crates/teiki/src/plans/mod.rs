@@ -3,14 +3,17 @@
 //! A plan's price and interval never change; other terms are another plan. One that has subscribers cannot be deleted. A
 //! deleted plan keeps its row, so that its id stays taken and old invoices can name it.
 
+use billing::calendar::{Interval, Unit};
 use billing::event::Kind;
 use billing::id::{AccountId, DerivationKey, PlanId, Slot};
 use billing::mode::Mode;
+use billing::money::{Currency, Money};
 use db::Tx;
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::events::{self, NewEvent};
+use crate::stored::unreadable;
 use crate::web::list::Page;
 use crate::web::metadata::{self, Metadata, MetadataEdit};
 use crate::web::params::Given;
@@ -25,6 +28,42 @@ use view::PlanView;
 
 /// Whose plans: account and mode.
 pub type Side = (AccountId, Mode);
+
+impl PlanRow {
+    /// Its terms, as the rules read them.
+    pub fn terms(&self) -> Result<billing::plan::Plan, db::Error> {
+        let unfit = |column, found: String| unreadable(column, "what a plan may have", &found);
+        let currency: Currency =
+            self.currency.parse().map_err(|_| unfit("plans.currency", self.currency.clone()))?;
+        let unit: Unit = self
+            .interval_unit
+            .parse()
+            .map_err(|_| unfit("plans.interval_unit", self.interval_unit.clone()))?;
+        let number = |column, value: i64| u32::try_from(value).map_err(|_| unfit(column, value.to_string()));
+        Ok(billing::plan::Plan {
+            id: self.id.clone(),
+            name: self.name.clone().unwrap_or_default(),
+            amount: Money::new(self.amount, currency),
+            tax_category: self
+                .tax_category
+                .parse()
+                .map_err(|_| unfit("plans.tax_category", self.tax_category.clone()))?,
+            interval: Interval::try_new(unit, self.interval_count)
+                .map_err(|_| unfit("plans.interval_count", self.interval_count.to_string()))?,
+            billing_day: self
+                .billing_day
+                .map(|day| u8::try_from(day).map_err(|_| unfit("plans.billing_day", day.to_string())))
+                .transpose()?,
+            first_charge: self
+                .first_charge
+                .parse()
+                .map_err(|_| unfit("plans.first_charge", self.first_charge.clone()))?,
+            trial_days: number("plans.trial_days", self.trial_days)?,
+            setup_fee: Money::new(self.setup_fee, currency),
+            instalments: self.instalments.map(|count| number("plans.instalments", count)).transpose()?,
+        })
+    }
+}
 
 /// Makes a plan. Error: its id is taken.
 pub fn create(
@@ -128,6 +167,11 @@ fn lock(tx: &mut Tx<'_>, side: Side, id: &str) -> Result<PlanRow, ApiError> {
     store::lock(tx, side, id)?.filter(|plan| !plan.is_deleted).ok_or_else(|| ApiError::not_found("plan", id))
 }
 
+/// The name of a plan's history: merchants choose ids, so that those of two accounts may be the same.
+pub fn history((account, mode): Side, id: &str) -> String {
+    format!("plan:{mode}:{account}:{id}")
+}
+
 fn record(
     tx: &mut Tx<'_>,
     key: &DerivationKey,
@@ -139,8 +183,7 @@ fn record(
     let event = NewEvent {
         account,
         mode,
-        // Merchants choose the ids of plans, so that those of two accounts may be the same.
-        history: format!("plan:{mode}:{account}:{}", plan.id),
+        history: history((account, mode), &plan.id),
         slot: Slot::of_key(&plan.id),
         number: plan.event_number,
         kind,

@@ -1,6 +1,7 @@
 //! The plan of the day: how many invoices the schedule has for today, and their sum, computed before the
 //! first of them is opened. Runs are compared with it (`billing::guard`), never with history.
 
+use billing::calendar::Schedule;
 use billing::guard::DayTotal;
 use billing::renewal::AccountTerms;
 use db::Tx;
@@ -8,7 +9,8 @@ use jiff::civil::{Date, Time};
 use jiff::{SignedDuration, Timestamp};
 
 use super::Lane;
-use super::store::{self, OverdueRow};
+use super::store;
+use super::store::day::{self, OverdueRow};
 use crate::line::Scope;
 
 /// The day at `now` in the account's zone, with its plan written down. A day that has a plan keeps it.
@@ -21,7 +23,7 @@ pub fn ensure(
     let day = terms.zone.day_of(now);
     let plan = find(tx, scope, terms, day)?;
     if !plan.is_stored {
-        store::insert_day_plan(tx, scope, day, (plan.total.count, plan.total.amount))?;
+        day::insert_day_plan(tx, scope, day, (plan.total.count, plan.total.amount))?;
     }
     Ok(plan.total)
 }
@@ -37,7 +39,7 @@ pub struct Plan {
 
 /// The plan of `day` as it was written down, or else as the schedule stands now.
 pub fn find(tx: &mut Tx<'_>, scope: &Scope, terms: &AccountTerms, day: Date) -> Result<Plan, db::Error> {
-    match store::day_plan(tx, scope, day)? {
+    match day::day_plan(tx, scope, day)? {
         Some((count, amount)) => Ok(Plan { total: DayTotal { count, amount }, is_stored: true }),
         None => Ok(Plan { total: compute(tx, scope, terms, day)?, is_stored: false }),
     }
@@ -53,29 +55,47 @@ pub fn compute(
     let out_of_range = |error: billing::calendar::CalendarError| db::Error::Assertion(error.to_string());
     let start = terms.zone.instant(day, Time::midnight()).map_err(out_of_range)?;
     let end = terms.zone.end_of(day).map_err(out_of_range)?;
-    let (count, amount) = store::planned(tx, scope, start, end)?;
+    let (count, amount) = day::planned(tx, scope, start, end)?;
     let before = start.checked_sub(SignedDuration::from_micros(1)).unwrap_or(start);
     let due = store::due(tx, scope, Lane::ALL, before, i64::MAX)?;
-    let missed = store::overdue(tx, &due)?;
-    Ok(missed.iter().fold(DayTotal { count, amount }, |sum, row| sum.plus(missed_cycles(row, day))))
+    let missed = day::overdue(tx, &due)?;
+    Ok(missed.iter().fold(DayTotal { count, amount }, |sum, row| sum.plus(missed_cycles(terms, row, end))))
 }
 
-/// The cycles of an overdue invoice and those after it that have come due up to `day`: each becomes its
+/// The cycles of an overdue invoice and those after it that have come due before `end`: each becomes its
 /// own invoice.
-fn missed_cycles(row: &OverdueRow, day: Date) -> DayTotal {
-    let last = row.interval.elapsed_cycles(row.anchor.on, day);
-    let cycles = i64::from(last.saturating_sub(row.cycle)) + 1;
+fn missed_cycles(terms: &AccountTerms, row: &OverdueRow, end: Timestamp) -> DayTotal {
+    let schedule = Schedule {
+        zone: &terms.zone,
+        charge_window: terms.charge_window,
+        calendar: row.calendar,
+        anchor: row.anchor,
+        interval: row.interval,
+        billing_day: row.billing_day,
+    };
+    let next = schedule.first_not_charged_before(row.cycle.saturating_add(1), end);
+    let cycles = i64::from(next.saturating_sub(row.cycle));
     let count = row.remaining.map_or(cycles, |left| cycles.min(left));
     DayTotal { count, amount: row.amount.saturating_add(row.plan_amount.saturating_mul(count - 1)) }
 }
 
+/// A request has scheduled an invoice for `at`: a day that has its plan already gets it in there.
+pub fn raise(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    terms: &AccountTerms,
+    (at, amount): (Timestamp, i64),
+) -> Result<(), db::Error> {
+    day::raise_day_plan(tx, scope, terms.zone.day_of(at), (1, amount))
+}
+
 /// What has been opened on `day` so far.
 pub fn opened(tx: &mut Tx<'_>, scope: &Scope, day: Date) -> Result<DayTotal, db::Error> {
-    let (count, amount) = store::day_run(tx, scope, day)?;
+    let (count, amount) = day::day_run(tx, scope, day)?;
     Ok(DayTotal { count, amount })
 }
 
 /// Adds to what a lane has opened on a day.
 pub fn add(tx: &mut Tx<'_>, scope: &Scope, lane_on: (Date, i64), total: DayTotal) -> Result<(), db::Error> {
-    store::add_to_day_run(tx, scope, lane_on, (total.count, total.amount))
+    day::add_to_day_run(tx, scope, lane_on, (total.count, total.amount))
 }

@@ -6,26 +6,30 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use billing::decline::DeclineClass;
 use billing::event::{History, Kind};
 use billing::guard::{self, DayTotal};
 use billing::id::{ChargeId, ConnectionId, DerivationKey, InvoiceId, SubscriptionId};
 use billing::invoice;
 use billing::money::Money;
-use billing::renewal::{self, Opening, Running, Scheduled};
+use billing::renewal::{self, Opening, Running, Scheduled, Terms};
 use billing::resolution::Capabilities;
-use billing::subscription::{self, State};
+use billing::subscription::{self, CancelReason, RenewalFailure, State};
 use gateway::ChargeRequest;
 use jiff::{SignedDuration, Timestamp};
 
 use super::prepare::Task;
-use super::store::{InvoiceRow, OpenedInvoice, SubscriptionRow};
+use super::store::{InvoiceRow, Method, OpenedInvoice, SubscriptionRow, Switched};
 use crate::actor::Actor;
 use crate::charges::send::{check_after_send, send_until};
-use crate::charges::{NewCharge, Outgoing};
-use crate::events::NewEvent;
+use crate::charges::{NewCase, NewCharge, Outgoing};
+use crate::events::{self, NewEvent};
 use crate::invoices::{self, NewScheduled};
 use crate::ledger::NewEntry;
 use crate::line::Line;
+use crate::subscriptions::applying::micros;
+use crate::subscriptions::on_paid::OnPaid;
+use crate::web::deleted;
 
 /// The most charges that one invoice may have: far above every retry policy, and an end to any loop.
 const CHARGES_MAX: u32 = 100;
@@ -55,6 +59,11 @@ pub(super) struct Writes {
     pub(super) charges: Vec<NewCharge>,
     pub(super) entries: Vec<NewEntry>,
     pub(super) events: Vec<NewEvent>,
+    pub(super) voided: Vec<InvoiceId>,
+    pub(super) waiting: Vec<(SubscriptionId, InvoiceId, String)>,
+    pub(super) switched: Vec<Switched>,
+    pub(super) ended: Vec<SubscriptionId>,
+    pub(super) cases: Vec<NewCase>,
     pub(super) parked: Vec<(SubscriptionId, InvoiceId, String)>,
     pub(super) off: Vec<InvoiceId>,
     pub(super) changed: BTreeSet<SubscriptionId>,
@@ -74,11 +83,16 @@ pub(super) fn plan(
     if !is_due {
         return;
     }
-    if subscription.is_parked {
+    // What waits for a payment is put back on the list when that is known.
+    if subscription.is_parked || subscription.is_pending || subscription.is_deleted {
         writes.off.push(row.id);
         return;
     }
     let planned = match row.state {
+        invoice::State::Scheduled if has_ended(subscription.state) => {
+            end(task, (row, subscription), writes);
+            Ok(())
+        }
         invoice::State::Scheduled => open(key, task, known, (row, subscription), writes),
         invoice::State::Open => charge_again(key, task, known, (row, subscription), writes),
         invoice::State::Paid | invoice::State::Void | invoice::State::Uncollectible => {
@@ -91,6 +105,19 @@ pub(super) fn plan(
     }
 }
 
+/// Canceled by request: it is deleted when its period is over, which is now.
+const fn has_ended(state: State) -> bool {
+    matches!(state, State::Canceled(CancelReason::Requested))
+}
+
+/// The end after a cancel: nothing more is billed.
+fn end(task: &Task, (row, subscription): (&InvoiceRow, &mut SubscriptionRow), writes: &mut Writes) {
+    writes.voided.push(row.id);
+    writes.ended.push(subscription.id);
+    subscription.is_deleted = true;
+    append(task, row, subscription, Kind::SubscriptionDeleted, writes);
+}
+
 /// Opens a scheduled invoice: the bill, its charge, the next invoice. `Err` is the reason to park.
 fn open(
     key: &DerivationKey,
@@ -99,29 +126,28 @@ fn open(
     (row, subscription): (&InvoiceRow, &mut SubscriptionRow),
     writes: &mut Writes,
 ) -> Result<(), String> {
-    let lines =
-        serde_json::from_str(&row.lines).map_err(|error| format!("its lines do not read: {error}"))?;
-    let running =
-        Running { state: subscription.state, anchor: subscription.anchor, remaining: subscription.remaining };
-    let scheduled = Scheduled { cycle: row.cycle, amount: row.amount, lines };
-    let opening = renewal::open(&task.terms, &row.offer, &running, &scheduled, task.billing)
-        .map_err(|refused| refused.to_string())?;
-    let charge =
-        if opening.needs_charge { Some(new_charge(key, known, row, 1, row.amount, task)?) } else { None };
-    subscription.remaining = opening.remaining;
-    subscription.state = opening.state;
+    let opening = opening(task, row, subscription)?;
+    if opening.needs_charge && row.method.is_none() && subscription.failure == RenewalFailure::Payjp {
+        pause_without_card(task, (row, subscription), writes);
+        return Ok(());
+    }
+    let charge = match (&row.method, opening.needs_charge) {
+        (Some(method), true) => Some(new_charge(key, known, (row, method), 1, row.amount, task)?),
+        (None, true) | (_, false) => None,
+    };
     writes.day = writes.day.plus(DayTotal { count: 1, amount: row.amount.minor });
     writes.opened.push(OpenedInvoice {
         id: row.id,
         state: if opening.needs_charge { invoice::State::Open } else { invoice::State::Paid },
         tax: invoices::tax_json(&opening.tax),
-        charge_count: i64::from(opening.needs_charge),
+        charge_count: i64::from(charge.is_some()),
         paid_at: (!opening.needs_charge).then(|| task.billing.as_microsecond()),
     });
+    subscription.state = opening.state;
     append(task, row, subscription, Kind::InvoiceOpened, writes);
-    if !opening.needs_charge {
-        append(task, row, subscription, Kind::InvoicePaid, writes);
-        complete_without_charge(task, row, subscription, writes);
+    go_on(task, (row, subscription), &opening, writes)?;
+    if opening.needs_charge && charge.is_none() {
+        owe_without_card(task, (row, subscription), writes);
     }
     let entries = opening.entries.iter().zip(0_u64..).map(|(entry, number)| NewEntry {
         account: task.scope.account,
@@ -134,11 +160,93 @@ fn open(
     });
     writes.entries.extend(entries);
     if let Some(next) = &opening.next {
-        subscription.next_cycle = next.cycle.number.into();
+        subscription.next_cycle = i64::from(next.cycle.number) + 1;
     }
     writes.next.extend(next_invoice(task, row, opening));
     push_charge(row, charge, task, writes);
     Ok(())
+}
+
+/// What the rules say of a due invoice.
+fn opening(task: &Task, row: &InvoiceRow, subscription: &SubscriptionRow) -> Result<Opening, String> {
+    let lines =
+        serde_json::from_str(&row.lines).map_err(|error| format!("its lines do not read: {error}"))?;
+    let terms = Terms { account: &task.terms, calendar: subscription.calendar };
+    let running = Running {
+        state: subscription.state,
+        anchor: subscription.anchor,
+        offer: &row.offer,
+        quantity: subscription.quantity,
+        next_offer: row.next_offer.as_ref(),
+        prorate: subscription.prorate,
+        remaining: subscription.remaining,
+    };
+    let scheduled = Scheduled { cycle: row.cycle, period: row.period, amount: row.amount, lines };
+    renewal::open(&terms, &running, &scheduled, task.billing).map_err(|refused| refused.to_string())
+}
+
+/// What holds of the subscription from now on, or, where a failure would pause it, when the invoice is paid.
+fn go_on(
+    task: &Task,
+    (row, subscription): (&InvoiceRow, &mut SubscriptionRow),
+    opening: &Opening,
+    writes: &mut Writes,
+) -> Result<(), String> {
+    let then = &opening.then;
+    if opening.needs_charge && subscription.failure == RenewalFailure::Payjp {
+        let on_paid = OnPaid::Renewed(then.clone()).to_json().map_err(|error| error.to_string())?;
+        writes.waiting.push((subscription.id, row.id, on_paid));
+        subscription.is_pending = true;
+        return Ok(());
+    }
+    if then.plan.is_some() || then.anchor != subscription.anchor {
+        let plan = then.plan.clone().unwrap_or_else(|| row.offer.plan.clone());
+        writes.switched.push(Switched { id: subscription.id, plan, anchor: then.anchor });
+    }
+    subscription.remaining = then.remaining;
+    subscription.period = then.period;
+    subscription.anchor = then.anchor;
+    if !opening.needs_charge {
+        append(task, row, subscription, Kind::InvoicePaid, writes);
+        complete_without_charge(task, row, subscription, writes);
+    }
+    Ok(())
+}
+
+/// The code of a renewal that nobody's card could pay.
+const MISSING_CARD: &str = "missing_card";
+
+/// Without a card the renewal fails: the invoice stays open, and a card and a payment by a person are needed.
+fn owe_without_card(
+    task: &Task,
+    (row, subscription): (&InvoiceRow, &mut SubscriptionRow),
+    writes: &mut Writes,
+) {
+    if let Ok(next) = subscription.state.after(subscription.failure.event()) {
+        subscription.state = next;
+    }
+    append(task, row, subscription, Kind::SubscriptionUpdated, writes);
+    append(task, row, subscription, Kind::InvoicePaymentFailed, writes);
+    writes.cases.push(NewCase {
+        account: task.scope.account,
+        mode: task.scope.mode,
+        subscription: subscription.id,
+        invoice: row.id,
+        decline: (MISSING_CARD.to_owned(), DeclineClass::CardData),
+    });
+}
+
+/// Without a card the renewal fails: the invoice is void and the subscription paused, as in PAY.JP.
+fn pause_without_card(
+    task: &Task,
+    (row, subscription): (&InvoiceRow, &mut SubscriptionRow),
+    writes: &mut Writes,
+) {
+    if let Ok(next) = subscription.state.after(subscription.failure.event()) {
+        subscription.state = next;
+    }
+    writes.voided.push(row.id);
+    append(task, row, subscription, Kind::SubscriptionPaused, writes);
 }
 
 /// A last instalment of zero ends its subscription here, for no charge will.
@@ -178,6 +286,9 @@ fn charge_again(
     (row, subscription): (&InvoiceRow, &mut SubscriptionRow),
     writes: &mut Writes,
 ) -> Result<(), String> {
+    let Some(method) = &row.method else {
+        return Err("the customer has no card".to_owned());
+    };
     let number = row.charge_count + 1;
     if number > CHARGES_MAX {
         return Err(format!("invoice {} has been charged {CHARGES_MAX} times", row.id));
@@ -186,7 +297,7 @@ fn charge_again(
         return Err(format!("a {} subscription is not charged by the schedule", subscription.state.as_str()));
     }
     let owed = Money::new(row.amount.minor - row.amount_settled, row.amount.currency);
-    let charge = new_charge(key, known, row, number, owed, task)?;
+    let charge = new_charge(key, known, (row, method), number, owed, task)?;
     writes.again.push((row.id, i64::from(number)));
     push_charge(row, Some(charge), task, writes);
     Ok(())
@@ -197,7 +308,7 @@ fn charge_again(
 fn new_charge(
     key: &DerivationKey,
     known: &Known,
-    row: &InvoiceRow,
+    (row, method): (&InvoiceRow, &Method),
     number: u32,
     amount: Money,
     task: &Task,
@@ -206,8 +317,8 @@ fn new_charge(
     if !guard::charge_fits_invoice(amount, owed) {
         return Err(format!("a charge of {} does not fit the {} owed", amount.minor, owed.minor));
     }
-    let Some(capabilities) = known.capabilities.get(&row.connection) else {
-        return Err(format!("gateway connection {} is not set up in this process", row.connection));
+    let Some(capabilities) = known.capabilities.get(&method.connection) else {
+        return Err(format!("gateway connection {} is not set up in this process", method.connection));
     };
     let id = ChargeId::derive(key, row.id.as_str(), row.id.slot(), row.due_at, u64::from(number));
     Ok(NewCharge {
@@ -215,18 +326,18 @@ fn new_charge(
         customer: Some(row.customer.clone()),
         subscription: Some(row.subscription),
         invoice: row.id,
-        payment_method: row.payment_method,
-        connection: row.connection,
+        payment_method: method.id,
+        connection: method.connection,
         number: i64::from(number),
         amount,
-        idempotency_key: key.idempotency_key(row.connection.as_str(), id),
+        idempotency_key: key.idempotency_key(method.connection.as_str(), id),
         actor: Actor::Schedule.as_str(),
         check_at: check_after_send(capabilities, task.real),
     })
 }
 
 fn push_charge(row: &InvoiceRow, charge: Option<NewCharge>, task: &Task, writes: &mut Writes) {
-    let Some(charge) = charge else {
+    let (Some(charge), Some(method)) = (charge, &row.method) else {
         return;
     };
     writes.outgoing.push(Outgoing {
@@ -238,7 +349,7 @@ fn push_charge(row: &InvoiceRow, charge: Option<NewCharge>, task: &Task, writes:
         request: ChargeRequest {
             reference: charge.id,
             idempotency_key: charge.idempotency_key.clone(),
-            token: row.gateway_token.clone(),
+            token: method.gateway_token.clone(),
             amount: charge.amount,
             capture: true,
             billing_time: task.billing,
@@ -261,13 +372,20 @@ fn append(
 ) {
     subscription.event_number += 1;
     writes.changed.insert(subscription.id);
-    let is_about_invoice = kind != Kind::SubscriptionCanceled;
-    let data = format!(
-        "{{\"cycle\":{},\"amount\":{},\"currency\":\"{}\"}}",
-        row.cycle,
-        row.amount.minor,
-        row.amount.currency.code()
-    );
+    let is_about_invoice = kind.as_str().starts_with("invoice.");
+    let data = if is_about_invoice {
+        format!(
+            "{{\"cycle\":{},\"amount\":{},\"currency\":\"{}\"}}",
+            row.cycle,
+            row.amount.minor,
+            row.amount.currency.code()
+        )
+    } else if kind == Kind::SubscriptionDeleted {
+        deleted(task.scope.mode, subscription.id.as_str()).to_string()
+    } else {
+        let period = micros(subscription.period);
+        events::of_subscription(subscription.state, &row.offer.plan, period).to_string()
+    };
     writes.events.push(NewEvent {
         account: task.scope.account,
         mode: task.scope.mode,
@@ -276,7 +394,7 @@ fn append(
         number: subscription.event_number,
         kind,
         object: if is_about_invoice { row.id.to_string() } else { subscription.id.to_string() },
-        data: if is_about_invoice { data } else { "{\"status\":\"canceled\"}".to_owned() },
+        data,
         billing_at: task.billing,
     });
 }

@@ -172,6 +172,7 @@ fn write_batch(
         .map(|row| SubscriptionAfter {
             id: row.id,
             state: row.state,
+            period: row.period,
             remaining: row.remaining,
             next_cycle: row.next_cycle,
             event_number: row.event_number,
@@ -205,7 +206,13 @@ fn write_all(
         "scheduled invoices",
     )?;
     must_all(store::count_charges(tx, &writes.again)?, writes.again.len(), "open invoices")?;
+    must_all(store::void_scheduled(tx, &writes.voided)?, writes.voided.len(), "scheduled invoices")?;
+    store::wait_for(tx, &writes.waiting)?;
+    store::switch(tx, &writes.switched)?;
+    store::delete(tx, &writes.ended, task.real)?;
+    store::give_up_open(tx, &writes.ended)?;
     store::take_off_list(tx, &writes.off)?;
+    charges::open_cases(tx, key, &writes.cases, task.billing)?;
     invoices::insert_scheduled(tx, key, &writes.next, task.real)?;
     charges::insert(tx, &task.scope, &writes.charges, times)?;
     ledger::insert(tx, key, &writes.entries)?;

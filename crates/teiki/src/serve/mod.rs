@@ -1,7 +1,7 @@
 //! The server: the real-time scheduler beside an HTTP port with the API, health and metrics.
 //!
 //! One tick serves all accounts: holds, what is due, what must be found out. An idle subscriber costs
-//! nothing. It starts no work for test clocks; those move by `run`. Stops gracefully: what is in flight is
+//! nothing. Test clocks move when a request says so. Stops gracefully: what is in flight is
 //! settled first.
 
 use std::net::SocketAddr;
@@ -11,13 +11,15 @@ use std::sync::atomic::AtomicBool;
 
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
+use crate::clocks::job;
 use crate::failure::Failure;
 use crate::output::{self, Format};
 use crate::signals;
+use crate::web::limits::Limits;
 use sides::Sides;
 use site::Site;
 
@@ -61,8 +63,18 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
     let sides = Arc::new(Sides::new(app.clone(), config.sandbox, config.data_dir));
     let scheduling = scheduler::run(app.clone(), Arc::clone(&sides), Arc::clone(&shared), stopping.clone());
     let scheduling = tokio::spawn(scheduling);
+    let clock_bell = Arc::new(Notify::new());
+    let keeping = job::keep(app.clone(), Arc::clone(&sides), Arc::clone(&clock_bell), stopping.clone());
+    let keeping = tokio::spawn(keeping);
     let payments = TaskTracker::new();
-    let site = Site { app: app.clone(), sides: Arc::clone(&sides), shared, payments: payments.clone() };
+    let site = Site {
+        app: app.clone(),
+        sides: Arc::clone(&sides),
+        shared,
+        payments: payments.clone(),
+        limits: Limits::default(),
+        clock_bell: Arc::clone(&clock_bell),
+    };
     let router = routes::router(Arc::new(site));
     let mut until = stopping.clone();
     let serving = tokio::spawn(async move {
@@ -89,6 +101,7 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
         .await
         .map_err(|error| Failure::failed(error.to_string()))?
         .map_err(|error| Failure::failed(format!("the HTTP server failed: {error}")))?;
+    keeping.await.map_err(|error| Failure::failed(error.to_string()))?;
     payments.close();
     payments.wait().await;
     sides.stop_sandbox().await;

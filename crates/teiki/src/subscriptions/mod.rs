@@ -14,9 +14,15 @@ use serde_json::Value;
 
 use crate::customers::Held;
 use crate::events::{self, NewEvent};
+use crate::invoices;
 use crate::web::list::{Page, Place};
 use crate::web::{ApiError, deleted};
 
+pub mod api;
+pub mod applying;
+pub mod on_paid;
+mod payment;
+pub mod requests;
 mod store;
 pub mod view;
 
@@ -81,8 +87,10 @@ pub fn delete(
     now: Timestamp,
 ) -> Result<(), ApiError> {
     must_be_free(row)?;
-    store::void_scheduled(tx, row.id, &row.scheduled_obligation())?;
-    store::give_up_open(tx, row.id)?;
+    if let Some(scheduled) = invoices::scheduled::find(tx, row)? {
+        invoices::scheduled::void(tx, scheduled.id)?;
+    }
+    invoices::scheduled::give_up_open(tx, row.id)?;
     record(tx, key, customer, row, (Kind::SubscriptionDeleted, answer), now)?;
     Ok(store::delete(tx, row, now)?)
 }
@@ -141,7 +149,7 @@ pub fn all_of(tx: &mut Tx<'_>, side: Side, customer: &str) -> Result<Vec<Subscri
 impl SubscriptionRow {
     /// The obligation of its scheduled invoice.
     pub fn scheduled_obligation(&self) -> String {
-        cycle_obligation(self.id, u32::try_from(self.next_cycle).unwrap_or(u32::MAX))
+        cycle_obligation(self.id, u32::try_from(self.next_cycle - 1).unwrap_or(u32::MAX))
     }
 
     /// Its place in lists.

@@ -1,12 +1,13 @@
 //! SQL of subscriptions.
 
+use billing::calendar::{Anchor, Calendar};
 use billing::id::{PaymentMethodId, Slot, SubscriptionId};
-use billing::subscription::State;
-use db::{Column, Error, Row, Tx, Value};
+use billing::subscription::{CancelReason, RenewalFailure, State};
+use db::{Column, Error, OnConflict, Row, Tx, Value};
 use jiff::Timestamp;
 
 use super::Side;
-use crate::stored::{parsed, slots, unreadable};
+use crate::stored::{count, parsed, slots, unreadable};
 use crate::web::list::{Page, Place};
 
 /// A subscription as stored. Instants in microseconds of billing time.
@@ -28,17 +29,15 @@ pub struct SubscriptionRow {
     pub payment_method: Option<PaymentMethodId>,
     /// Where it stands.
     pub state: State,
-    /// `anchor` or `payjp`.
-    pub calendar: String,
-    /// `open` or `payjp`.
-    pub renewal_failure: String,
-    /// The civil day that its dates count from.
-    pub anchor_on: String,
-    /// The time of that day; none when only the day counts.
-    pub anchor_time: Option<String>,
-    /// The number of the cycle that begins there.
-    pub anchor_cycle: i64,
-    /// The number of its scheduled invoice.
+    /// How its boundaries follow.
+    pub calendar: Calendar,
+    /// What a failed renewal does.
+    pub renewal_failure: RenewalFailure,
+    /// What its dates count from.
+    pub anchor: Anchor,
+    /// Whether any bill of it was issued, here or before an import.
+    pub is_billed: bool,
+    /// The first number that no invoice of it has had; its scheduled invoice has the one before.
     pub next_cycle: i64,
     /// The current period.
     pub period: (i64, i64),
@@ -90,7 +89,7 @@ pub(super) fn find(
         "select id, customer_id, clock_id, plan_id, next_plan_id, quantity, payment_method_id, status, cancel_reason, calendar,
                 renewal_failure, anchor_on, anchor_time, anchor_cycle, period_start, period_end, remaining, prorate,
                 trial_start, trial_end, paused_at, canceled_at, resumed_at, pending_invoice_id, change_count, event_number,
-                metadata, started_at, created_at, sequence, deleted_at, next_cycle
+                metadata, started_at, created_at, sequence, deleted_at, next_cycle, billed
          from subscriptions where slot = $1 and id = $2 and account_id = $3 and mode = $4",
         &[
             slots([id.slot()].into_iter()),
@@ -111,7 +110,7 @@ pub(super) fn lock(
         "select id, customer_id, clock_id, plan_id, next_plan_id, quantity, payment_method_id, status, cancel_reason, calendar,
                 renewal_failure, anchor_on, anchor_time, anchor_cycle, period_start, period_end, remaining, prorate,
                 trial_start, trial_end, paused_at, canceled_at, resumed_at, pending_invoice_id, change_count, event_number,
-                metadata, started_at, created_at, sequence, deleted_at, next_cycle
+                metadata, started_at, created_at, sequence, deleted_at, next_cycle, billed
          from subscriptions where slot = $1 and id = $2 and account_id = $3 and mode = $4",
         &[
             slots([id.slot()].into_iter()),
@@ -138,7 +137,7 @@ pub(super) fn list_of(
         "select id, customer_id, clock_id, plan_id, next_plan_id, quantity, payment_method_id, status, cancel_reason, calendar,
                 renewal_failure, anchor_on, anchor_time, anchor_cycle, period_start, period_end, remaining, prorate,
                 trial_start, trial_end, paused_at, canceled_at, resumed_at, pending_invoice_id, change_count, event_number,
-                metadata, started_at, created_at, sequence, deleted_at, next_cycle
+                metadata, started_at, created_at, sequence, deleted_at, next_cycle, billed
          from subscriptions
          where slot = $1 and account_id = $2 and mode = $3 and customer_id = $4 and deleted_at is null
                and created_at >= $5 and created_at <= $6 and (created_at, sequence, id) < ($7, $8, $9)
@@ -173,7 +172,7 @@ pub(super) fn all_of(
         "select id, customer_id, clock_id, plan_id, next_plan_id, quantity, payment_method_id, status, cancel_reason, calendar,
                 renewal_failure, anchor_on, anchor_time, anchor_cycle, period_start, period_end, remaining, prorate,
                 trial_start, trial_end, paused_at, canceled_at, resumed_at, pending_invoice_id, change_count, event_number,
-                metadata, started_at, created_at, sequence, deleted_at, next_cycle
+                metadata, started_at, created_at, sequence, deleted_at, next_cycle, billed
          from subscriptions where slot = $1 and account_id = $2 and mode = $3 and customer_id = $4
          order by created_at, sequence, id",
         &[
@@ -209,7 +208,7 @@ pub(super) fn list(
             "select id, customer_id, clock_id, plan_id, next_plan_id, quantity, payment_method_id, status, cancel_reason,
                     calendar, renewal_failure, anchor_on, anchor_time, anchor_cycle, period_start, period_end, remaining,
                     prorate, trial_start, trial_end, paused_at, canceled_at, resumed_at, pending_invoice_id, change_count,
-                    event_number, metadata, started_at, created_at, sequence, deleted_at, next_cycle
+                    event_number, metadata, started_at, created_at, sequence, deleted_at, next_cycle, billed
              from subscriptions
              where account_id = $1 and mode = $2 and deleted_at is null and created_at >= $5 and created_at <= $6
                    and (created_at, sequence, id) < ($3, $4, $9)
@@ -220,7 +219,7 @@ pub(super) fn list(
             "select id, customer_id, clock_id, plan_id, next_plan_id, quantity, payment_method_id, status, cancel_reason,
                     calendar, renewal_failure, anchor_on, anchor_time, anchor_cycle, period_start, period_end, remaining,
                     prorate, trial_start, trial_end, paused_at, canceled_at, resumed_at, pending_invoice_id, change_count,
-                    event_number, metadata, started_at, created_at, sequence, deleted_at, next_cycle
+                    event_number, metadata, started_at, created_at, sequence, deleted_at, next_cycle, billed
              from subscriptions
              where account_id = $1 and mode = $2 and deleted_at is null and created_at >= $5 and created_at <= $6
                    and (created_at, sequence, id) < ($3, $4, $9) and plan_id = $10
@@ -231,7 +230,7 @@ pub(super) fn list(
             "select id, customer_id, clock_id, plan_id, next_plan_id, quantity, payment_method_id, status, cancel_reason,
                     calendar, renewal_failure, anchor_on, anchor_time, anchor_cycle, period_start, period_end, remaining,
                     prorate, trial_start, trial_end, paused_at, canceled_at, resumed_at, pending_invoice_id, change_count,
-                    event_number, metadata, started_at, created_at, sequence, deleted_at, next_cycle
+                    event_number, metadata, started_at, created_at, sequence, deleted_at, next_cycle, billed
              from subscriptions
              where account_id = $1 and mode = $2 and deleted_at is null and created_at >= $5 and created_at <= $6
                    and (created_at, sequence, id) < ($3, $4, $9) and status = $10
@@ -242,7 +241,7 @@ pub(super) fn list(
             "select id, customer_id, clock_id, plan_id, next_plan_id, quantity, payment_method_id, status, cancel_reason,
                     calendar, renewal_failure, anchor_on, anchor_time, anchor_cycle, period_start, period_end, remaining,
                     prorate, trial_start, trial_end, paused_at, canceled_at, resumed_at, pending_invoice_id, change_count,
-                    event_number, metadata, started_at, created_at, sequence, deleted_at, next_cycle
+                    event_number, metadata, started_at, created_at, sequence, deleted_at, next_cycle, billed
              from subscriptions
              where account_id = $1 and mode = $2 and deleted_at is null and created_at >= $5 and created_at <= $6
                    and (created_at, sequence, id) < ($3, $4, $9) and plan_id = $10 and status = $11
@@ -269,11 +268,17 @@ fn subscription_of(row: &Row) -> Result<SubscriptionRow, Error> {
         payment_method,
         state: State::from_stored(status, row.opt_str(8)?)
             .ok_or_else(|| unreadable("subscriptions.status", "a status", status))?,
-        calendar: row.text(9)?,
-        renewal_failure: row.text(10)?,
-        anchor_on: row.text(11)?,
-        anchor_time: row.opt_text(12)?,
-        anchor_cycle: row.i64(13)?,
+        calendar: parsed(row, 9, "subscriptions.calendar", "a calendar")?,
+        renewal_failure: parsed(row, 10, "subscriptions.renewal_failure", "open or payjp")?,
+        anchor: Anchor {
+            on: parsed(row, 11, "subscriptions.anchor_on", "a date")?,
+            at: match row.opt_str(12)? {
+                Some(_) => Some(parsed(row, 12, "subscriptions.anchor_time", "a time")?),
+                None => None,
+            },
+            cycle: count(row, 13, "subscriptions.anchor_cycle")?,
+        },
+        is_billed: row.bool(32)?,
         period: (row.i64(14)?, row.i64(15)?),
         remaining: row.opt_i64(16)?,
         prorate: row.bool(17)?,
@@ -293,6 +298,110 @@ fn subscription_of(row: &Row) -> Result<SubscriptionRow, Error> {
     })
 }
 
+pub(super) fn insert(tx: &mut Tx<'_>, (account, mode): Side, row: &SubscriptionRow) -> Result<(), Error> {
+    let anchor_on = row.anchor.on.to_string();
+    let anchor_time = row.anchor.at.map(|time| time.to_string());
+    let number = |value: i64| Column::I64(vec![value]);
+    let columns = [
+        ("slot", number(row.id.slot().as_i64())),
+        ("id", Column::Text(vec![row.id.as_str()])),
+        ("account_id", Column::Text(vec![account.as_str()])),
+        ("mode", Column::Text(vec![mode.as_str()])),
+        ("clock_id", Column::Text(vec![&row.clock])),
+        ("customer_id", Column::Text(vec![&row.customer])),
+        ("plan_id", Column::Text(vec![&row.plan])),
+        ("quantity", number(row.quantity)),
+        (
+            "payment_method_id",
+            Column::OptText(vec![row.payment_method.as_ref().map(PaymentMethodId::as_str)]),
+        ),
+        ("status", Column::Text(vec![row.state.as_str()])),
+        ("calendar", Column::Text(vec![row.calendar.as_str()])),
+        ("renewal_failure", Column::Text(vec![row.renewal_failure.as_str()])),
+        ("anchor_on", Column::Text(vec![&anchor_on])),
+        ("anchor_time", Column::OptText(vec![anchor_time.as_deref()])),
+        ("anchor_cycle", number(row.anchor.cycle.into())),
+        ("next_cycle", number(row.next_cycle)),
+        ("period_start", number(row.period.0)),
+        ("period_end", number(row.period.1)),
+        ("prorate", Column::Bool(vec![row.prorate])),
+        ("event_number", number(row.event_number)),
+        ("metadata", Column::Text(vec![&row.metadata])),
+        ("started_at", number(row.started_at)),
+        ("created_at", number(row.created_at)),
+        ("sequence", number(row.sequence)),
+    ];
+    tx.insert_many("subscriptions", &columns, OnConflict::Fail)?;
+    Ok(())
+}
+
+/// Writes everything that may change. The row is locked, or was made in this transaction.
+pub(super) fn save(tx: &mut Tx<'_>, row: &SubscriptionRow) -> Result<(), Error> {
+    let anchor_on = row.anchor.on.to_string();
+    let anchor_time = row.anchor.at.map(|time| time.to_string());
+    let reason = row.state.cancel_reason().map(CancelReason::as_str);
+    tx.execute(
+        "update subscriptions
+         set plan_id = $3, next_plan_id = $4, quantity = $5, status = $6, cancel_reason = $7, anchor_on = $8,
+             anchor_time = $9, anchor_cycle = $10, next_cycle = $11, billed = $12, period_start = $13, period_end = $14,
+             remaining = $15, prorate = $16, trial_start = $17, trial_end = $18, paused_at = $19, canceled_at = $20,
+             resumed_at = $21, pending_invoice_id = $22, change_count = $23, event_number = $24, metadata = $25
+         where slot = $1 and id = $2",
+        &[
+            Value::I64(row.id.slot().as_i64()),
+            Value::Text(row.id.as_str()),
+            Value::Text(&row.plan),
+            Value::from(row.next_plan.as_deref()),
+            Value::I64(row.quantity),
+            Value::Text(row.state.as_str()),
+            Value::from(reason),
+            Value::Text(&anchor_on),
+            Value::from(anchor_time.as_deref()),
+            Value::I64(row.anchor.cycle.into()),
+            Value::I64(row.next_cycle),
+            Value::Bool(row.is_billed),
+            Value::I64(row.period.0),
+            Value::I64(row.period.1),
+            Value::from(row.remaining),
+            Value::Bool(row.prorate),
+            Value::from(row.trial.map(|trial| trial.0)),
+            Value::from(row.trial.map(|trial| trial.1)),
+            Value::from(row.paused_at),
+            Value::from(row.canceled_at),
+            Value::from(row.resumed_at),
+            Value::from(row.pending_invoice.as_deref()),
+            Value::I64(row.change_count),
+            Value::I64(row.event_number),
+            Value::Text(&row.metadata),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Whether the customer has another subscription to this plan that is neither deleted nor completed, or that is to be
+/// switched to it.
+pub(super) fn has_plan(
+    tx: &mut Tx<'_>,
+    (account, mode): Side,
+    customer: &str,
+    (plan, besides): (&str, Option<SubscriptionId>),
+) -> Result<bool, Error> {
+    let row = tx.query_one(
+        "select count(*) from subscriptions
+         where slot = $1 and account_id = $2 and mode = $3 and customer_id = $4 and (plan_id = $5 or next_plan_id = $5)
+               and id <> $6 and deleted_at is null and (cancel_reason is null or cancel_reason <> 'completed')",
+        &[
+            Value::I64(Slot::of_key(customer).as_i64()),
+            Value::Text(account.as_str()),
+            Value::Text(mode.as_str()),
+            Value::Text(customer),
+            Value::Text(plan),
+            Value::Text(besides.as_ref().map_or("", SubscriptionId::as_str)),
+        ],
+    )?;
+    Ok(row.i64(0)? > 0)
+}
+
 /// Marks a subscription as deleted.
 pub(super) fn delete(tx: &mut Tx<'_>, subscription: &SubscriptionRow, now: Timestamp) -> Result<(), Error> {
     tx.execute(
@@ -303,26 +412,6 @@ pub(super) fn delete(tx: &mut Tx<'_>, subscription: &SubscriptionRow, now: Times
             Value::I64(now.as_microsecond()),
             Value::I64(subscription.event_number),
         ],
-    )?;
-    Ok(())
-}
-
-/// Nothing more is billed: the scheduled invoice is void.
-pub(super) fn void_scheduled(tx: &mut Tx<'_>, id: SubscriptionId, obligation: &str) -> Result<(), Error> {
-    tx.execute(
-        "update invoices set status = 'void', next_action_at = null
-         where slot = $1 and obligation = $2 and status = 'scheduled'",
-        &[Value::I64(id.slot().as_i64()), Value::Text(obligation)],
-    )?;
-    Ok(())
-}
-
-/// What is still open is given up.
-pub(super) fn give_up_open(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<(), Error> {
-    tx.execute(
-        "update invoices set status = 'uncollectible', next_action_at = null
-         where slot = $1 and subscription_id = $2 and status = 'open'",
-        &[Value::I64(id.slot().as_i64()), Value::Text(id.as_str())],
     )?;
     Ok(())
 }

@@ -35,8 +35,8 @@ pub struct SubscriptionView {
     prorate: bool,
     metadata: Metadata,
     quantity: i64,
-    calendar: String,
-    renewal_failure: String,
+    calendar: &'static str,
+    renewal_failure: &'static str,
     remaining_instalments: Option<i64>,
 }
 
@@ -120,8 +120,8 @@ fn of(
         prorate: row.prorate,
         metadata: metadata::from_stored(&row.metadata)?,
         quantity: row.quantity,
-        calendar: row.calendar.clone(),
-        renewal_failure: row.renewal_failure.clone(),
+        calendar: row.calendar.as_str(),
+        renewal_failure: row.renewal_failure.as_str(),
         remaining_instalments: row.remaining,
     })
 }

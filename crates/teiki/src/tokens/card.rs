@@ -83,9 +83,8 @@ pub fn of_sandbox_token(
     token: &str,
     today: Date,
 ) -> Result<Card, ApiError> {
-    let is_right =
-        token.starts_with("sbx_") && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if !is_right || token.len() > 100 {
+    let is_plain = token.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if !is_plain || token.len() > 100 || !sandbox::is_token(token) {
         let message = "Invalid sandbox_token: it has the form sbx_…, see docs/sandbox.md.";
         return Err(ApiError::param("invalid_card", "sandbox_token", message));
     }

@@ -4,7 +4,11 @@
 //! a form without a content type, DELETE with a query or a body. All of that reads the same here. What cannot be read is
 //! refused with a sentence; nothing is guessed. Limits: [`BYTES_MAX`], [`NAMES_MAX`], [`DEPTH_MAX`].
 
+use std::fmt;
+
 use percent_encoding::percent_decode_str;
+use serde::de::{self, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::error::ApiError;
 
@@ -80,6 +84,9 @@ fn form(text: &str, tree: &mut Tree, names: &mut usize) -> Result<(), ApiError> 
         }
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let (name, value) = (decoded(name)?, decoded(value)?);
+        if name.is_empty() {
+            return Err(unreadable("a value has no name"));
+        }
         insert(tree, &steps(&name)?, &name, Node::Text(value))?;
     }
     Ok(())
@@ -140,47 +147,98 @@ fn insert(tree: &mut Tree, steps: &[&str], name: &str, node: Node) -> Result<(),
 }
 
 fn json(body: &[u8], tree: &mut Tree, names: &mut usize) -> Result<(), ApiError> {
-    let value: serde_json::Value = serde_json::from_slice(body)
+    let node: Node = serde_json::from_slice(body)
         .map_err(|error| unreadable(&format!("the JSON is malformed ({error})")))?;
-    let serde_json::Value::Object(object) = value else {
+    let Node::Map(object) = node else {
         return Err(unreadable("the JSON must be an object"));
     };
-    for (name, value) in object {
+    measure(&object, 1, names)?;
+    for (name, node) in object {
         if tree.iter().any(|entry| entry.0 == name) {
-            return Err(ApiError::param(
-                "invalid_param_key",
-                &name,
-                format!("The parameter {name} was sent more than once."),
-            ));
+            return Err(unreadable("a name stands in the query and in the body"));
         }
-        let node = node_of(value, 1, names)?;
         tree.push((name, node));
     }
     Ok(())
 }
 
-fn node_of(value: serde_json::Value, depth: usize, names: &mut usize) -> Result<Node, ApiError> {
-    use serde_json::Value as Json;
-    *names += 1;
+/// Error: too many names, or too deep.
+fn measure(map: &Tree, depth: usize, names: &mut usize) -> Result<(), ApiError> {
+    *names += map.len();
     if depth > DEPTH_MAX || *names > NAMES_MAX {
         return Err(unreadable(&format!(
             "it is nested more than {DEPTH_MAX} deep or has more than {NAMES_MAX} names"
         )));
     }
-    Ok(match value {
-        Json::Null => Node::Null,
-        Json::Bool(is_true) => Node::Text(is_true.to_string()),
-        Json::Number(number) => Node::Text(number.to_string()),
-        Json::String(text) => Node::Text(text),
-        Json::Array(items) => Node::List(
-            items.into_iter().map(|item| node_of(item, depth + 1, names)).collect::<Result<_, _>>()?,
-        ),
-        Json::Object(object) => {
-            let entries =
-                object.into_iter().map(|(name, value)| Ok((name, node_of(value, depth + 1, names)?)));
-            Node::Map(entries.collect::<Result<_, ApiError>>()?)
-        }
+    map.iter().try_for_each(|(_, node)| match node {
+        Node::Map(inner) => measure(inner, depth + 1, names),
+        Node::List(items) => items.iter().try_for_each(|item| match item {
+            Node::Text(_) | Node::Null => Ok(()),
+            Node::Map(_) | Node::List(_) => Err(unreadable("a list holds more than texts")),
+        }),
+        Node::Text(_) | Node::Null => Ok(()),
     })
+}
+
+/// Reads JSON as a tree. A name that stands twice is an error, as in a form.
+struct Reader;
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+impl<'de> Visitor<'de> for Reader {
+    type Value = Node;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("JSON")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Node, E> {
+        Ok(Node::Null)
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Node, E> {
+        Ok(Node::Text(value.to_string()))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Node, E> {
+        Ok(Node::Text(value.to_string()))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Node, E> {
+        Ok(Node::Text(value.to_string()))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Node, E> {
+        // With a point, so that it is nowhere taken for a whole number.
+        Ok(Node::Text(format!("{value:?}")))
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Node, E> {
+        Ok(Node::Text(value.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Node::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node, A::Error> {
+        let mut tree = Tree::new();
+        while let Some((name, node)) = entries.next_entry::<String, Node>()? {
+            if tree.iter().any(|entry| entry.0 == name) {
+                return Err(de::Error::custom("a name stands twice"));
+            }
+            tree.push((name, node));
+        }
+        Ok(Node::Map(tree))
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Parameters: what an operation takes, and reading it strictly.
 //!
 //! Every operation lists its parameters; one that is not listed is refused, never ignored. A value is checked here by its
-//! kind, so that an operation reads what is right. An empty value clears a text; of anything else it counts as not sent.
+//! kind, so that an operation reads what is right. An empty value clears a text, and is wrong for anything else; null in
+//! JSON clears a text and counts as not sent for anything else.
 
 use std::collections::BTreeMap;
 
@@ -193,7 +194,7 @@ impl Params {
                 return Err(ApiError::param(
                     "invalid_param_key",
                     name,
-                    format!("Invalid param key to {object}."),
+                    format!("Invalid param key to {object}"),
                 ));
             };
             if let Some(value) = value_of(param, node)? {
@@ -286,14 +287,13 @@ fn value_of(param: &Param, node: Node) -> Result<Option<Value>, ApiError> {
             Node::Text(_) | Node::List(_) | Node::Null => Err(wrong(format!("Invalid {}.", param.name))),
         },
         Kind::Text(_) | Kind::Int(..) | Kind::Bool | Kind::Choice(_) | Kind::InstantOrNow | Kind::Instant => {
+            let is_text = matches!(param.kind, Kind::Text(_));
             let text = match node {
+                Node::Text(text) if text.is_empty() && is_text => return Ok(Some(Value::Cleared)),
                 Node::Text(text) => text,
-                Node::Null => String::new(),
+                Node::Null => return Ok(is_text.then_some(Value::Cleared)),
                 Node::Map(_) | Node::List(_) => return Err(wrong(format!("Invalid {}.", param.name))),
             };
-            if text.is_empty() {
-                return Ok(matches!(param.kind, Kind::Text(_)).then_some(Value::Cleared));
-            }
             simple(param.kind, text)
                 .map(Some)
                 .map_err(|allowed| wrong(format!("Invalid {}: it must be {allowed}.", param.name)))
@@ -346,7 +346,7 @@ fn texts_of(param: &Param, members: &'static [Param], map: Tree) -> Result<Value
             return Err(ApiError::param(
                 "invalid_param_key",
                 full,
-                format!("Invalid param key to {}.", param.name),
+                format!("Invalid param key to {}", param.name),
             ));
         };
         let text = match node {

@@ -127,7 +127,9 @@ impl<'a> Merchant<'a> {
 /// Amounts of the lines of the sandbox's book with this outcome.
 fn booked(installation: &Installation, outcome: &str) -> Vec<i64> {
     let book = std::fs::read_to_string(installation.file("sandbox-book.jsonl")).unwrap_or_default();
-    let lines = book.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    // A line that is being written is none yet.
+    let whole = book.rsplit_once('\n').map_or("", |whole| whole.0);
+    let lines = whole.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     lines.filter(|line| line["outcome"] == outcome).map(|line| line["amount"].as_i64().unwrap()).collect()
 }
 

@@ -6,6 +6,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -26,12 +27,16 @@ pub(crate) struct Server {
     address: String,
 }
 
+/// In its place, what a server says on standard error.
+const LOG: &str = "serve.log";
+
 impl Server {
-    pub(crate) fn start(place: &Place, sandbox: &[&str]) -> Self {
+    pub(crate) fn start(place: &Place, more: &[&str]) -> Self {
+        let log = File::options().create(true).append(true).open(place.file(LOG)).unwrap();
         let mut child = place
-            .command(&[&["serve", "--listen", "127.0.0.1:0", "--json"], sandbox].concat())
+            .command(&[&["serve", "--listen", "127.0.0.1:0", "--json"], more].concat())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut greeting = String::new();
@@ -39,6 +44,15 @@ impl Server {
         let greeting: Value = serde_json::from_str(&greeting).unwrap();
         let address = greeting["url"].as_str().unwrap().strip_prefix("http://").unwrap().to_owned();
         Self { child, address }
+    }
+
+    /// What the servers of a place said.
+    pub(crate) fn log(place: &Place) -> String {
+        std::fs::read_to_string(place.file(LOG)).unwrap_or_default()
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// Status and body of an answer.
@@ -164,7 +178,8 @@ pub(crate) fn account_with_key(installation: &Installation, subscribers: u32) ->
 fn booked(installation: &Installation) -> BTreeMap<String, usize> {
     let book = std::fs::read_to_string(installation.place.file("sandbox-book.jsonl")).unwrap_or_default();
     let mut booked = BTreeMap::new();
-    for line in book.lines() {
+    // A line that is being written is none yet.
+    for line in book.rsplit_once('\n').map_or("", |whole| whole.0).lines() {
         let line: Value = serde_json::from_str(line).unwrap();
         *booked.entry(line["token"].as_str().unwrap().to_owned()).or_default() += 1;
     }

@@ -10,7 +10,7 @@ use billing::{invoice, subscription};
 use db::{Column, Error, OnConflict, Row, Tx, Value};
 use jiff::Timestamp;
 
-use super::ResolvedBy;
+use super::{NewCase, ResolvedBy};
 use crate::stored::{opt_instant, parsed, slots, unreadable};
 
 pub(super) mod checks;
@@ -26,6 +26,8 @@ pub(super) struct SubscriptionRow {
     pub(super) failure_pauses: bool,
     pub(super) remaining: Option<i64>,
     pub(super) event_number: i64,
+    pub(super) plan: String,
+    pub(super) period: (i64, i64),
 }
 
 pub(super) fn lock_subscriptions(
@@ -37,7 +39,8 @@ pub(super) fn lock_subscriptions(
         Column::Text(ids.iter().map(SubscriptionId::as_str).collect()),
     ];
     let rows = tx.lock_many(
-        "select id, account_id, mode, status, cancel_reason, remaining, event_number, renewal_failure
+        "select id, account_id, mode, status, cancel_reason, remaining, event_number, renewal_failure,
+                plan_id, period_start, period_end
          from subscriptions where slot = $1 and id = $2",
         &keys,
     )?;
@@ -54,6 +57,8 @@ pub(super) fn lock_subscriptions(
                 failure_pauses: row.str(7)? == "payjp",
                 remaining: row.opt_i64(5)?,
                 event_number: row.i64(6)?,
+                plan: row.text(8)?,
+                period: (row.i64(9)?, row.i64(10)?),
             })
         })
         .collect()
@@ -84,6 +89,14 @@ pub(super) fn lock_sales(tx: &mut Tx<'_>, ids: &[InvoiceId]) -> Result<Vec<SaleR
             })
         })
         .collect()
+}
+
+pub(super) fn last_of_sale(tx: &mut Tx<'_>, invoice: InvoiceId) -> Result<i64, Error> {
+    let row = tx.query_opt(
+        "select event_number from invoices where slot = $1 and id = $2",
+        &[Value::I64(invoice.slot().as_i64()), Value::Text(invoice.as_str())],
+    )?;
+    row.map_or(Ok(0), |row| row.i64(0))
 }
 
 /// Numbers the histories of sales on: each invoice with the number of its last event.
@@ -119,6 +132,8 @@ pub(super) struct ChargeRow {
     pub(super) invoice_tax: Option<String>,
     /// Whether the invoice was made inside a request.
     pub(super) in_request: bool,
+    /// What the payment of the invoice does to its subscription, which waits for it.
+    pub(super) on_paid: Option<String>,
 }
 
 pub(super) fn charges_with_invoices(
@@ -130,7 +145,7 @@ pub(super) fn charges_with_invoices(
     let rows = tx.select_many(
         "select c.id, c.status, c.amount, c.currency, c.surplus, c.frozen, c.tries, c.gateway_charge_id, c.absent_at,
                 i.id, i.status, i.amount_paid, c.last_sent_at, i.in_request,
-                case when i.in_request then i.tax end
+                case when i.in_request then i.tax end, i.on_paid
          from charges c join invoices i on i.slot = c.slot and i.id = c.invoice_id
          where c.slot = $1 and c.id = $2",
         &keys,
@@ -159,6 +174,7 @@ fn charge_of(row: &Row) -> Result<ChargeRow, Error> {
         invoice_amount_paid: row.i64(11)?,
         in_request: row.bool(13)?,
         invoice_tax: row.opt_text(14)?,
+        on_paid: row.opt_text(15)?,
     })
 }
 
@@ -301,6 +317,12 @@ pub(super) fn void_invoices(tx: &mut Tx<'_>, invoices: &[InvoiceId]) -> Result<u
     tx.update_many("invoices", &invoice_keys(invoices), &set, "status = 'open'")
 }
 
+/// Nothing waits for the payment of these invoices any more.
+pub(super) fn forget_on_paid(tx: &mut Tx<'_>, invoices: &[InvoiceId]) -> Result<u64, Error> {
+    let set = [("on_paid", Column::OptText(invoices.iter().map(|_| None).collect()))];
+    tx.update_many("invoices", &invoice_keys(invoices), &set, "")
+}
+
 /// Puts open invoices back on the work list.
 pub(super) fn charge_again(tx: &mut Tx<'_>, invoices: &[InvoiceId], at: Timestamp) -> Result<u64, Error> {
     let set = [("next_action_at", Column::I64(invoices.iter().map(|_| at.as_microsecond()).collect()))];
@@ -335,15 +357,6 @@ pub(super) fn update_subscriptions(tx: &mut Tx<'_>, after: &[SubscriptionAfter])
         ("event_number", Column::I64(after.iter().map(|subscription| subscription.event_number).collect())),
     ];
     tx.update_many("subscriptions", &keys, &set, "")
-}
-
-/// A dunning case to be opened.
-pub(super) struct NewCase {
-    pub(super) account: AccountId,
-    pub(super) mode: Mode,
-    pub(super) subscription: SubscriptionId,
-    pub(super) invoice: InvoiceId,
-    pub(super) decline: (String, DeclineClass),
 }
 
 /// Opens cases; an invoice that has one already keeps it.

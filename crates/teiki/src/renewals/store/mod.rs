@@ -1,17 +1,19 @@
-//! SQL of the work list, of preparing and of the plan of the day.
+//! SQL of the work list and of preparing; [`day`] has the plan of the day.
 
-use billing::calendar::{Anchor, Interval, Unit};
+use billing::calendar::{Anchor, Calendar, Interval, Period, Unit};
 use billing::id::{ConnectionId, InvoiceId, PaymentMethodId, SubscriptionId};
 use billing::money::{Currency, Money};
 use billing::renewal::Offer;
+use billing::subscription::RenewalFailure;
 use billing::{invoice, subscription};
-use db::{Column, Error, OnConflict, Row, Tx, Value};
+use db::{Column, Error, Row, Tx, Value};
 use jiff::Timestamp;
-use jiff::civil::Date;
 
 use super::{Due, Lane};
 use crate::line::Scope;
 use crate::stored::{count, instant, opt_instant, parsed, slots, unreadable};
+
+pub(super) mod day;
 
 pub(super) fn due(
     tx: &mut Tx<'_>,
@@ -64,11 +66,19 @@ pub(super) fn fence(tx: &mut Tx<'_>, name: &str) -> Result<Option<i64>, Error> {
 pub(super) struct SubscriptionRow {
     pub(super) id: SubscriptionId,
     pub(super) state: subscription::State,
+    pub(super) calendar: Calendar,
+    pub(super) failure: RenewalFailure,
+    pub(super) quantity: u32,
+    pub(super) prorate: bool,
     pub(super) anchor: Anchor,
+    pub(super) period: Period,
     pub(super) remaining: Option<u32>,
     pub(super) next_cycle: i64,
     pub(super) event_number: i64,
     pub(super) is_parked: bool,
+    /// Whether the payment of a request, or a renewal that pauses when it fails, is not known yet.
+    pub(super) is_pending: bool,
+    pub(super) is_deleted: bool,
 }
 
 pub(super) fn lock_subscriptions(
@@ -76,7 +86,9 @@ pub(super) fn lock_subscriptions(
     ids: &[SubscriptionId],
 ) -> Result<Vec<SubscriptionRow>, Error> {
     let rows = tx.lock_many(
-        "select id, status, cancel_reason, anchor_on, anchor_time, remaining, event_number, parked_reason, next_cycle
+        "select id, status, cancel_reason, anchor_on, anchor_time, remaining, event_number, parked_reason, next_cycle,
+                calendar, renewal_failure, quantity, prorate, anchor_cycle, period_start, period_end, pending_invoice_id,
+                deleted_at
          from subscriptions where slot = $1 and id = $2",
         &[
             slots(ids.iter().map(SubscriptionId::slot)),
@@ -102,7 +114,21 @@ fn subscription_of(row: &Row) -> Result<SubscriptionRow, Error> {
         id: parsed(row, 0, "subscriptions.id", "an id")?,
         state: subscription::State::from_stored(row.str(1)?, row.opt_str(2)?)
             .ok_or_else(|| unreadable("subscriptions.status", "a status", row.str(1).unwrap_or_default()))?,
-        anchor: Anchor { on: parsed(row, 3, "subscriptions.anchor_on", "a date")?, at: time },
+        calendar: parsed(row, 9, "subscriptions.calendar", "a calendar")?,
+        failure: parsed(row, 10, "subscriptions.renewal_failure", "open or payjp")?,
+        quantity: count(row, 11, "subscriptions.quantity")?,
+        prorate: row.bool(12)?,
+        anchor: Anchor {
+            on: parsed(row, 3, "subscriptions.anchor_on", "a date")?,
+            at: time,
+            cycle: count(row, 13, "subscriptions.anchor_cycle")?,
+        },
+        period: Period {
+            start: instant(row, 14, "subscriptions.period_start")?,
+            end: instant(row, 15, "subscriptions.period_end")?,
+        },
+        is_pending: row.opt_str(16)?.is_some(),
+        is_deleted: row.opt_i64(17)?.is_some(),
         remaining,
         event_number: row.i64(6)?,
         is_parked: row.opt_str(7)?.is_some(),
@@ -117,6 +143,7 @@ pub(super) struct InvoiceRow {
     pub(super) customer: String,
     pub(super) state: invoice::State,
     pub(super) cycle: u32,
+    pub(super) period: Period,
     pub(super) amount: Money,
     pub(super) amount_settled: i64,
     pub(super) lines: String,
@@ -124,7 +151,15 @@ pub(super) struct InvoiceRow {
     pub(super) next_action_at: Option<Timestamp>,
     pub(super) charge_count: u32,
     pub(super) offer: Offer,
-    pub(super) payment_method: PaymentMethodId,
+    /// The plan that a reserved switch leads to.
+    pub(super) next_offer: Option<Offer>,
+    /// What it is paid with; none when the customer has no card.
+    pub(super) method: Option<Method>,
+}
+
+/// What an invoice is paid with.
+pub(super) struct Method {
+    pub(super) id: PaymentMethodId,
     pub(super) connection: ConnectionId,
     pub(super) gateway_token: String,
 }
@@ -133,12 +168,14 @@ pub(super) fn invoices(tx: &mut Tx<'_>, due: &[Due]) -> Result<Vec<InvoiceRow>, 
     let rows = tx.select_many(
         "select i.id, i.subscription_id, i.customer_id, i.status, i.cycle, i.amount, i.currency,
                 i.amount_paid + i.amount_credited, i.lines, i.due_at, i.next_action_at, i.charge_count,
-                p.id, p.amount, p.currency, p.tax_category, p.interval_unit, p.interval_count,
-                m.id, m.connection_id, m.gateway_token
+                m.id, m.connection_id, m.gateway_token, i.period_start, i.period_end,
+                p.id, p.amount, p.currency, p.tax_category, p.interval_unit, p.interval_count, p.billing_day, p.instalments,
+                n.id, n.amount, n.currency, n.tax_category, n.interval_unit, n.interval_count, n.billing_day, n.instalments
          from invoices i
          join subscriptions s on s.slot = i.slot and s.id = i.subscription_id
          join plans p on p.account_id = s.account_id and p.mode = s.mode and p.id = s.plan_id
-         join payment_methods m on m.slot = s.slot and m.id = s.payment_method_id
+         left join plans n on n.account_id = s.account_id and n.mode = s.mode and n.id = s.next_plan_id
+         left join payment_methods m on m.slot = s.slot and m.id = s.payment_method_id
          where i.slot = $1 and i.id = $2",
         &[
             slots(due.iter().map(|due| due.invoice.slot())),
@@ -151,11 +188,6 @@ pub(super) fn invoices(tx: &mut Tx<'_>, due: &[Due]) -> Result<Vec<InvoiceRow>, 
 fn invoice_of(row: &Row) -> Result<InvoiceRow, Error> {
     let status = row.str(3)?;
     let currency: Currency = parsed(row, 6, "invoices.currency", "a currency")?;
-    let plan_currency: Currency = parsed(row, 14, "plans.currency", "a currency")?;
-    let unit: Unit = parsed(row, 16, "plans.interval_unit", "a unit")?;
-    let interval = Interval::try_new(unit, row.i64(17)?).map_err(|_| {
-        unreadable("plans.interval_count", "a count", &row.i64(17).unwrap_or_default().to_string())
-    })?;
     Ok(InvoiceRow {
         id: parsed(row, 0, "invoices.id", "an id")?,
         subscription: parsed(row, 1, "invoices.subscription_id", "an id")?,
@@ -163,22 +195,52 @@ fn invoice_of(row: &Row) -> Result<InvoiceRow, Error> {
         state: invoice::State::from_stored(status)
             .ok_or_else(|| unreadable("invoices.status", "a status", status))?,
         cycle: count(row, 4, "invoices.cycle")?,
+        period: Period {
+            start: instant(row, 15, "invoices.period_start")?,
+            end: instant(row, 16, "invoices.period_end")?,
+        },
         amount: Money::new(row.i64(5)?, currency),
         amount_settled: row.i64(7)?,
         lines: row.text(8)?,
         due_at: instant(row, 9, "invoices.due_at")?,
         next_action_at: opt_instant(row, 10, "invoices.next_action_at")?,
         charge_count: count(row, 11, "invoices.charge_count")?,
-        offer: Offer {
-            plan: row.text(12)?,
-            amount: Money::new(row.i64(13)?, plan_currency),
-            tax_category: parsed(row, 15, "plans.tax_category", "a tax category")?,
-            interval,
+        offer: offer_of(row, 17)?,
+        next_offer: if row.opt_str(25)?.is_some() { Some(offer_of(row, 25)?) } else { None },
+        method: match row.opt_str(12)? {
+            Some(_) => Some(Method {
+                id: parsed(row, 12, "payment_methods.id", "an id")?,
+                connection: parsed(row, 13, "payment_methods.connection_id", "an id")?,
+                gateway_token: row.text(14)?,
+            }),
+            None => None,
         },
-        payment_method: parsed(row, 18, "payment_methods.id", "an id")?,
-        connection: parsed(row, 19, "payment_methods.connection_id", "an id")?,
-        gateway_token: row.text(20)?,
     })
+}
+
+/// A plan whose eight columns begin at `first`.
+fn offer_of(row: &Row, first: usize) -> Result<Offer, Error> {
+    let currency: Currency = parsed(row, first + 2, "plans.currency", "a currency")?;
+    let unit: Unit = parsed(row, first + 4, "plans.interval_unit", "a unit")?;
+    let number = row.i64(first + 5)?;
+    let instalments = match row.opt_i64(first + 7)? {
+        Some(_) => Some(count(row, first + 7, "plans.instalments")?),
+        None => None,
+    };
+    Ok(Offer {
+        plan: row.text(first)?,
+        amount: Money::new(row.i64(first + 1)?, currency),
+        tax_category: parsed(row, first + 3, "plans.tax_category", "a tax category")?,
+        interval: Interval::try_new(unit, number)
+            .map_err(|_| unreadable("plans.interval_count", "a count", &number.to_string()))?,
+        billing_day: billing_day(row, first + 6)?,
+        instalments,
+    })
+}
+
+fn billing_day(row: &Row, column: usize) -> Result<Option<u8>, Error> {
+    let unfit = |day: i64| unreadable("plans.billing_day", "a day of the month", &day.to_string());
+    row.opt_i64(column)?.map(|day| u8::try_from(day).map_err(|_| unfit(day))).transpose()
 }
 
 /// An invoice that is opened now.
@@ -226,10 +288,76 @@ fn invoice_keys(ids: &[InvoiceId]) -> [(&'static str, Column<'_>); 2] {
     ]
 }
 
+/// Voids scheduled invoices that will not be opened.
+pub(super) fn void_scheduled(tx: &mut Tx<'_>, invoices: &[InvoiceId]) -> Result<u64, Error> {
+    let set = [
+        ("status", Column::Text(invoices.iter().map(|_| invoice::State::Void.as_str()).collect())),
+        ("next_action_at", Column::OptI64(invoices.iter().map(|_| None).collect())),
+    ];
+    tx.update_many("invoices", &invoice_keys(invoices), &set, "status = 'scheduled'")
+}
+
+/// Writes down what the payment of invoices does to their subscriptions, which wait for it.
+pub(super) fn wait_for(
+    tx: &mut Tx<'_>,
+    waiting: &[(SubscriptionId, InvoiceId, String)],
+) -> Result<(), Error> {
+    let ids: Vec<InvoiceId> = waiting.iter().map(|waiting| waiting.1).collect();
+    let set = [("on_paid", Column::Text(waiting.iter().map(|waiting| waiting.2.as_str()).collect()))];
+    tx.update_many("invoices", &invoice_keys(&ids), &set, "")?;
+    let subscriptions: Vec<SubscriptionId> = waiting.iter().map(|waiting| waiting.0).collect();
+    let set =
+        [("pending_invoice_id", Column::Text(waiting.iter().map(|waiting| waiting.1.as_str()).collect()))];
+    tx.update_many("subscriptions", &subscription_keys(&subscriptions), &set, "")?;
+    Ok(())
+}
+
+/// A subscription that a renewal has switched to another plan, or given another anchor.
+pub(super) struct Switched {
+    pub(super) id: SubscriptionId,
+    pub(super) plan: String,
+    pub(super) anchor: Anchor,
+}
+
+pub(super) fn switch(tx: &mut Tx<'_>, switched: &[Switched]) -> Result<u64, Error> {
+    let days: Vec<String> = switched.iter().map(|switched| switched.anchor.on.to_string()).collect();
+    let times: Vec<Option<String>> =
+        switched.iter().map(|switched| switched.anchor.at.map(|time| time.to_string())).collect();
+    let set = [
+        ("plan_id", Column::Text(switched.iter().map(|switched| switched.plan.as_str()).collect())),
+        ("next_plan_id", Column::OptText(switched.iter().map(|_| None).collect())),
+        ("anchor_on", Column::Text(days.iter().map(String::as_str).collect())),
+        ("anchor_time", Column::OptText(times.iter().map(Option::as_deref).collect())),
+        ("anchor_cycle", Column::I64(switched.iter().map(|switched| switched.anchor.cycle.into()).collect())),
+    ];
+    let ids: Vec<SubscriptionId> = switched.iter().map(|switched| switched.id).collect();
+    tx.update_many("subscriptions", &subscription_keys(&ids), &set, "")
+}
+
+/// Marks subscriptions as deleted whose time after a cancel is over.
+pub(super) fn delete(tx: &mut Tx<'_>, ids: &[SubscriptionId], now: Timestamp) -> Result<u64, Error> {
+    let set = [("deleted_at", Column::I64(vec![now.as_microsecond(); ids.len()]))];
+    tx.update_many("subscriptions", &subscription_keys(ids), &set, "")
+}
+
+/// Gives up what is open of subscriptions that have ended.
+pub(super) fn give_up_open(tx: &mut Tx<'_>, ids: &[SubscriptionId]) -> Result<u64, Error> {
+    let keys = [
+        ("slot", slots(ids.iter().map(SubscriptionId::slot))),
+        ("subscription_id", Column::Text(ids.iter().map(SubscriptionId::as_str).collect())),
+    ];
+    let set = [
+        ("status", Column::Text(vec![invoice::State::Uncollectible.as_str(); ids.len()])),
+        ("next_action_at", Column::OptI64(vec![None; ids.len()])),
+    ];
+    tx.update_many("invoices", &keys, &set, "status = 'open'")
+}
+
 /// A subscription as it is after preparing.
 pub(super) struct SubscriptionAfter {
     pub(super) id: SubscriptionId,
     pub(super) state: subscription::State,
+    pub(super) period: Period,
     pub(super) remaining: Option<u32>,
     pub(super) next_cycle: i64,
     pub(super) event_number: i64,
@@ -242,6 +370,17 @@ pub(super) fn update_subscriptions(tx: &mut Tx<'_>, after: &[SubscriptionAfter])
             "remaining",
             Column::OptI64(after.iter().map(|subscription| subscription.remaining.map(i64::from)).collect()),
         ),
+        (
+            "period_start",
+            Column::I64(
+                after.iter().map(|subscription| subscription.period.start.as_microsecond()).collect(),
+            ),
+        ),
+        (
+            "period_end",
+            Column::I64(after.iter().map(|subscription| subscription.period.end.as_microsecond()).collect()),
+        ),
+        ("billed", Column::Bool(vec![true; after.len()])),
         ("next_cycle", Column::I64(after.iter().map(|subscription| subscription.next_cycle).collect())),
         ("event_number", Column::I64(after.iter().map(|subscription| subscription.event_number).collect())),
     ];
@@ -261,138 +400,4 @@ fn subscription_keys(ids: &[SubscriptionId]) -> [(&'static str, Column<'_>); 2] 
         ("slot", slots(ids.iter().map(SubscriptionId::slot))),
         ("id", Column::Text(ids.iter().map(SubscriptionId::as_str).collect())),
     ]
-}
-
-pub(super) fn day_plan(tx: &mut Tx<'_>, scope: &Scope, day: Date) -> Result<Option<(i64, i64)>, Error> {
-    let day = day.to_string();
-    tx.query_opt(
-        "select planned_count, planned_amount from day_plans
-         where account_id = $1 and mode = $2 and clock_id = $3 and day = $4",
-        &day_key(scope, &day),
-    )?
-    .map(|row| Ok((row.i64(0)?, row.i64(1)?)))
-    .transpose()
-}
-
-pub(super) fn insert_day_plan(
-    tx: &mut Tx<'_>,
-    scope: &Scope,
-    day: Date,
-    (count, amount): (i64, i64),
-) -> Result<(), Error> {
-    let day = day.to_string();
-    let columns = [
-        ("account_id", Column::Text(vec![scope.account.as_str()])),
-        ("mode", Column::Text(vec![scope.mode.as_str()])),
-        ("clock_id", Column::Text(vec![&scope.clock])),
-        ("day", Column::Text(vec![&day])),
-        ("planned_count", Column::I64(vec![count])),
-        ("planned_amount", Column::I64(vec![amount])),
-    ];
-    tx.insert_many("day_plans", &columns, OnConflict::Nothing)?;
-    Ok(())
-}
-
-/// What has been opened on a day so far, by all lanes.
-pub(super) fn day_run(tx: &mut Tx<'_>, scope: &Scope, day: Date) -> Result<(i64, i64), Error> {
-    let day = day.to_string();
-    let row = tx.query_one(
-        "select cast(coalesce(sum(opened_count), 0) as bigint), cast(coalesce(sum(opened_amount), 0) as bigint)
-         from day_runs where account_id = $1 and mode = $2 and clock_id = $3 and day = $4",
-        &day_key(scope, &day),
-    )?;
-    Ok((row.i64(0)?, row.i64(1)?))
-}
-
-/// Adds to what a lane has opened on a day.
-pub(super) fn add_to_day_run(
-    tx: &mut Tx<'_>,
-    scope: &Scope,
-    (day, lane): (Date, i64),
-    (count, amount): (i64, i64),
-) -> Result<(), Error> {
-    let day = day.to_string();
-    let [account, mode, clock, day] = day_key(scope, &day);
-    tx.execute(
-        "insert into day_runs (account_id, mode, clock_id, day, lane, opened_count, opened_amount)
-         values ($1, $2, $3, $4, $5, $6, $7)
-         on conflict (account_id, mode, clock_id, day, lane) do update set
-             opened_count = day_runs.opened_count + excluded.opened_count,
-             opened_amount = day_runs.opened_amount + excluded.opened_amount",
-        &[account, mode, clock, day, Value::I64(lane), Value::I64(count), Value::I64(amount)],
-    )?;
-    Ok(())
-}
-
-fn day_key<'a>(scope: &'a Scope, day: &'a str) -> [Value<'a>; 4] {
-    [
-        Value::Text(scope.account.as_str()),
-        Value::Text(scope.mode.as_str()),
-        Value::Text(&scope.clock),
-        Value::Text(day),
-    ]
-}
-
-/// Count and sum of what is on the work list in `[from, until)`.
-pub(super) fn planned(
-    tx: &mut Tx<'_>,
-    scope: &Scope,
-    from: Timestamp,
-    until: Timestamp,
-) -> Result<(i64, i64), Error> {
-    let row = tx.query_one(
-        "select count(*), cast(coalesce(sum(amount), 0) as bigint) from invoices
-         where account_id = $1 and mode = $2 and clock_id = $3 and next_action_at >= $4 and next_action_at < $5",
-        &[
-            Value::Text(scope.account.as_str()),
-            Value::Text(scope.mode.as_str()),
-            Value::Text(&scope.clock),
-            Value::I64(from.as_microsecond()),
-            Value::I64(until.as_microsecond()),
-        ],
-    )?;
-    Ok((row.i64(0)?, row.i64(1)?))
-}
-
-/// An overdue scheduled invoice, as far as counting its missed cycles needs it.
-pub(super) struct OverdueRow {
-    pub(super) anchor: Anchor,
-    pub(super) interval: Interval,
-    pub(super) cycle: u32,
-    pub(super) amount: i64,
-    pub(super) plan_amount: i64,
-    pub(super) remaining: Option<i64>,
-}
-
-/// The due invoices that are scheduled ones, with what counting their missed cycles needs.
-pub(super) fn overdue(tx: &mut Tx<'_>, due: &[Due]) -> Result<Vec<OverdueRow>, Error> {
-    let rows = tx.select_many(
-        "select s.anchor_on, s.anchor_time, p.interval_unit, p.interval_count, i.cycle, i.amount, p.amount, s.remaining
-         from invoices i
-         join subscriptions s on s.slot = i.slot and s.id = i.subscription_id
-         join plans p on p.account_id = s.account_id and p.mode = s.mode and p.id = s.plan_id
-         where i.slot = $1 and i.id = $2 and i.status = 'scheduled'",
-        &[
-            slots(due.iter().map(|due| due.invoice.slot())),
-            Column::Text(due.iter().map(|due| due.invoice.as_str()).collect()),
-        ],
-    )?;
-    rows.iter()
-        .map(|(_, row)| {
-            let time = row
-                .opt_str(1)?
-                .map(|time| time.parse().map_err(|_| unreadable("subscriptions.anchor_time", "a time", time)))
-                .transpose()?;
-            let unit: Unit = parsed(row, 2, "plans.interval_unit", "a unit")?;
-            Ok(OverdueRow {
-                anchor: Anchor { on: parsed(row, 0, "subscriptions.anchor_on", "a date")?, at: time },
-                interval: Interval::try_new(unit, row.i64(3)?)
-                    .map_err(|_| unreadable("plans.interval_count", "a count", "another number"))?,
-                cycle: count(row, 4, "invoices.cycle")?,
-                amount: row.i64(5)?,
-                plan_amount: row.i64(6)?,
-                remaining: row.opt_i64(7)?,
-            })
-        })
-        .collect()
 }

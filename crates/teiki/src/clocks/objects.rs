@@ -1,0 +1,227 @@
+//! Test clocks as things that requests make, move and delete.
+//!
+//! A clock stands (`ready`), is on its way (`advancing`), or could not go on (`failed`). Where it is going is stored, so that
+//! whoever serves the database takes a way up again that a dead process had begun.
+
+use billing::event::Kind;
+use billing::id::{AccountId, ClockId, DerivationKey, Slot};
+use billing::mode::Mode;
+use db::Tx;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::store;
+use crate::events::{self, NewEvent};
+use crate::web::list::{Page, Place};
+use crate::web::{ApiError, object};
+
+/// A test clock as stored.
+#[derive(Clone, Debug)]
+pub struct ClockRow {
+    /// Its id.
+    pub id: ClockId,
+    /// Whose.
+    pub account: AccountId,
+    /// What it is called.
+    pub name: Option<String>,
+    /// Where it began.
+    pub started_at: Timestamp,
+    /// Where it stands now.
+    pub frozen_time: Timestamp,
+    /// Where it stands or goes.
+    pub status: Status,
+    /// Where it is going, and where it set out from.
+    pub way: Option<(Timestamp, Timestamp)>,
+    /// The number of the last event of its history.
+    pub event_number: i64,
+    /// Real time in microseconds.
+    pub created_at: i64,
+}
+
+/// Whether a clock stands. Persisted as its name; keep stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It stands.
+    Ready,
+    /// It is on its way.
+    Advancing,
+    /// It could not go on; it may be advanced again.
+    Failed,
+}
+
+impl Status {
+    /// The stored name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Advancing => "advancing",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// From the stored name.
+    pub fn from_stored(name: &str) -> Option<Self> {
+        [Self::Ready, Self::Advancing, Self::Failed].into_iter().find(|status| status.as_str() == name)
+    }
+}
+
+/// A test clock as the API shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ClockView {
+    object: &'static str,
+    id: String,
+    livemode: bool,
+    created: i64,
+    name: Option<String>,
+    frozen_time: i64,
+    status: &'static str,
+    target_time: Option<i64>,
+    /// How much of the way is done, in percent.
+    progress: i64,
+    /// Charges whose outcome is not known.
+    unresolved: i64,
+}
+
+/// Clocks with what is not known on each.
+pub fn views(tx: &mut Tx<'_>, rows: &[ClockRow]) -> Result<Vec<ClockView>, db::Error> {
+    rows.iter()
+        .map(|row| {
+            let unresolved = store::unresolved(tx, row)?;
+            Ok(ClockView {
+                object: "test_clock",
+                id: row.id.to_string(),
+                livemode: false,
+                created: row.created_at.div_euclid(1_000_000),
+                name: row.name.clone(),
+                frozen_time: row.frozen_time.as_second(),
+                status: row.status.as_str(),
+                target_time: row.way.map(|way| way.1.as_second()),
+                progress: progress(row),
+                unresolved,
+            })
+        })
+        .collect()
+}
+
+/// How much of its way a clock has behind it, in percent; all of it when it stands.
+fn progress(row: &ClockRow) -> i64 {
+    let Some((from, to)) = row.way else {
+        return 100;
+    };
+    let (whole, done) = (to.as_second() - from.as_second(), row.frozen_time.as_second() - from.as_second());
+    if whole <= 0 { 100 } else { (done.saturating_mul(100) / whole).clamp(0, 100) }
+}
+
+/// Makes a clock that stands at `frozen_time`.
+pub fn create(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    mut row: ClockRow,
+    now: Timestamp,
+) -> Result<ClockView, ApiError> {
+    store::insert(tx, &row)?;
+    tell(tx, key, &mut row, Kind::TestClockCreated, now)
+}
+
+/// The clock `id`. Error: the account has none.
+pub fn get(tx: &mut Tx<'_>, account: AccountId, id: &str) -> Result<ClockRow, ApiError> {
+    let none = || ApiError::not_found("test clock", id);
+    let parsed: ClockId = id.parse().map_err(|_| none())?;
+    store::find(tx, account, parsed)?.ok_or_else(none)
+}
+
+/// A page of clocks, newest first.
+pub fn list(tx: &mut Tx<'_>, account: AccountId, page: &Page) -> Result<Vec<ClockRow>, ApiError> {
+    let from = match &page.after {
+        None => Place::newest(),
+        Some(id) => {
+            let row = get(tx, account, id)?;
+            Place { created_at: row.created_at, sequence: 0, id: row.id.to_string() }
+        }
+    };
+    Ok(store::list(tx, account, (page, &from))?)
+}
+
+/// Sends a clock on its way. Errors: it is on its way already, or `to` is not later than it stands.
+pub fn set_out(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    (account, id): (AccountId, &str),
+    to: Timestamp,
+    now: Timestamp,
+) -> Result<ClockView, ApiError> {
+    let found = get(tx, account, id)?;
+    let mut row = store::lock(tx, found.id)?.ok_or_else(|| ApiError::not_found("test clock", id))?;
+    if row.status == Status::Advancing {
+        let message = format!("The test clock {id} is being advanced; wait until its status is ready.");
+        return Err(ApiError::conflict("test_clock_advancing", message));
+    }
+    if to <= row.frozen_time {
+        let message = "A test clock only goes forward: frozen_time must be later than it stands.";
+        return Err(ApiError::param("invalid_timestamp", "frozen_time", message));
+    }
+    row.status = Status::Advancing;
+    row.way = Some((row.frozen_time, to));
+    tell(tx, key, &mut row, Kind::TestClockAdvancing, now)
+}
+
+/// Writes down how a way ended.
+pub fn arrive(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    id: ClockId,
+    status: Status,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    let Some(mut row) = store::lock(tx, id)? else {
+        return Ok(());
+    };
+    row.status = status;
+    row.way = None;
+    let kind = if status == Status::Ready { Kind::TestClockReady } else { Kind::TestClockFailed };
+    tell(tx, key, &mut row, kind, now).map(|_| ())
+}
+
+/// Deletes a clock with its customers and what is scheduled for them. Ledger and events stay. Error: it is on its way.
+pub fn delete(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    (account, id): (AccountId, &str),
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    let found = get(tx, account, id)?;
+    let mut row = store::lock(tx, found.id)?.ok_or_else(|| ApiError::not_found("test clock", id))?;
+    if row.status == Status::Advancing {
+        let message = format!("The test clock {id} is being advanced; wait until its status is ready.");
+        return Err(ApiError::conflict("test_clock_advancing", message));
+    }
+    tell(tx, key, &mut row, Kind::TestClockDeleted, now)?;
+    Ok(store::delete(tx, &row, now)?)
+}
+
+/// Writes the row, appends the event and gives the view.
+fn tell(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    row: &mut ClockRow,
+    kind: Kind,
+    now: Timestamp,
+) -> Result<ClockView, ApiError> {
+    row.event_number += 1;
+    store::save(tx, row)?;
+    let view = views(tx, std::slice::from_ref(row))?.pop();
+    let view = view.ok_or_else(|| ApiError::inside("a clock has one view"))?;
+    let event = NewEvent {
+        account: row.account,
+        mode: Mode::Test,
+        history: row.id.to_string(),
+        slot: Slot(0),
+        number: row.event_number,
+        kind,
+        object: row.id.to_string(),
+        data: object(&view)?.to_string(),
+        billing_at: row.frozen_time,
+    };
+    events::append(tx, key, &[event], now)?;
+    Ok(view)
+}

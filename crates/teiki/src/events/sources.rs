@@ -1,0 +1,60 @@
+//! Which histories an object's events are in.
+
+use billing::event::History;
+use billing::id::{AccountId, ChargeId, PaymentMethodId, Slot, SubscriptionId, TokenId};
+use billing::mode::Mode;
+use db::Tx;
+
+use crate::{charges, customers, payment_methods, plans, subscriptions};
+
+/// A history and the number of its last event.
+pub(super) struct Source {
+    pub(super) history: String,
+    pub(super) slot: Slot,
+    pub(super) last: i64,
+}
+
+/// The histories that may tell of `resource`; merchants choose ids, so that a customer and a plan may have the same.
+pub(super) fn of(tx: &mut Tx<'_>, side: (AccountId, Mode), resource: &str) -> Result<Vec<Source>, db::Error> {
+    let mut sources = Vec::new();
+    if let Ok(id) = resource.parse::<SubscriptionId>() {
+        sources.extend(of_subscription(tx, side, id)?);
+    }
+    if let Ok(id) = resource.parse::<ChargeId>() {
+        match charges::view::find(tx, side, id)?.map(|charge| charge.history()) {
+            Some(History::Subscription(id)) => sources.extend(of_subscription(tx, side, id)?),
+            Some(History::Sale(id)) => {
+                let last = charges::history::last_of_sale(tx, id)?;
+                sources.push(Source { history: id.to_string(), slot: id.slot(), last });
+            }
+            None => {}
+        }
+    }
+    if let Ok(id) = resource.parse::<TokenId>() {
+        sources.push(Source { history: id.to_string(), slot: id.slot(), last: 1 });
+    }
+    let mut customer = Some(resource.to_owned());
+    if let Ok(id) = resource.parse::<PaymentMethodId>() {
+        customer = payment_methods::find(tx, side, id)?.and_then(|card| card.customer);
+    }
+    if let Some(customer) = customer
+        && let Some(row) = customers::find_any(tx, side, &customer)?
+    {
+        let history = customers::history(side, &customer);
+        sources.push(Source { history, slot: Slot::of_key(&customer), last: row.event_number });
+    }
+    for plan in plans::find_many(tx, side, &[resource])? {
+        let history = plans::history(side, &plan.id);
+        sources.push(Source { history, slot: Slot::of_key(&plan.id), last: plan.event_number });
+    }
+    Ok(sources)
+}
+
+fn of_subscription(
+    tx: &mut Tx<'_>,
+    side: (AccountId, Mode),
+    id: SubscriptionId,
+) -> Result<Option<Source>, db::Error> {
+    let found = subscriptions::find_any(tx, side, id)?;
+    Ok(found.map(|row| Source { history: id.to_string(), slot: id.slot(), last: row.event_number }))
+}

@@ -1,0 +1,142 @@
+//! An event as the API shows it: `data` is the object itself, as it was then.
+//!
+//! An event that a request caused holds its object in full. Those of the schedule are many, and hold only what may be
+//! otherwise when they are read; the rest is shown as it is then.
+
+use std::collections::BTreeMap;
+
+use billing::charge;
+use billing::id::{AccountId, ChargeId, SubscriptionId};
+use billing::mode::Mode;
+use billing::subscription::State;
+use db::Tx;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::EventRow;
+use crate::stored::unreadable;
+use crate::subscriptions::view::status_of;
+use crate::web::list::is_live;
+use crate::{charges, plans, subscriptions};
+
+/// PAY.JP's event object.
+#[derive(Clone, Debug, Serialize)]
+pub struct EventView {
+    object: &'static str,
+    id: String,
+    livemode: bool,
+    created: i64,
+    #[serde(rename = "type")]
+    kind: String,
+    pending_webhooks: i64,
+    data: Value,
+}
+
+/// Events with their objects.
+pub(super) fn of_rows(
+    tx: &mut Tx<'_>,
+    side: (AccountId, Mode),
+    rows: Vec<EventRow>,
+) -> Result<Vec<EventView>, db::Error> {
+    rows.into_iter()
+        .map(|row| {
+            let data = data_of(tx, side, &row)?;
+            Ok(EventView {
+                object: "event",
+                id: row.id.to_string(),
+                livemode: is_live(side.1),
+                created: row.billing_at.div_euclid(1_000_000),
+                kind: row.kind,
+                pending_webhooks: 0,
+                data,
+            })
+        })
+        .collect()
+}
+
+fn data_of(tx: &mut Tx<'_>, side: (AccountId, Mode), row: &EventRow) -> Result<Value, db::Error> {
+    let stored: Value =
+        serde_json::from_str(&row.data).map_err(|_| unreadable("events.data", "an object", &row.data))?;
+    if stored.get("object").is_some() || stored.get("deleted").is_some() {
+        return Ok(stored);
+    }
+    let shown = match row.kind.split('.').next() {
+        Some("charge") => charge_then(tx, side, row, &stored)?,
+        Some("subscription") => subscription_then(tx, side, row, stored.clone())?,
+        Some(_) | None => None,
+    };
+    Ok(shown.unwrap_or(stored))
+}
+
+/// The charge as it was when the event happened.
+fn charge_then(
+    tx: &mut Tx<'_>,
+    side: (AccountId, Mode),
+    row: &EventRow,
+    stored: &Value,
+) -> Result<Option<Value>, db::Error> {
+    let Ok(id) = row.object.parse::<ChargeId>() else {
+        return Ok(None);
+    };
+    let Some(charge) = charges::view::find(tx, side, id)? else {
+        return Ok(None);
+    };
+    let then = match row.kind.as_str() {
+        "charge.failed" => {
+            let code = stored.get("failure_code").and_then(Value::as_str).unwrap_or("card_declined");
+            charge.at(charge::State::Failed, Some(code))
+        }
+        "charge.succeeded" if charge.is_reserved_first() => charge.at(charge::State::Authorized, None),
+        "charge.succeeded" | "charge.captured" | "charge.surplus" => {
+            charge.at(charge::State::Succeeded, None)
+        }
+        _ => return Ok(Some(to_value(&charge.view)?)),
+    };
+    Ok(Some(to_value(&then)?))
+}
+
+/// What an event of the schedule holds of its subscription.
+#[derive(Deserialize)]
+struct Then {
+    status: String,
+    plan: String,
+    period: (i64, i64),
+}
+
+/// The subscription as it was when the event happened.
+fn subscription_then(
+    tx: &mut Tx<'_>,
+    side: (AccountId, Mode),
+    row: &EventRow,
+    stored: Value,
+) -> Result<Option<Value>, db::Error> {
+    let (Ok(id), Ok(then)) = (row.object.parse::<SubscriptionId>(), serde_json::from_value::<Then>(stored))
+    else {
+        return Ok(None);
+    };
+    let Some(found) = subscriptions::find_any(tx, side, id)? else {
+        return Ok(None);
+    };
+    let mut shown = to_value(&subscriptions::view::of_row(tx, side, &found)?)?;
+    let plan = plans::find_many(tx, side, &[&then.plan])?.pop();
+    let plan = plan.map(|plan| plans::view::PlanView::of(side.1, &plan)).transpose()?;
+    let state = State::ALL.into_iter().find(|state| state.as_str() == then.status);
+    let second = |micros: i64| json!(micros.div_euclid(1_000_000));
+    let set = BTreeMap::from([
+        ("status", state.map(|state| json!(status_of(state)))),
+        ("plan", plan.map(|plan| to_value(&plan)).transpose()?),
+        ("current_period_start", Some(second(then.period.0))),
+        ("current_period_end", Some(second(then.period.1))),
+    ]);
+    for (name, value) in set {
+        if let (Some(place), Some(value)) = (shown.get_mut(name), value) {
+            *place = value;
+        }
+    }
+    Ok(Some(shown))
+}
+
+fn to_value<T: Serialize>(value: &T) -> Result<Value, db::Error> {
+    serde_json::to_value(value)
+        .map_err(|error| db::Error::Assertion(format!("an object is not JSON: {error}")))
+}

@@ -1,0 +1,82 @@
+//! The scheduled invoice of a subscription, and its open ones, as requests change them. The caller holds the subscription.
+
+use billing::calendar::{Cycle, Period};
+use billing::id::{InvoiceId, SubscriptionId};
+use billing::money::Money;
+use billing::renewal::Next;
+use db::Tx;
+use jiff::Timestamp;
+
+use super::store;
+use crate::subscriptions::SubscriptionRow;
+
+/// A scheduled invoice, as far as requests change it.
+#[derive(Clone, Debug)]
+pub struct ScheduledRow {
+    /// Its id.
+    pub id: InvoiceId,
+    /// Its dates as they are stored.
+    pub cycle: Cycle,
+    /// When it comes due; none while it is off the work list.
+    pub next_action_at: Option<Timestamp>,
+}
+
+/// An open invoice, as far as a request pays it.
+#[derive(Clone, Debug)]
+pub struct OpenRow {
+    /// Its id.
+    pub id: InvoiceId,
+    /// When it was due: the ids of its charges follow from it.
+    pub due_at: Timestamp,
+    /// What is owed.
+    pub owed: Money,
+    /// How often it has been charged.
+    pub charge_count: u32,
+    /// The cycle and plan that it is for.
+    pub period: Period,
+}
+
+/// The scheduled invoice of a subscription.
+pub fn find(tx: &mut Tx<'_>, row: &SubscriptionRow) -> Result<Option<ScheduledRow>, db::Error> {
+    store::find_scheduled(tx, row.id.slot(), &row.scheduled_obligation())
+}
+
+/// Puts it on the work list at `at`, or takes it off.
+pub fn set_action(tx: &mut Tx<'_>, id: InvoiceId, at: Option<Timestamp>) -> Result<(), db::Error> {
+    store::set_action(tx, id, at)
+}
+
+/// Gives it another period, amount, lines and plan; it keeps its number and its charge time.
+pub fn edit(tx: &mut Tx<'_>, id: InvoiceId, next: &Next, plan: &str) -> Result<(), db::Error> {
+    store::edit_scheduled(tx, id, next, plan)
+}
+
+/// It will never be opened.
+pub fn void(tx: &mut Tx<'_>, id: InvoiceId) -> Result<(), db::Error> {
+    store::void_scheduled(tx, id)
+}
+
+/// What is open of a subscription that has ended is given up.
+pub fn give_up_open(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<(), db::Error> {
+    store::give_up_open(tx, id)
+}
+
+/// How many invoices of a subscription are open.
+pub fn count_open(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<i64, db::Error> {
+    store::count_open(tx, id)
+}
+
+/// The open invoice of a subscription that was due first.
+pub fn oldest_open(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<Option<OpenRow>, db::Error> {
+    store::oldest_open(tx, id)
+}
+
+/// An open invoice is charged once more: its payment does this.
+pub fn charge_open(
+    tx: &mut Tx<'_>,
+    id: InvoiceId,
+    charge_count: u32,
+    on_paid: Option<&str>,
+) -> Result<(), db::Error> {
+    store::charge_open(tx, id, charge_count, on_paid)
+}

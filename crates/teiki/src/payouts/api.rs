@@ -1,0 +1,119 @@
+//! Transfers, terms, statements and balances over HTTP: empty, in PAY.JP's manners, until payouts exist.
+
+use crate::web::list::{LIMIT, List, OFFSET, Page, SINCE, UNTIL};
+use crate::web::params::Param;
+use crate::web::{Access, Answer, ApiError, Call, Operation};
+
+const OWNER: Param = Param::choice("owner", &["merchant", "tenant"], "invalid_owner_type", "Whose.");
+const TENANT: Param = Param::id("tenant", "Of a platform.");
+const PLATFORMER: Param = Param::bool("platformer", "Of a platform.");
+
+macro_rules! empty_list {
+    ($name:ident, $object:literal, $url:literal, [$($param:expr),* $(,)?]) => {
+        #[doc = concat!("GET ", $url)]
+        pub static $name: Operation = Operation {
+            access: Access::Read,
+            object: $object,
+            summary: concat!("Lists objects of the type ", $object, ": none until payouts exist."),
+            params: &[LIMIT, OFFSET, $($param),*],
+            run: |call| Box::pin(empty(call, $url)),
+        };
+    };
+}
+
+empty_list!(
+    TRANSFERS,
+    "transfer",
+    "/v1/transfers",
+    [
+        SINCE,
+        UNTIL,
+        Param::choice(
+            "status",
+            &["pending", "paid", "failed", "stop", "carried_over", "recombination"],
+            "invalid_status",
+            "Only those that stand so.",
+        ),
+        Param::instant("since_scheduled_date", "Planned at this time or later."),
+        Param::instant("until_scheduled_date", "Planned at this time or before."),
+        Param::instant("since_sheduled_date", "The same, as one SDK writes it."),
+        Param::instant("until_sheduled_date", "The same, as one SDK writes it."),
+    ]
+);
+empty_list!(
+    TERMS,
+    "term",
+    "/v1/terms",
+    [
+        SINCE,
+        UNTIL,
+        Param::instant("since_start_at", "Begun at this time or later."),
+        Param::instant("until_start_at", "Begun at this time or before."),
+    ]
+);
+empty_list!(
+    STATEMENTS,
+    "statement",
+    "/v1/statements",
+    [
+        SINCE,
+        UNTIL,
+        OWNER,
+        TENANT,
+        Param::id("source_transfer", "Of this transfer."),
+        Param::id("term", "Of this term."),
+        Param::choice(
+            "type",
+            &["sales", "service_fee", "forfeit", "transfer_fee", "misc"],
+            "invalid_type",
+            "Only those of this kind.",
+        ),
+    ]
+);
+empty_list!(
+    BALANCES,
+    "balance",
+    "/v1/balances",
+    [
+        SINCE,
+        UNTIL,
+        OWNER,
+        TENANT,
+        Param::instant("since_due_date", "Due at this time or later."),
+        Param::instant("until_due_date", "Due at this time or before."),
+        Param::choice(
+            "state",
+            &["collecting", "transfer", "claim"],
+            "invalid_state",
+            "Only those that stand so."
+        ),
+        Param::bool("closed", "Only those that are closed, or not."),
+    ]
+);
+
+async fn empty(call: Call, url: &'static str) -> Result<Answer, ApiError> {
+    Page::of(&call.params)?;
+    Answer::json(&List::<()>::empty(url))
+}
+
+/// GET of one of them, and of what is below it.
+pub static NONE: Operation = Operation {
+    access: Access::Read,
+    object: "payout",
+    summary: "There is none until payouts exist.",
+    params: &[LIMIT, OFFSET, SINCE, UNTIL, Param::id("customer", "Only those of this customer.")],
+    run: |call| Box::pin(none(call)),
+};
+
+/// POST of the address of a statement.
+pub static NO_URL: Operation = Operation {
+    access: Access::Write,
+    object: "payout",
+    summary: "There is none until payouts exist.",
+    params: &[PLATFORMER],
+    run: |call| Box::pin(none(call)),
+};
+
+async fn none(call: Call) -> Result<Answer, ApiError> {
+    Err(ApiError::not_found("payout", call.id(0)))
+}

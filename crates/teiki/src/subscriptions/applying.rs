@@ -1,0 +1,214 @@
+//! Applying what a request asked for: at once where nothing is to be paid, else when it is paid, by whoever learns it.
+//!
+//! The caller holds the subscription's row, or settles a charge of it. A bill that is not paid leaves everything as it
+//! was; a subscription whose first bill is not paid is gone.
+
+use billing::agreement::{Course, Upcoming};
+use billing::calendar::Period;
+use billing::event::Kind;
+use billing::id::{DerivationKey, SubscriptionId};
+use billing::renewal::{Next, Renewed};
+use billing::subscription::State;
+use db::Tx;
+use jiff::Timestamp;
+
+use super::on_paid::{Asked, OnPaid, Stamps};
+use super::{Side, SubscriptionRow, store, view};
+use crate::accounts;
+use crate::charges::settle::Times;
+use crate::events::{self, NewEvent};
+use crate::invoices::{self, NewScheduled, scheduled};
+use crate::line::Scope;
+use crate::renewals::day_plan;
+
+/// A payment on which a subscription waited, now that its outcome is known.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Whose.
+    pub side: Side,
+    /// Which subscription.
+    pub subscription: SubscriptionId,
+    /// What its payment does.
+    pub on_paid: OnPaid,
+    /// Whether it was paid.
+    pub is_paid: bool,
+}
+
+/// Applies the outcomes in the transaction that settles their charges.
+pub fn resolve(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    outcomes: &[Outcome],
+    times: Times,
+) -> Result<(), db::Error> {
+    for outcome in outcomes {
+        let Some(mut row) = store::lock(tx, outcome.side, outcome.subscription)? else {
+            return Err(db::Error::Assertion(format!("subscription {} is gone", outcome.subscription)));
+        };
+        row.pending_invoice = None;
+        match (&outcome.on_paid, outcome.is_paid) {
+            (OnPaid::Renewed(renewed), true) => renew(&mut row, renewed),
+            (OnPaid::Asked(asked), true) => {
+                let scope = scope_of(outcome.side, &row);
+                row.is_billed = true;
+                apply(tx, key, &scope, (&mut row, &asked.course, asked.stamps), times.real)?;
+                tell(tx, key, outcome.side, (&mut row, kind_of(asked)?), times)?;
+            }
+            (OnPaid::Asked(asked), false) if kind_of(asked)? == Kind::SubscriptionCreated => {
+                store::delete(tx, &row, times.real)?;
+            }
+            (OnPaid::Renewed(_) | OnPaid::Asked(_), false) => {}
+        }
+        put_back(tx, &row)?;
+        store::save(tx, &row)?;
+    }
+    Ok(())
+}
+
+fn kind_of(asked: &Asked) -> Result<Kind, db::Error> {
+    asked.kind()
+}
+
+/// A renewal that was paid, where a failure would have paused.
+fn renew(row: &mut SubscriptionRow, renewed: &Renewed) {
+    row.period = micros(renewed.period);
+    row.anchor = renewed.anchor;
+    row.remaining = renewed.remaining.map(i64::from);
+    if let Some(plan) = &renewed.plan {
+        row.plan.clone_from(plan);
+        row.next_plan = None;
+    }
+}
+
+/// The scheduled invoice comes due again as the state has it.
+fn put_back(tx: &mut Tx<'_>, row: &SubscriptionRow) -> Result<(), db::Error> {
+    match scheduled::find(tx, row)? {
+        Some(found) => {
+            let due = due_of(row, found.cycle.charge_at);
+            if found.next_action_at == due { Ok(()) } else { scheduled::set_action(tx, found.id, due) }
+        }
+        None => Ok(()),
+    }
+}
+
+/// When a scheduled invoice is acted on: at its charge time while the schedule runs, at the end of the period after a cancel.
+fn due_of(row: &SubscriptionRow, charge_at: Timestamp) -> Option<Timestamp> {
+    if row.pending_invoice.is_some() {
+        return None;
+    }
+    let period_end = || Timestamp::from_microsecond(row.period.1).ok();
+    match row.state {
+        State::Trialing | State::Active | State::PastDue => Some(charge_at),
+        State::Canceled(billing::subscription::CancelReason::Requested) => period_end(),
+        State::Paused | State::Canceled(billing::subscription::CancelReason::Completed) => None,
+    }
+}
+
+/// Makes a course hold: the row and its scheduled invoice. The caller saves the row. `now` is real time.
+pub(super) fn apply(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    scope: &Scope,
+    (row, course, stamps): (&mut SubscriptionRow, &Course, Stamps),
+    now: Timestamp,
+) -> Result<(), db::Error> {
+    let next_cycle = u32::try_from(row.next_cycle).unwrap_or(u32::MAX);
+    let course = course.clone().renumbered(next_cycle);
+    let former = scheduled::find(tx, row)?;
+    row.state = course.state;
+    row.plan = course.plan;
+    row.next_plan = course.next_plan;
+    row.quantity = course.quantity.into();
+    row.prorate = course.prorate;
+    row.anchor = course.anchor;
+    row.period = micros(course.period);
+    row.trial = course.trial.map(micros);
+    row.remaining = course.remaining.map(i64::from);
+    (row.paused_at, row.canceled_at, row.resumed_at) =
+        (stamps.paused_at, stamps.canceled_at, stamps.resumed_at);
+    owes(tx, row)?;
+    match (course.upcoming, former) {
+        (Upcoming::Edited(next), Some(former)) => {
+            let plan = row.next_plan.clone().unwrap_or_else(|| row.plan.clone());
+            scheduled::edit(tx, former.id, &next, &plan)
+        }
+        (Upcoming::Replaced(next), former) => {
+            if let Some(former) = former {
+                scheduled::void(tx, former.id)?;
+            }
+            schedule(tx, key, scope, (row, next), now)
+        }
+        (Upcoming::Void, Some(former)) => scheduled::void(tx, former.id),
+        (Upcoming::Kept | Upcoming::Off | Upcoming::Void | Upcoming::Edited(_), _) => Ok(()),
+    }?;
+    put_back(tx, row)
+}
+
+/// While an invoice is open a running subscription is past due, and active when none is.
+fn owes(tx: &mut Tx<'_>, row: &mut SubscriptionRow) -> Result<(), db::Error> {
+    let is_running = matches!(row.state, State::Active | State::PastDue);
+    if is_running {
+        let open = scheduled::count_open(tx, row.id)?;
+        row.state = if open > 0 { State::PastDue } else { State::Active };
+    }
+    Ok(())
+}
+
+/// Writes the next scheduled invoice. A day that has its plan already gets it in there.
+fn schedule(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    scope: &Scope,
+    (row, next): (&mut SubscriptionRow, Next),
+    now: Timestamp,
+) -> Result<(), db::Error> {
+    let terms = accounts::read(tx, scope.account)?.terms;
+    day_plan::raise(tx, scope, &terms, (next.cycle.charge_at, next.amount.minor))?;
+    row.next_cycle = i64::from(next.cycle.number) + 1;
+    let new = NewScheduled {
+        account: scope.account,
+        mode: scope.mode,
+        clock: scope.clock.clone(),
+        customer: row.customer.clone(),
+        subscription: row.id,
+        plan: row.next_plan.clone().unwrap_or_else(|| row.plan.clone()),
+        next,
+    };
+    invoices::insert_scheduled(tx, key, &[new], now)
+}
+
+/// Appends an event with the subscription as it is now. The caller saves the row.
+pub(super) fn tell(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    side: Side,
+    (row, kind): (&mut SubscriptionRow, Kind),
+    times: Times,
+) -> Result<(), db::Error> {
+    row.event_number += 1;
+    let view = view::of_row(tx, side, row)?;
+    let data = serde_json::to_string(&view)
+        .map_err(|error| db::Error::Assertion(format!("a subscription is not JSON: {error}")))?;
+    let event = NewEvent {
+        account: side.0,
+        mode: side.1,
+        history: row.id.to_string(),
+        slot: row.id.slot(),
+        number: row.event_number,
+        kind,
+        object: row.id.to_string(),
+        data,
+        billing_at: times.billing,
+    };
+    events::append(tx, key, &[event], times.real)
+}
+
+/// The time and side that a subscription's invoices are written in.
+pub(super) fn scope_of(side: Side, row: &SubscriptionRow) -> Scope {
+    Scope { account: side.0, mode: side.1, clock: row.clock.clone(), lease: None }
+}
+
+/// A period as it is stored.
+pub(crate) fn micros(period: Period) -> (i64, i64) {
+    (period.start.as_microsecond(), period.end.as_microsecond())
+}

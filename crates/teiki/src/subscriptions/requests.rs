@@ -1,0 +1,409 @@
+//! What a request does to a subscription, up to the point where money is needed.
+//!
+//! One transaction: hold the customer and the subscription, ask `billing::agreement`, and either make the course hold or
+//! write the bill and its charge. In that case the subscription waits: until the payment is known nothing else changes it.
+
+use billing::agreement::{self, Agreement, Change, Course, DueNow, New, Refused, Resumption, Step, TrialEnd};
+use billing::calendar::{Anchor, Period};
+use billing::event::Kind;
+use billing::id::{DerivationKey, Slot, SubscriptionId};
+use billing::plan::Plan;
+use billing::renewal::Terms;
+use billing::subscription::State;
+use db::Tx;
+use jiff::Timestamp;
+
+use super::applying::{apply, micros, scope_of, tell};
+use super::on_paid::{Asked, OnPaid, Stamps};
+use super::{Side, SubscriptionRow, must_be_free, payment, store};
+use crate::accounts::Account;
+use crate::charges::Outgoing;
+use crate::charges::settle::Times;
+use crate::customers::{self, Held};
+use crate::invoices::scheduled;
+use crate::line::Line;
+use crate::plans;
+use crate::web::ApiError;
+use crate::web::metadata::{self, MetadataEdit};
+
+/// What every request about a subscription brings.
+pub struct Context<'a> {
+    /// The installation's key.
+    pub key: &'a DerivationKey,
+    /// The line that the account is charged through.
+    pub line: &'a Line,
+    /// Whose.
+    pub account: &'a Account,
+    /// Account and mode.
+    pub side: Side,
+    /// Real time.
+    pub now: Timestamp,
+}
+
+/// What is left to do when the transaction is committed.
+#[derive(Debug)]
+pub enum Prepared {
+    /// Nothing: it holds.
+    Done(SubscriptionId),
+    /// This must be paid first.
+    Charge(SubscriptionId, Box<Outgoing>, Timestamp),
+}
+
+impl Prepared {
+    /// The subscription that it is about.
+    pub fn subscription(&self) -> SubscriptionId {
+        match self {
+            Self::Done(id) | Self::Charge(id, ..) => *id,
+        }
+    }
+}
+
+/// A new subscription.
+#[derive(Clone, Debug)]
+pub struct Create {
+    /// Who pays.
+    pub customer: String,
+    /// What for.
+    pub plan: String,
+    /// How many of it.
+    pub quantity: Option<i64>,
+    /// Instead of the plan's trial.
+    pub trial_end: Option<TrialEnd>,
+    /// Whether a part of a period is charged in part.
+    pub prorate: bool,
+    /// The merchant's texts, as JSON.
+    pub metadata: String,
+    /// For its id.
+    pub random: [u8; 32],
+}
+
+/// Makes a subscription.
+pub fn create(tx: &mut Tx<'_>, context: &Context<'_>, create: &Create) -> Result<Prepared, ApiError> {
+    let customer = customers::lock(tx, context.side, &create.customer, context.now)
+        .map_err(|error| error.about_param("customer"))?;
+    let plan = plans::hold(tx, context.side, &create.plan)
+        .map_err(|error| error.about_param("plan").coded("invalid_plan"))?
+        .terms()?;
+    must_be_new(tx, &customer, (&create.plan, None))?;
+    let Some(card) = customer.default_card() else {
+        let message = format!("The customer {} has no default card.", customer.id);
+        return Err(ApiError::param("doesnt_have_card", "customer", message));
+    };
+    let new = New {
+        plan: &plan,
+        quantity: quantity_of(create.quantity)?.unwrap_or(1),
+        trial_end: create.trial_end,
+        prorate: create.prorate,
+    };
+    let terms = Terms { account: &context.account.terms, calendar: context.account.calendar };
+    let step = agreement::create(&terms, &new, customer.billing).map_err(refused)?;
+    let created_at = step.then.period.start.min(customer.billing).as_microsecond();
+    let id = SubscriptionId::random(Slot::of_key(&customer.id), customer.billing, &create.random);
+    let mut row = SubscriptionRow {
+        id,
+        customer: customer.id.clone(),
+        clock: customer.clock.clone(),
+        plan: plan.id.clone(),
+        next_plan: None,
+        quantity: new.quantity.into(),
+        payment_method: Some(card),
+        // Until its first bill is paid: what is owed is not known to be paid.
+        state: State::PastDue,
+        calendar: terms.calendar,
+        renewal_failure: context.account.renewal_failure,
+        anchor: Anchor { on: context.account.terms.zone.day_of(customer.billing), at: None, cycle: 0 },
+        is_billed: false,
+        next_cycle: 0,
+        period: micros(step.then.period),
+        remaining: plan.instalments.map(i64::from),
+        prorate: create.prorate,
+        trial: None,
+        paused_at: None,
+        canceled_at: None,
+        resumed_at: None,
+        pending_invoice: None,
+        change_count: 0,
+        event_number: 0,
+        metadata: create.metadata.clone(),
+        started_at: created_at,
+        created_at,
+        sequence: context.now.as_microsecond(),
+        is_deleted: false,
+    };
+    store::insert(tx, context.side, &row)?;
+    let event = (Kind::SubscriptionCreated, Stamps::default());
+    proceed(tx, context, &customer, (&mut row, step, event))
+}
+
+/// What an update changes.
+#[derive(Clone, Debug, Default)]
+pub struct Update {
+    /// Another plan, paid now.
+    pub plan: Option<String>,
+    /// The plan of the next cycle; `Some(None)` clears it.
+    pub next_plan: Option<Option<String>>,
+    /// How many of it.
+    pub quantity: Option<i64>,
+    /// Free until then, or an end of the trial.
+    pub trial_end: Option<TrialEnd>,
+    /// Whether a part of a period is charged in part; with a plan only.
+    pub prorate: Option<bool>,
+    /// The merchant's texts.
+    pub metadata: Option<MetadataEdit>,
+}
+
+/// Changes a subscription.
+pub fn update(
+    tx: &mut Tx<'_>,
+    context: &Context<'_>,
+    id: &str,
+    update: &Update,
+) -> Result<Prepared, ApiError> {
+    let (customer, mut row) = lock(tx, context, id)?;
+    must_be_free(&row)?;
+    let present = Present::read(tx, context, &row)?;
+    let plan = other_plan(tx, context, (&customer, &row), ("plan", update.plan.as_deref()))?;
+    let next = match &update.next_plan {
+        None => None,
+        Some(None) => Some(None),
+        Some(Some(next)) => {
+            Some(other_plan(tx, context, (&customer, &row), ("next_cycle_plan", Some(next)))?)
+        }
+    };
+    let change = Change {
+        plan: plan.as_ref(),
+        quantity: quantity_of(update.quantity)?,
+        trial_end: update.trial_end,
+        prorate: update.prorate,
+        next_plan: next.as_ref().map(Option::as_ref),
+    };
+    let terms = Terms { account: &context.account.terms, calendar: row.calendar };
+    let step =
+        agreement::update(&terms, &present.agreement(&row)?, &change, customer.billing).map_err(refused)?;
+    let merged = metadata::merged(metadata::from_stored(&row.metadata)?, update.metadata.as_ref())?;
+    row.metadata = metadata::to_stored(&merged);
+    let event = (Kind::SubscriptionUpdated, stamps(&row));
+    proceed(tx, context, &customer, (&mut row, step, event))
+}
+
+/// The plan that a request names. Error: there is none, or the customer has it.
+fn other_plan(
+    tx: &mut Tx<'_>,
+    context: &Context<'_>,
+    (customer, row): (&Held, &SubscriptionRow),
+    (param, plan): (&'static str, Option<&str>),
+) -> Result<Option<Plan>, ApiError> {
+    let Some(plan) = plan else {
+        return Ok(None);
+    };
+    let found = plans::hold(tx, context.side, plan)
+        .map_err(|error| error.about_param(param).coded("invalid_plan"))?
+        .terms()?;
+    must_be_new(tx, customer, (plan, Some(row.id)))?;
+    Ok(Some(found))
+}
+
+/// Stops a subscription for now.
+pub fn pause(tx: &mut Tx<'_>, context: &Context<'_>, id: &str) -> Result<Prepared, ApiError> {
+    let (customer, mut row) = lock(tx, context, id)?;
+    must_be_free(&row)?;
+    let course = {
+        let present = Present::read(tx, context, &row)?;
+        agreement::pause(&present.agreement(&row)?).map_err(refused)?
+    };
+    let at = Some(customer.billing.as_microsecond());
+    let stamps = Stamps { paused_at: at, canceled_at: row.canceled_at, resumed_at: None };
+    let step = Step { due_now: DueNow::Nothing, then: course };
+    proceed(tx, context, &customer, (&mut row, step, (Kind::SubscriptionPaused, stamps)))
+}
+
+/// Ends a subscription with its period.
+pub fn cancel(tx: &mut Tx<'_>, context: &Context<'_>, id: &str) -> Result<Prepared, ApiError> {
+    let (customer, mut row) = lock(tx, context, id)?;
+    must_be_free(&row)?;
+    let course = {
+        let present = Present::read(tx, context, &row)?;
+        agreement::cancel(&present.agreement(&row)?).map_err(refused)?
+    };
+    let at = Some(customer.billing.as_microsecond());
+    let stamps = Stamps { canceled_at: at, ..stamps(&row) };
+    let step = Step { due_now: DueNow::Nothing, then: course };
+    proceed(tx, context, &customer, (&mut row, step, (Kind::SubscriptionCanceled, stamps)))
+}
+
+/// Lets a subscription go on, paying what that takes.
+pub fn resume(
+    tx: &mut Tx<'_>,
+    context: &Context<'_>,
+    id: &str,
+    resumption: Resumption,
+) -> Result<Prepared, ApiError> {
+    let (customer, mut row) = lock(tx, context, id)?;
+    must_be_free(&row)?;
+    let present = Present::read(tx, context, &row)?;
+    let terms = Terms { account: &context.account.terms, calendar: row.calendar };
+    let step = agreement::resume(&terms, &present.agreement(&row)?, &resumption, customer.billing)
+        .map_err(refused)?;
+    let stamps =
+        Stamps { paused_at: None, canceled_at: None, resumed_at: Some(customer.billing.as_microsecond()) };
+    proceed(tx, context, &customer, (&mut row, step, (Kind::SubscriptionResumed, stamps)))
+}
+
+/// The subscription and its customer, both held. Error: there is none.
+pub(super) fn lock(
+    tx: &mut Tx<'_>,
+    context: &Context<'_>,
+    id: &str,
+) -> Result<(Held, SubscriptionRow), ApiError> {
+    let none = || ApiError::not_found("subscription", id);
+    let found = super::get(tx, context.side, id)?;
+    let customer = customers::lock(tx, context.side, &found.customer, context.now)?;
+    let row = store::lock(tx, context.side, found.id)?.filter(|row| !row.is_deleted).ok_or_else(none)?;
+    Ok((customer, row))
+}
+
+/// What the rules must know of a subscription besides its row.
+struct Present {
+    plan: Plan,
+    next_plan: Option<Plan>,
+    scheduled: Option<scheduled::ScheduledRow>,
+    open_invoices: i64,
+}
+
+impl Present {
+    fn read(tx: &mut Tx<'_>, context: &Context<'_>, row: &SubscriptionRow) -> Result<Self, ApiError> {
+        let mut ids = vec![row.plan.as_str()];
+        ids.extend(row.next_plan.as_deref());
+        let found = plans::find_many(tx, context.side, &ids)?;
+        let of = |id: &str| match found.iter().find(|plan| plan.id == id) {
+            Some(plan) => Ok(plan.terms()?),
+            None => Err(ApiError::inside(format!("the plan {id} of subscription {} is missing", row.id))),
+        };
+        Ok(Self {
+            plan: of(&row.plan)?,
+            next_plan: row.next_plan.as_deref().map(of).transpose()?,
+            scheduled: scheduled::find(tx, row)?,
+            open_invoices: scheduled::count_open(tx, row.id)?,
+        })
+    }
+
+    fn agreement(&self, row: &SubscriptionRow) -> Result<Agreement<'_>, ApiError> {
+        let number =
+            |value: i64| u32::try_from(value).map_err(|_| ApiError::inside("a count is out of range"));
+        Ok(Agreement {
+            state: row.state,
+            plan: &self.plan,
+            next_plan: self.next_plan.as_ref(),
+            quantity: number(row.quantity)?,
+            prorate: row.prorate,
+            anchor: row.anchor,
+            period: period_of(row.period)?,
+            trial: row.trial.map(period_of).transpose()?,
+            remaining: row.remaining.map(number).transpose()?,
+            scheduled: self.scheduled.as_ref().map(|scheduled| scheduled.cycle),
+            next_cycle: number(row.next_cycle)?,
+            open_invoices: self.open_invoices,
+            is_first_bill: !row.is_billed,
+        })
+    }
+}
+
+fn period_of((start, end): (i64, i64)) -> Result<Period, ApiError> {
+    let instant =
+        |micros| Timestamp::from_microsecond(micros).map_err(|error| ApiError::inside(error.to_string()));
+    Ok(Period { start: instant(start)?, end: instant(end)? })
+}
+
+/// Makes the course hold, or writes what must be paid first.
+fn proceed(
+    tx: &mut Tx<'_>,
+    context: &Context<'_>,
+    customer: &Held,
+    (row, step, (kind, stamps)): (&mut SubscriptionRow, Step, (Kind, Stamps)),
+) -> Result<Prepared, ApiError> {
+    let times = Times { billing: customer.billing, real: context.now };
+    let scope = scope_of(context.side, row);
+    let asked = |course: Course| {
+        OnPaid::Asked(Box::new(Asked { course, event: kind.as_str().to_owned(), stamps })).to_json()
+    };
+    match step.due_now {
+        DueNow::Nothing => {
+            apply(tx, context.key, &scope, (row, &step.then, stamps), context.now)?;
+            tell(tx, context.key, context.side, (row, kind), times)?;
+            store::save(tx, row)?;
+            Ok(Prepared::Done(row.id))
+        }
+        DueNow::Bill(bill) => {
+            let on_paid = asked(step.then)?;
+            payment::pay_bill(tx, context, customer, (row, &bill, on_paid))
+        }
+        DueNow::OldestOpen => {
+            let on_paid = asked(step.then)?;
+            payment::pay_oldest(tx, context, customer, (row, Some(on_paid)))
+        }
+    }
+}
+
+/// Error: the customer has a subscription to this plan.
+fn must_be_new(
+    tx: &mut Tx<'_>,
+    customer: &Held,
+    (plan, besides): (&str, Option<SubscriptionId>),
+) -> Result<(), ApiError> {
+    if store::has_plan(tx, customer.side, &customer.id, (plan, besides))? {
+        let message = format!("The customer {} is subscribed to the plan {plan} already.", customer.id);
+        return Err(ApiError::param("already_subscribed", "plan", message));
+    }
+    Ok(())
+}
+
+fn quantity_of(quantity: Option<i64>) -> Result<Option<u32>, ApiError> {
+    let wrong = |_| ApiError::param("invalid_quantity", "quantity", "Invalid quantity.");
+    quantity.map(|quantity| u32::try_from(quantity).map_err(wrong)).transpose()
+}
+
+fn stamps(row: &SubscriptionRow) -> Stamps {
+    Stamps { paused_at: row.paused_at, canceled_at: row.canceled_at, resumed_at: row.resumed_at }
+}
+
+/// The parameter that a refusal is about.
+const fn param_of(refused: &Refused) -> Option<&'static str> {
+    match refused {
+        Refused::InvalidTrialEnd => Some("trial_end"),
+        Refused::CannotChangeProrateStatus | Refused::CannotProratedRefund => Some("prorate"),
+        Refused::AlreadySubscribed | Refused::InvalidPlan => Some("plan"),
+        Refused::InvalidQuantity(_) => Some("quantity"),
+        Refused::AlreadyPaused
+        | Refused::AlreadyCanceled
+        | Refused::SubscriptionWorked
+        | Refused::Bill(_) => None,
+    }
+}
+
+/// A refusal of the rules in the words of the API.
+fn refused(refused: Refused) -> ApiError {
+    match &refused {
+        Refused::Bill(cause) => ApiError::inside(cause.to_string()),
+        Refused::AlreadyPaused => {
+            ApiError::client(refused.code(), "The subscription has already been paused.")
+        }
+        Refused::AlreadyCanceled
+        | Refused::AlreadySubscribed
+        | Refused::SubscriptionWorked
+        | Refused::InvalidTrialEnd
+        | Refused::CannotChangeProrateStatus
+        | Refused::InvalidPlan
+        | Refused::InvalidQuantity(_)
+        | Refused::CannotProratedRefund => {
+            let text = refused.to_string();
+            let mut letters = text.chars();
+            let sentence =
+                letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>());
+            let error = ApiError::client(refused.code(), format!("{}.", sentence.unwrap_or_default()));
+            match param_of(&refused) {
+                Some(param) => error.about_param(param),
+                None => error,
+            }
+        }
+    }
+}

@@ -381,7 +381,7 @@ const fn param_of(refused: &Refused) -> Option<&'static str> {
 }
 
 /// A refusal of the rules in the words of the API.
-fn refused(refused: Refused) -> ApiError {
+pub(super) fn refused(refused: Refused) -> ApiError {
     match &refused {
         Refused::Bill(cause) => ApiError::inside(cause.to_string()),
         Refused::AlreadyPaused => {

@@ -75,7 +75,7 @@ impl Server {
         soon(&format!("{name} = {value}"), || self.metric(name) == value);
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
     }

@@ -37,17 +37,20 @@ fn handler(route: &'static Route) -> MethodRouter<Arc<Site>> {
         Method::Post => MethodFilter::POST,
         Method::Delete => MethodFilter::DELETE,
     };
-    on(filter, async |State(site): State<Arc<Site>>, path: Result<RawPathParams, _>, request: Request| {
-        let path: Result<RawPathParams, RawPathParamsRejection> = path;
-        match path {
-            Ok(path) => {
-                let path = path.iter().map(|(_, value)| value.to_owned()).collect();
-                serve::serve(site, route.operation, path, request).await
+    on(
+        filter,
+        async move |State(site): State<Arc<Site>>, path: Result<RawPathParams, _>, request: Request| {
+            let path: Result<RawPathParams, RawPathParamsRejection> = path;
+            match path {
+                Ok(path) => {
+                    let path = path.iter().map(|(_, value)| value.to_owned()).collect();
+                    serve::serve(site, route, path, request).await
+                }
+                // An address that is no text is nobody's.
+                Err(_) => serve::no_route(request).await,
             }
-            // An address that is no text is nobody's.
-            Err(_) => serve::no_route(request).await,
-        }
-    })
+        },
+    )
 }
 
 /// 200 when the database answers and the scheduler's last tick went well, else 503.

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use crate::accounts::REAL_CLOCK;
 
-/// Whether anything of an account in real time is due at `now`, or must be found out until `checked_until`.
+/// Whether anything of an account in real time is due at `now`, or must be found out until `checked_until`; what was done
+/// to charges whatever their clock.
 pub(super) fn has_work(
     tx: &mut Tx<'_>,
     (account, mode): (AccountId, Mode),
@@ -18,7 +19,9 @@ pub(super) fn has_work(
         "select exists (select 1 from invoices
                         where account_id = $1 and mode = $2 and clock_id = $3 and next_action_at <= $4),
                 exists (select 1 from charges
-                        where check_at <= $5 and account_id = $1 and mode = $2 and clock_id = $3)",
+                        where check_at <= $5 and account_id = $1 and mode = $2 and clock_id = $3),
+                exists (select 1 from charge_actions
+                        where check_at <= $5 and account_id = $1 and mode = $2)",
         &[
             Value::Text(account.as_str()),
             Value::Text(mode.as_str()),
@@ -27,7 +30,7 @@ pub(super) fn has_work(
             Value::I64(checked_until.as_microsecond()),
         ],
     )?;
-    Ok(row.bool(0)? || row.bool(1)?)
+    Ok(row.bool(0)? || row.bool(1)? || row.bool(2)?)
 }
 
 /// Whether anything waits in the outbox.

@@ -4,6 +4,7 @@
 //! official SDKs are in the folder of `TEIKI_TEST_SDKS`. `./test` prepares both.
 
 mod api;
+mod charge_actions;
 mod constraints;
 mod demo;
 mod doctor;

@@ -70,9 +70,9 @@ impl Shop<'_> {
 pub(super) async fn in_a_shop(test: impl AsyncFn(&Shop<'_>)) {
     on_both(async |installation| {
         let [teiki, payjp] = ["teiki", "payjp"].map(|name| account(&installation.place, name));
-        let keys = vec![("id", payjp["account"].as_str().unwrap().into())];
-        let ways = vec![("calendar", "payjp".into()), ("renewal_failure", "payjp".into())];
-        installation.change("accounts", keys, ways).await;
+        let id = payjp["account"].as_str().unwrap();
+        let ways = ["account", "set", id, "calendar=payjp", "renewal_failure=payjp"];
+        installation.place.run(&ways).text();
         let server = Server::start(&installation.place, &[]);
         let [teiki, payjp] = [teiki, payjp].map(|created| Merchant::new(&created, &server.url()));
         let shop = Shop { installation, teiki, payjp, server };
@@ -175,6 +175,12 @@ impl Client {
             self.post("/v1/tokens", &form).await
         };
         id_of(&made.ok())
+    }
+
+    /// A customer in real time with a card.
+    pub(super) async fn customer(&self, card: &str) -> String {
+        let token = self.token(card).await;
+        id_of(&self.post("/v1/customers", &[("card", &token)]).await.ok())
     }
 
     /// Another card, which pays from now on.

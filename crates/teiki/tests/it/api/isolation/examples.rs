@@ -117,8 +117,10 @@ pub(super) fn examples(route: &Route) -> Vec<Example> {
     let forms = forms.unwrap_or_else(|| panic!("give {:?} {} an example here", route.method, route.path));
     let is_never = variables(route.path).iter().any(|name| NEVER.contains(name));
     let own_status = match route.path {
-        // What runs cannot be resumed.
-        "/v1/subscriptions/{subscription}/resume" => 400,
+        // What runs is not resumed, and what was taken is neither taken nor reserved again.
+        "/v1/subscriptions/{subscription}/resume"
+        | "/v1/charges/{charge}/capture"
+        | "/v1/charges/{charge}/reauth" => 400,
         _ if is_never => 404,
         _ => 200,
     };
@@ -158,6 +160,7 @@ fn reading(path: &str) -> Option<Forms> {
         }
         "/v1/customers/{customer}/cards" => &[&[], &[("starting_after", Id("card"))]],
         "/v1/accounts"
+        | "/v1/account_settings"
         | "/v1/accounts/brands"
         | "/v1/charges/{charge}"
         | "/v1/events/{event}"
@@ -190,6 +193,9 @@ fn changing(path: &str) -> Option<Forms> {
             &[YEN[0], YEN[1], ("card", Id("token"))],
         ],
         "/v1/charges/{charge}" => &[&[("description", Text("mine"))]],
+        "/v1/charges/{charge}/refund" => &[&[], &[("amount", Text("1"))]],
+        "/v1/charges/{charge}/capture" | "/v1/charges/{charge}/reauth" => PLAIN,
+        "/v1/account_settings" => &[&[("calendar", Text("anchor"))], &[("test_clock", Id("test_clock"))]],
         "/v1/test_clocks" => &[&[("frozen_time", Text("1900000000"))]],
         "/v1/test_clocks/{test_clock}/advance" => &[&[("frozen_time", Text("1900000000"))]],
         "/v1/plans" => &[&[YEN[0], YEN[1], ("interval", Text("month"))]],

@@ -131,6 +131,11 @@ impl Sides {
 }
 
 impl Side {
+    /// Whether both are sides of one account.
+    pub(super) fn is_of_account_of(&self, side: &Self) -> bool {
+        (self.name == "other") == (side.name == "other")
+    }
+
     /// Its keys, and what each may do.
     pub(super) fn clients(&self) -> Vec<(&Client, Power)> {
         let secret = (&self.secret, Power(KeyKind::Secret));

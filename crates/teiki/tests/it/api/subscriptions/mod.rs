@@ -3,7 +3,9 @@
 //! Instants are UTC; the accounts are in Tokyo, nine hours ahead, and charge from 09:00 there.
 
 mod changing;
+mod clocks;
 mod creating;
+mod events;
 mod failing;
 mod periods;
 mod prorating;

@@ -71,6 +71,24 @@ pub(crate) async fn collect(
     if let Ok(Ok(Err(error))) = tokio::time::timeout_at(give_up_at, sending).await {
         tracing::error!(%error, charge = %id, "the outcome of a charge could not be written down; it is found out later");
     }
+    outcome(site, owner, id, give_up_at).await
+}
+
+/// What becomes of a charge that another request sent. Errors: as [`collect`].
+pub(crate) async fn watch(
+    site: &Site,
+    owner: (AccountId, Mode),
+    id: ChargeId,
+) -> Result<ShownCharge, ApiError> {
+    outcome(site, owner, id, Instant::now() + WAIT).await
+}
+
+async fn outcome(
+    site: &Site,
+    owner: (AccountId, Mode),
+    id: ChargeId,
+    give_up_at: Instant,
+) -> Result<ShownCharge, ApiError> {
     loop {
         let shown = site.app.db.read(move |tx| view::find(tx, owner, id)).await?;
         let shown = shown.ok_or_else(|| ApiError::inside(format!("charge {id} is gone")))?;

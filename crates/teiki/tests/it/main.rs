@@ -18,3 +18,4 @@ mod sdks;
 mod serve;
 mod sql;
 mod status;
+mod tds;

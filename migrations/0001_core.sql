@@ -360,6 +360,8 @@ create table charges (
     expires_at BIGINT,
     description TEXT,
     metadata TEXT,
+    -- How many things have been done to it; numbers its charge_actions.
+    action_count BIGINT not null default 0,
     -- With 3-D Secure: how it stands with the card holder, the days for which the money is then reserved (null takes it at
     -- once), and the billing time at which the merchant finished it. Before that it was never sent, and has no check_at.
     three_d_secure_status TEXT,
@@ -405,7 +407,10 @@ create table charge_actions (
     reason TEXT,
     expires_at BIGINT,
     gateway_action_id TEXT,
+    -- The gateway's code of its refusal, and what stood in the way if it said so. On an action that is not final: of the
+    -- refusal to repeat it, which proves nothing of the first request.
     failure_code TEXT,
+    refusal TEXT,
     note TEXT,
     frozen BOOLEAN not null,
     billing_at BIGINT not null,
@@ -418,7 +423,7 @@ create table charge_actions (
     created_at BIGINT not null,
     primary key (slot, id)
 ) /* clustered */;
-create unique index charge_actions_number on charge_actions (slot, number, charge_id);
+create unique index charge_actions_number on charge_actions (slot, charge_id, number);
 -- One at a time for a charge.
 create unique index charge_actions_open on charge_actions (slot, charge_id)
     where status in ('prepared', 'sending', 'unknown', 'pending');

@@ -164,13 +164,12 @@ impl DerivationKey {
 
     /// The idempotency key of a charge: 32 hex characters (128 bits), which every gateway accepts.
     pub fn idempotency_key(&self, connection: &str, charge: ChargeId) -> String {
-        let digest = self.digest(&[b"charge", connection.as_bytes(), charge.as_str().as_bytes()]);
-        let mut key = String::with_capacity(ID_LENGTH);
-        for byte in &digest[..16] {
-            key.push(char::from(HEX[usize::from(byte >> 4)]));
-            key.push(char::from(HEX[usize::from(byte & 15)]));
-        }
-        key
+        key_text(&self.digest(&[b"charge", connection.as_bytes(), charge.as_str().as_bytes()]))
+    }
+
+    /// The idempotency key of what is done to a charge, in the same form; never that of any charge.
+    pub fn action_idempotency_key(&self, connection: &str, action: ChargeActionId) -> String {
+        key_text(&self.digest(&[b"charge_action", connection.as_bytes(), action.as_str().as_bytes()]))
     }
 }
 
@@ -178,6 +177,15 @@ impl std::fmt::Debug for DerivationKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("DerivationKey")
     }
+}
+
+fn key_text(digest: &[u8; 32]) -> String {
+    let mut key = String::with_capacity(ID_LENGTH);
+    for byte in &digest[..16] {
+        key.push(char::from(HEX[usize::from(byte >> 4)]));
+        key.push(char::from(HEX[usize::from(byte & 15)]));
+    }
+    key
 }
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -236,6 +244,11 @@ mod tests {
         assert!(one.bytes().all(|byte| byte.is_ascii_hexdigit()));
         assert_eq!(one, key().idempotency_key("gwc_1", charge));
         assert_ne!(one, key().idempotency_key("gwc_2", charge));
+        let action =
+            |number| ChargeActionId::derive(&key(), charge.as_str(), Slot(1), Timestamp::UNIX_EPOCH, number);
+        let keys = [1, 2].map(|number| key().action_idempotency_key("gwc_1", action(number)));
+        assert!(keys[0] != keys[1] && keys[0] != one && keys[0].len() == 32);
+        assert_ne!(keys[0], key().action_idempotency_key("gwc_2", action(1)));
     }
 
     #[test]

@@ -118,6 +118,36 @@ pub fn tax_of(lines: &[(Percent, Money)], rounding: Rounding) -> Result<Vec<Taxe
         .collect()
 }
 
+/// The part `amount` of these sums, rate by rate in proportion. It grows with `amount` in every rate, net and tax, and all
+/// of the amount gives the sums themselves: so the parts between 0, any amounts in between and the whole add up to it.
+/// Errors: more than the sums, a negative amount, mixed currencies.
+pub fn part_of(sums: &[TaxedSum], amount: Money) -> Result<Vec<TaxedSum>, TaxError> {
+    let zero = Money::new(0, amount.currency);
+    let mut left = sums.iter().try_fold(zero, |sum, taxed| sum.plus(taxed.gross))?;
+    if amount.minor < 0 || amount > left {
+        return Err(MoneyError::Overflow.into());
+    }
+    let mut rest = amount;
+    sums.iter()
+        .map(|sum| {
+            // Of what is left for this rate and those after it: a share that rises by at most one with each unit.
+            let gross = share(rest, sum.gross, left)?;
+            rest = rest.minus(gross)?;
+            left = left.minus(sum.gross)?;
+            Ok(TaxedSum { percent: sum.percent, gross, tax: share(gross, sum.tax, sum.gross)? })
+        })
+        .collect()
+}
+
+/// `amount × part ÷ whole`, rounded down; nothing of nothing.
+fn share(amount: Money, part: Money, whole: Money) -> Result<Money, MoneyError> {
+    if whole.minor == 0 {
+        return Ok(Money::new(0, amount.currency));
+    }
+    let minor = Rounding::Floor.ratio(amount.minor, part.minor, whole.minor).ok_or(MoneyError::Overflow)?;
+    Ok(Money::new(minor, amount.currency))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,7 +190,42 @@ mod tests {
         assert_eq!(seen, [(Some(10), 115, 10), (Some(8), 108, 8), (Some(0), 40, 0), (None, 300, 0)]);
     }
 
+    #[test]
+    fn a_part_is_shared_out_in_proportion() {
+        let lines = [(Some(10), Money::yen(980)), (Some(8), Money::yen(1_080)), (None, Money::yen(500))];
+        let sums = tax_of(&lines, Rounding::Floor).expect("fits");
+        let part = |yen| part_of(&sums, Money::yen(yen));
+        for (yen, expected) in [
+            (0, [(0, 0), (0, 0), (0, 0)]),
+            (1, [(0, 0), (0, 0), (1, 0)]),
+            (1_280, [(490, 44), (540, 40), (250, 0)]),
+            (2_559, [(979, 88), (1_080, 80), (500, 0)]),
+            (2_560, [(980, 89), (1_080, 80), (500, 0)]),
+        ] {
+            let seen: Vec<_> =
+                part(yen).expect("fits").iter().map(|sum| (sum.gross.minor, sum.tax.minor)).collect();
+            assert_eq!(seen, expected, "{yen}");
+        }
+        assert!(part(2_561).is_err() && part(-1).is_err());
+    }
+
     proptest! {
+        #[test]
+        fn parts_grow_and_end_with_the_whole(amounts in prop::collection::vec((0_i64..50, prop_oneof![Just(Some(10)), Just(Some(8)), Just(Some(0)), Just(None)]), 1..5)) {
+            let lines: Vec<_> = amounts.iter().map(|&(yen, percent)| (percent, Money::yen(yen))).collect();
+            let sums = tax_of(&lines, Rounding::HalfUp).expect("fits");
+            let whole: i64 = sums.iter().map(|sum| sum.gross.minor).sum();
+            let mut last: Vec<(i64, i64)> = sums.iter().map(|_| (0, 0)).collect();
+            for yen in 0..=whole {
+                let part = part_of(&sums, Money::yen(yen)).expect("fits");
+                prop_assert_eq!(part.iter().map(|sum| sum.gross.minor).sum::<i64>(), yen);
+                let now: Vec<(i64, i64)> = part.iter().map(|sum| (sum.gross.minor - sum.tax.minor, sum.tax.minor)).collect();
+                prop_assert!(now.iter().zip(&last).all(|(now, last)| now.0 >= last.0 && now.1 >= last.1), "{} {:?}", yen, part);
+                last = now;
+            }
+            prop_assert_eq!(part_of(&sums, Money::yen(whole)).expect("fits"), sums);
+        }
+
         #[test]
         fn no_yen_is_lost_between_net_and_tax(amounts in prop::collection::vec((0_i64..5_000_000, prop_oneof![Just(Some(10)), Just(Some(8)), Just(None)]), 1..20)) {
             let lines: Vec<_> = amounts.iter().map(|&(yen, percent)| (percent, Money::yen(yen))).collect();

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use billing::id::{AccountId, ChargeId, ConnectionId, DerivationKey};
+use billing::id::{AccountId, ChargeActionId, ChargeId, ConnectionId, DerivationKey};
 use billing::mode::Mode;
 use db::Db;
 use gateway::Gateway;
@@ -67,6 +67,27 @@ pub fn add(counter: &AtomicU64, count: usize) {
     counter.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
 }
 
+/// A request that this process may be sending right now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Flight {
+    /// That of a charge.
+    Charge(ChargeId),
+    /// That of something done to a charge.
+    Action(ChargeActionId),
+}
+
+impl From<ChargeId> for Flight {
+    fn from(charge: ChargeId) -> Self {
+        Self::Charge(charge)
+    }
+}
+
+impl From<ChargeActionId> for Flight {
+    fn from(action: ChargeActionId) -> Self {
+        Self::Action(action)
+    }
+}
+
 /// The shared state of a charging process.
 pub struct Line {
     /// The database.
@@ -79,8 +100,8 @@ pub struct Line {
     pub counters: Counters,
     is_held: AtomicBool,
     is_stopping: AtomicBool,
-    // Charges whose request this process may be sending right now: nobody else in it may ask about them.
-    in_flight: Mutex<BTreeSet<ChargeId>>,
+    // What this process may be sending right now: nobody else in it may ask about it.
+    in_flight: Mutex<BTreeSet<Flight>>,
 }
 
 impl Line {
@@ -104,9 +125,15 @@ impl Line {
         }
     }
 
-    /// Whether a request may be sent through `connection` at the operating time `now`.
-    pub fn may_send(&self, connection: &Connection, now: Timestamp) -> bool {
-        !self.is_held() && !self.is_stopping() && connection.breaker.allows(now)
+    /// Whether a request may be sent through `connection` at the operating time `now`. `takes` as for [`Self::is_free`].
+    pub fn may_send(&self, connection: &Connection, takes: bool, now: Timestamp) -> bool {
+        self.is_free(takes) && connection.breaker.allows(now)
+    }
+
+    /// Whether nobody has stopped sending. `takes`: money is taken or reserved, which a hold stops.
+    pub fn is_free(&self, takes: bool) -> bool {
+        let is_stopped = self.is_stopping() || (takes && self.is_held());
+        !is_stopped
     }
 
     /// Whether charging is held, as of the last look (at most [`crate::holds::WATCH_MS`] ago).
@@ -129,25 +156,25 @@ impl Line {
         self.is_stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Marks charges as being sent by this process.
-    pub fn take_off(&self, charges: impl Iterator<Item = ChargeId>) {
-        self.flights().extend(charges);
+    /// Marks requests as being sent by this process.
+    pub fn take_off(&self, requests: impl Iterator<Item = impl Into<Flight>>) {
+        self.flights().extend(requests.map(Into::into));
     }
 
-    /// Marks charges as settled, or at least written down.
-    pub fn land(&self, charges: impl Iterator<Item = ChargeId>) {
+    /// Marks them as settled, or at least written down.
+    pub fn land(&self, requests: impl Iterator<Item = impl Into<Flight>>) {
         let mut flights = self.flights();
-        for charge in charges {
-            flights.remove(&charge);
+        for request in requests {
+            flights.remove(&request.into());
         }
     }
 
     /// Whether this process may be sending it right now.
-    pub fn is_in_flight(&self, charge: ChargeId) -> bool {
-        self.flights().contains(&charge)
+    pub fn is_in_flight(&self, request: impl Into<Flight>) -> bool {
+        self.flights().contains(&request.into())
     }
 
-    fn flights(&self) -> std::sync::MutexGuard<'_, BTreeSet<ChargeId>> {
+    fn flights(&self) -> std::sync::MutexGuard<'_, BTreeSet<Flight>> {
         self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

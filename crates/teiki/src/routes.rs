@@ -26,30 +26,42 @@ pub struct Route {
     pub path: &'static str,
     /// What answers it.
     pub operation: &'static Operation,
+    /// Whether it moves money: such requests have a rate limit of their own.
+    pub moves_money: bool,
 }
 
 const fn get(path: &'static str, operation: &'static Operation) -> Route {
-    Route { method: Method::Get, path, operation }
+    Route { method: Method::Get, path, operation, moves_money: false }
 }
 
 const fn post(path: &'static str, operation: &'static Operation) -> Route {
-    Route { method: Method::Post, path, operation }
+    Route { method: Method::Post, path, operation, moves_money: false }
+}
+
+/// A POST that moves money.
+const fn pay(path: &'static str, operation: &'static Operation) -> Route {
+    Route { method: Method::Post, path, operation, moves_money: true }
 }
 
 const fn delete(path: &'static str, operation: &'static Operation) -> Route {
-    Route { method: Method::Delete, path, operation }
+    Route { method: Method::Delete, path, operation, moves_money: false }
 }
 
 /// All of them.
 pub static ROUTES: &[Route] = &[
-    post("/v1/charges", &charges::api::CREATE),
+    pay("/v1/charges", &charges::api::CREATE),
     get("/v1/charges", &charges::api::LIST),
     get("/v1/charges/{charge}", &charges::api::GET),
     post("/v1/charges/{charge}", &charges::api::UPDATE),
-    post("/v1/charges/{charge}/tds_finish", &charges::api::FINISH),
+    pay("/v1/charges/{charge}/tds_finish", &charges::api::FINISH),
+    post("/v1/charges/{charge}/capture", &charges::actions::api::CAPTURE),
+    post("/v1/charges/{charge}/refund", &charges::actions::api::REFUND),
+    post("/v1/charges/{charge}/reauth", &charges::actions::api::REAUTHORIZE),
     get("/v1/events", &events::api::LIST),
     get("/v1/events/{event}", &events::api::GET),
     get("/v1/accounts", &accounts::api::GET),
+    get("/v1/account_settings", &accounts::api::SETTINGS),
+    post("/v1/account_settings", &accounts::api::CHANGE),
     get("/v1/accounts/brands", &accounts::api::BRANDS_OF),
     post("/v1/test_clocks", &clocks::api::CREATE),
     get("/v1/test_clocks", &clocks::api::LIST),
@@ -85,13 +97,13 @@ pub static ROUTES: &[Route] = &[
     delete("/v1/customers/{customer}", &customers::api::DELETE),
     get("/v1/customers/{customer}/subscriptions", &subscriptions::api::LIST_OF_CUSTOMER),
     get("/v1/customers/{customer}/subscriptions/{subscription}", &subscriptions::api::GET_OF_CUSTOMER),
-    post("/v1/subscriptions", &subscriptions::api::CREATE),
+    pay("/v1/subscriptions", &subscriptions::api::CREATE),
     get("/v1/subscriptions", &subscriptions::api::LIST),
     get("/v1/subscriptions/{subscription}", &subscriptions::api::GET),
-    post("/v1/subscriptions/{subscription}", &subscriptions::api::UPDATE),
+    pay("/v1/subscriptions/{subscription}", &subscriptions::api::UPDATE),
     delete("/v1/subscriptions/{subscription}", &subscriptions::api::DELETE),
     post("/v1/subscriptions/{subscription}/pause", &subscriptions::api::PAUSE),
-    post("/v1/subscriptions/{subscription}/resume", &subscriptions::api::RESUME),
+    pay("/v1/subscriptions/{subscription}/resume", &subscriptions::api::RESUME),
     post("/v1/subscriptions/{subscription}/cancel", &subscriptions::api::CANCEL),
     post("/v1/customers/{customer}/cards", &payment_methods::api::CREATE),
     get("/v1/customers/{customer}/cards", &payment_methods::api::LIST),

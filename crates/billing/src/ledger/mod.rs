@@ -74,6 +74,8 @@ fn entry(kind: &'static str, debit: Account, credit: Account, amount: Money) -> 
 mod tests {
     use std::collections::BTreeMap;
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::money::Rounding;
     use crate::tax::tax_of;
@@ -101,9 +103,36 @@ mod tests {
         assert_eq!(seen.iter().map(|balance| balance.1).sum::<i64>(), 0);
     }
 
+    proptest! {
+        #[test]
+        fn refunds_in_any_parts_take_back_what_the_invoice_posted(
+            amounts in prop::collection::vec((0_i64..3_000, prop_oneof![Just(Some(10)), Just(Some(8)), Just(None)]), 1..4),
+            cuts in prop::collection::vec(0_i64..9_000, 0..6),
+        ) {
+            let lines: Vec<_> = amounts.iter().map(|&(yen, percent)| (percent, Money::yen(yen))).collect();
+            let tax = tax_of(&lines, Rounding::HalfUp).expect("fits");
+            let whole: i64 = amounts.iter().map(|amount| amount.0).sum();
+            let mut steps: Vec<i64> = cuts.into_iter().map(|cut| cut.min(whole)).chain([0, whole]).collect();
+            steps.sort_unstable();
+            let mut books = invoice_issued::entries(&tax);
+            books.extend(charge_succeeded::entries(Money::yen(whole)));
+            for step in steps.windows(2) {
+                let part = refund::between(&tax, Money::yen(step[0]), Money::yen(step[1])).expect("fits");
+                let entries = refund::entries(&part);
+                prop_assert!(entries.iter().all(|entry| entry.credit == Account::Gateway));
+                prop_assert_eq!(entries.iter().map(|entry| entry.amount.minor).sum::<i64>(), step[1] - step[0]);
+                books.extend(entries);
+            }
+            prop_assert!(balances(&books).values().all(|&balance| balance == 0), "{:?}", balances(&books));
+        }
+    }
+
     #[test]
     fn nothing_is_posted_for_nothing() {
         assert_eq!(charge_succeeded::entries(Money::yen(0)), []);
-        assert_eq!(surplus::entries(Money::yen(5))[0].credit, Account::Surplus);
+        let mut books = surplus::entries(Money::yen(5));
+        assert_eq!(books[0].credit, Account::Surplus);
+        books.extend(surplus::refund(Money::yen(5)));
+        assert!(balances(&books).values().all(|&balance| balance == 0));
     }
 }

@@ -1,8 +1,11 @@
 //! Money goes back to the customer: revenue and tax of these sums are taken back, for each rate.
+//!
+//! Of a whole that goes back in parts, each posts what lies [`between`] what had gone back before and after it: whatever
+//! the parts, their entries add up to those of the whole.
 
 use super::{Account, Entry, entry};
 use crate::money::Money;
-use crate::tax::TaxedSum;
+use crate::tax::{TaxError, TaxedSum, part_of};
 
 const KIND: &str = "refund";
 
@@ -17,5 +20,22 @@ pub fn entries(tax: &[TaxedSum]) -> Vec<Entry> {
             ]
         })
         .flatten()
+        .collect()
+}
+
+/// The sums that go back when of `whole` first `before` and then `after` has gone back. Errors: more than the whole, less
+/// than before.
+pub fn between(whole: &[TaxedSum], before: Money, after: Money) -> Result<Vec<TaxedSum>, TaxError> {
+    let (gone, going) = (part_of(whole, before)?, part_of(whole, after)?);
+    let less = |after: Money, before: Money| after.minus(before);
+    gone.iter()
+        .zip(&going)
+        .map(|(before, after)| {
+            Ok(TaxedSum {
+                percent: after.percent,
+                gross: less(after.gross, before.gross)?,
+                tax: less(after.tax, before.tax)?,
+            })
+        })
         .collect()
 }

@@ -9,3 +9,10 @@ const KIND: &str = "charge_surplus";
 pub fn entries(amount: Money) -> Vec<Entry> {
     entry(KIND, Account::Gateway, Account::Surplus, amount).into_iter().collect()
 }
+
+const REFUND: &str = "surplus_refund";
+
+/// The entries of giving `amount` of it back.
+pub fn refund(amount: Money) -> Vec<Entry> {
+    entry(REFUND, Account::Surplus, Account::Gateway, amount).into_iter().collect()
+}

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::Account;
-use crate::web::params::Param;
+use super::{Account, settings};
+use crate::web::params::{Given, Param};
 use crate::web::{Access, Answer, ApiError, Call, Operation};
 
 /// The brands that the test cards have.
@@ -51,6 +51,57 @@ fn shown(account: &Account) -> serde_json::Value {
         },
         "name": account.name,
     })
+}
+
+/// GET /v1/account_settings
+pub static SETTINGS: Operation = Operation {
+    access: Access::Read,
+    object: "account_settings",
+    summary: "Shows the settings of the account.",
+    params: &[],
+    run: |call| Box::pin(get_settings(call)),
+};
+
+async fn get_settings(call: Call) -> Result<Answer, ApiError> {
+    let account = super::get(&call.site.app.db, call.caller.account.as_str()).await?;
+    Answer::json(&settings::of(&account))
+}
+
+/// POST /v1/account_settings
+pub static CHANGE: Operation = Operation {
+    access: Access::Write,
+    object: "account_settings",
+    summary: "Changes settings. They affect what is made from then on.",
+    params: &[
+        Param::text("calendar", 20, "anchor, or payjp: PAY.JP's calendar in UTC."),
+        Param::text("renewal_failure", 20, "open, or payjp: a failed renewal pauses."),
+        Param::text("zone", 100, "Where days begin, such as Asia/Tokyo; while there are no subscriptions."),
+        Param::text(
+            "charge_window",
+            5,
+            "The local time from which what is due on a day is charged, such as 09:00.",
+        ),
+        Param::id("test_clock", "The test clock of new test customers; empty is real time."),
+        Param::text("rate_limits", 20, "generous, or payjp: PAY.JP's own."),
+        Param::text("email", 254, "Where mails come from; empty is none."),
+    ],
+    run: |call| Box::pin(change(call)),
+};
+
+async fn change(call: Call) -> Result<Answer, ApiError> {
+    let chosen = settings::NAMES.iter().filter_map(|name| match call.params.given(name) {
+        Given::Set(value) => Some(((*name).to_owned(), value.to_owned())),
+        Given::Cleared => Some(((*name).to_owned(), String::new())),
+        Given::Absent => None,
+    });
+    let chosen: Vec<(String, String)> = chosen.collect();
+    match super::change(&call.site.app.db, call.caller.account, chosen).await? {
+        Ok(settings) => Answer::json(&settings),
+        Err(wrong) => {
+            let message = format!("Invalid {}: it {}.", wrong.name, wrong.problem);
+            Err(ApiError::param("invalid_setting", wrong.name, message))
+        }
+    }
 }
 
 /// GET /v1/accounts/brands

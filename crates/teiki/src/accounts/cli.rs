@@ -1,8 +1,9 @@
-//! `teiki account create`.
+//! `teiki account create` and `teiki account set`.
 
 use clap::{Args, Subcommand};
 
 use super::Created;
+use super::settings::Settings;
 use crate::app::{App, Missing, Setting};
 use crate::failure::Failure;
 use crate::{clock, output};
@@ -17,27 +18,108 @@ pub struct AccountArgs {
 #[derive(Debug, Subcommand)]
 enum AccountCommand {
     /// Make an account and show its keys, once.
-    #[command(after_help = "Example:\n  teiki account create 'みどり農園' --zone Asia/Tokyo --json")]
+    #[command(after_help = "Examples:
+  teiki account create 'みどり農園' --zone Asia/Tokyo --json
+  teiki account create 移行 --calendar payjp --renewal-failure payjp --rate-limits payjp")]
     Create {
         /// What the merchant is called.
         name: String,
-        /// Where its days begin: a name of the time zone database.
-        #[arg(long, default_value = "Asia/Tokyo")]
-        zone: String,
+        #[command(flatten)]
+        chosen: Chosen,
     },
+    /// Change settings of an account.
+    #[command(after_help = "Example:
+  teiki account set acct_… calendar=payjp charge_window=10:00 test_clock=
+
+Settings: calendar (anchor, payjp), renewal_failure (open, payjp), zone, charge_window, test_clock, rate_limits (generous,
+payjp), email. They affect what is made from then on; docs/api/differences.md says what they mean.")]
+    Set {
+        /// The account.
+        account: String,
+        /// Settings, as name=value; an empty value clears.
+        #[arg(required = true, value_name = "NAME=VALUE")]
+        settings: Vec<String>,
+    },
+}
+
+/// Settings of a new account.
+#[derive(Debug, Args)]
+struct Chosen {
+    /// Where its days begin: a name of the time zone database [default: Asia/Tokyo]
+    #[arg(long)]
+    zone: Option<String>,
+    /// How the boundaries of its subscriptions follow: anchor or payjp [default: anchor]
+    #[arg(long)]
+    calendar: Option<String>,
+    /// What a failed renewal does: open or payjp [default: open]
+    #[arg(long)]
+    renewal_failure: Option<String>,
+    /// The local time from which it charges what is due on a day [default: 09:00]
+    #[arg(long, value_name = "HH:MM")]
+    charge_window: Option<String>,
+    /// How many requests its keys may make: generous or payjp [default: generous]
+    #[arg(long)]
+    rate_limits: Option<String>,
+    /// Where its mails come from.
+    #[arg(long)]
+    email: Option<String>,
+}
+
+impl Chosen {
+    fn pairs(self) -> Vec<(String, String)> {
+        let all = [
+            ("zone", self.zone),
+            ("calendar", self.calendar),
+            ("renewal_failure", self.renewal_failure),
+            ("charge_window", self.charge_window),
+            ("rate_limits", self.rate_limits),
+            ("email", self.email),
+        ];
+        all.into_iter().filter_map(|(name, value)| value.map(|value| (name.to_owned(), value))).collect()
+    }
 }
 
 /// Runs `teiki account …`.
 pub async fn run(setting: &Setting, args: AccountArgs) -> Result<(), Failure> {
     match args.command {
-        AccountCommand::Create { name, zone } => {
+        AccountCommand::Create { name, chosen } => {
             App::with(setting, Missing::Create, async |app| {
-                let created = super::create(&app.db, &name, &zone, clock::now()).await?;
+                let created = super::create(&app.db, &name, &chosen.pairs(), clock::now()).await?;
                 output::print(app.format, &created, text)
             })
             .await
         }
+        AccountCommand::Set { account, settings } => {
+            let chosen = settings.iter().map(|setting| pair(setting)).collect::<Result<Vec<_>, _>>()?;
+            App::with(setting, Missing::Refuse, async |app| {
+                let id = super::get(&app.db, &account).await?.id;
+                let changed = super::change(&app.db, id, chosen).await?;
+                let changed = changed.map_err(|wrong| Failure::usage(wrong.to_string()))?;
+                output::print(app.format, &changed, shown)
+            })
+            .await
+        }
     }
+}
+
+fn pair(setting: &str) -> Result<(String, String), Failure> {
+    match setting.split_once('=') {
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => Err(Failure::usage(format!("{setting:?} is not of the form name=value"))),
+    }
+}
+
+fn shown(settings: &Settings) -> String {
+    format!(
+        "  calendar         {}\n  renewal_failure  {}\n  zone             {}\n  charge_window    {}\n  test_clock       {}\n  rate_limits      {}\n  email            {}",
+        settings.calendar,
+        settings.renewal_failure,
+        settings.zone,
+        settings.charge_window,
+        settings.test_clock.as_deref().unwrap_or("none: real time"),
+        settings.rate_limits,
+        settings.email.as_deref().unwrap_or("none"),
+    )
 }
 
 fn text(created: &Created) -> String {

@@ -17,11 +17,15 @@ use sha2::{Digest, Sha256};
 
 use crate::failure::Failure;
 use crate::web::Caller;
+use crate::web::limits::Preset;
 
 pub mod api;
 pub mod cli;
+pub mod settings;
 mod store;
 
+/// Where the days of an account begin unless it says otherwise.
+const ZONE: &str = "Asia/Tokyo";
 /// Local time from which an account charges unless it says otherwise.
 const CHARGE_WINDOW: Time = jiff::civil::time(9, 0, 0, 0);
 
@@ -29,7 +33,7 @@ const CHARGE_WINDOW: Time = jiff::civil::time(9, 0, 0, 0);
 pub const REAL_CLOCK: &str = "real";
 
 /// A merchant.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     /// Its id.
     pub id: AccountId,
@@ -41,7 +45,9 @@ pub struct Account {
     pub calendar: Calendar,
     /// What a failed renewal of its new subscriptions does.
     pub renewal_failure: RenewalFailure,
-    /// Where its mails come from; for `GET /v1/accounts`.
+    /// How many requests its keys may make.
+    pub rate_limits: Preset,
+    /// Where its mails come from.
     pub email: Option<String>,
     /// The clock that new test customers follow; none is real time.
     pub test_clock: Option<String>,
@@ -74,25 +80,34 @@ pub struct Created {
 /// Longest name of an account, in characters: fits a line of a mail.
 const NAME_MAX: usize = 200;
 
-/// Makes an account in the zone `zone` at the real time `now`.
-pub async fn create(db: &Db, name: &str, zone: &str, now: Timestamp) -> Result<Created, Failure> {
+/// Makes an account at the real time `now`, with these settings by name.
+pub async fn create(
+    db: &Db,
+    name: &str,
+    chosen: &[(String, String)],
+    now: Timestamp,
+) -> Result<Created, Failure> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > NAME_MAX {
         return Err(Failure::usage(format!("the name of an account has 1 to {NAME_MAX} characters")));
     }
-    let zone = Zone::try_new(zone).map_err(|error| Failure::usage(error.to_string()))?;
+    let zone = Zone::try_new(ZONE).map_err(|error| Failure::usage(error.to_string()))?;
     let terms = AccountTerms { zone, charge_window: CHARGE_WINDOW, tax_rounding: Rounding::Floor };
     let id = AccountId::random(Slot(0), now, &random()?);
-    let account = Account {
+    let mut account = Account {
         id,
         name: name.to_owned(),
         terms,
         calendar: Calendar::Anchor,
         renewal_failure: RenewalFailure::Open,
+        rate_limits: Preset::Generous,
         email: None,
         test_clock: None,
         created_at: now,
     };
+    for (name, value) in chosen {
+        settings::set(&mut account, name, value).map_err(|wrong| Failure::usage(wrong.to_string()))?;
+    }
     let keys = [new_pair(Mode::Test)?, new_pair(Mode::Live)?];
     let rows: Vec<store::KeyRow> = keys
         .iter()
@@ -110,6 +125,26 @@ pub async fn create(db: &Db, name: &str, zone: &str, now: Timestamp) -> Result<C
     .await?;
     let [test, live] = keys;
     Ok(Created { account: id.to_string(), name: account.name, test, live })
+}
+
+/// Changes settings of an account, all or none.
+pub async fn change(
+    db: &Db,
+    id: AccountId,
+    chosen: Vec<(String, String)>,
+) -> Result<Result<settings::Settings, settings::Wrong>, Failure> {
+    let changed = db.write(move |tx| {
+        let before = read(tx, id)?;
+        let mut after = before.clone();
+        for (name, value) in &chosen {
+            if let Err(wrong) = settings::set(&mut after, name, value) {
+                return Ok(Err(wrong));
+            }
+        }
+        let saved = settings::save(tx, &before, &after)?;
+        Ok::<_, db::Error>(saved.map(|()| settings::of(&after)))
+    });
+    Ok(changed.await?)
 }
 
 fn new_pair(mode: Mode) -> Result<KeyPair, Failure> {

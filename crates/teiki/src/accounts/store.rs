@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::{Account, KeyKind, TestClock};
 use crate::stored::{instant, parsed, unreadable};
 use crate::web::Caller;
+use crate::web::limits::Preset;
 
 /// An API key as stored.
 pub(super) struct KeyRow {
@@ -43,8 +44,8 @@ pub(super) fn insert_account(tx: &mut Tx<'_>, account: &Account, now: Timestamp)
     let rounding = rounding_name(account.terms.tax_rounding);
     tx.execute(
         "insert into accounts
-             (id, name, zone, charge_window, tax_rounding, calendar, renewal_failure, rate_limits, created_at)
-         values ($1, $2, $3, $4, $5, 'anchor', 'open', 'generous', $6)",
+             (id, name, zone, charge_window, tax_rounding, created_at, calendar, renewal_failure, rate_limits, email)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         &[
             Value::Text(account.id.as_str()),
             Value::Text(&account.name),
@@ -52,9 +53,49 @@ pub(super) fn insert_account(tx: &mut Tx<'_>, account: &Account, now: Timestamp)
             Value::Text(&window),
             Value::Text(rounding),
             Value::I64(now.as_microsecond()),
+            Value::Text(account.calendar.as_str()),
+            Value::Text(account.renewal_failure.as_str()),
+            Value::Text(account.rate_limits.as_str()),
+            Value::from(account.email.as_deref()),
         ],
     )?;
     Ok(())
+}
+
+pub(super) fn update_account(tx: &mut Tx<'_>, account: &Account) -> Result<(), Error> {
+    let window = account.terms.charge_window.to_string();
+    tx.execute(
+        "update accounts
+         set zone = $2, charge_window = $3, calendar = $4, renewal_failure = $5, rate_limits = $6, test_clock_id = $7, email = $8
+         where id = $1",
+        &[
+            Value::Text(account.id.as_str()),
+            Value::Text(account.terms.zone.name()),
+            Value::Text(&window),
+            Value::Text(account.calendar.as_str()),
+            Value::Text(account.renewal_failure.as_str()),
+            Value::Text(account.rate_limits.as_str()),
+            Value::from(account.test_clock.as_deref()),
+            Value::from(account.email.as_deref()),
+        ],
+    )?;
+    Ok(())
+}
+
+pub(super) fn has_subscriptions(tx: &mut Tx<'_>, account: AccountId) -> Result<bool, Error> {
+    tx.query_one(
+        "select exists (select 1 from subscriptions where account_id = $1)",
+        &[Value::Text(account.as_str())],
+    )?
+    .bool(0)
+}
+
+pub(super) fn has_clock(tx: &mut Tx<'_>, account: AccountId, clock: &str) -> Result<bool, Error> {
+    tx.query_one(
+        "select exists (select 1 from test_clocks where id = $1 and account_id = $2 and deleted_at is null)",
+        &[Value::Text(clock), Value::Text(account.as_str())],
+    )?
+    .bool(0)
 }
 
 pub(super) fn insert_keys(
@@ -78,7 +119,8 @@ pub(super) fn insert_keys(
 
 pub(super) fn find_key(tx: &mut Tx<'_>, hash: &[u8; 32]) -> Result<Option<Caller>, Error> {
     tx.query_opt(
-        "select account_id, mode, kind, id from api_keys where hash = $1 and revoked_at is null",
+        "select k.account_id, k.mode, k.kind, k.id, a.rate_limits from api_keys k join accounts a on a.id = k.account_id
+         where k.hash = $1 and k.revoked_at is null",
         &[Value::Bytes(hash)],
     )?
     .map(|row| {
@@ -89,6 +131,8 @@ pub(super) fn find_key(tx: &mut Tx<'_>, hash: &[u8; 32]) -> Result<Option<Caller
             kind: KeyKind::from_stored(kind)
                 .ok_or_else(|| unreadable("api_keys.kind", "a kind of key", kind))?,
             key: row.text(3)?,
+            rate_limits: Preset::from_stored(row.str(4)?)
+                .ok_or_else(|| unreadable("accounts.rate_limits", "a preset", row.str(4).unwrap_or_default()))?,
         })
     })
     .transpose()
@@ -96,7 +140,7 @@ pub(super) fn find_key(tx: &mut Tx<'_>, hash: &[u8; 32]) -> Result<Option<Caller
 
 pub(super) fn find_account(tx: &mut Tx<'_>, id: AccountId) -> Result<Option<Account>, Error> {
     tx.query_opt(
-        "select id, name, zone, charge_window, tax_rounding, email, test_clock_id, created_at, calendar, renewal_failure
+        "select id, name, zone, charge_window, tax_rounding, email, test_clock_id, created_at, calendar, renewal_failure, rate_limits
          from accounts where id = $1",
         &[Value::Text(id.as_str())],
     )?
@@ -106,7 +150,7 @@ pub(super) fn find_account(tx: &mut Tx<'_>, id: AccountId) -> Result<Option<Acco
 
 pub(super) fn list_accounts(tx: &mut Tx<'_>) -> Result<Vec<Account>, Error> {
     let rows = tx.query(
-        "select id, name, zone, charge_window, tax_rounding, email, test_clock_id, created_at, calendar, renewal_failure
+        "select id, name, zone, charge_window, tax_rounding, email, test_clock_id, created_at, calendar, renewal_failure, rate_limits
          from accounts order by created_at, id",
         &[],
     )?;
@@ -127,6 +171,8 @@ fn account_of(row: &Row) -> Result<Account, Error> {
         terms,
         calendar: parsed(row, 8, "accounts.calendar", "a calendar")?,
         renewal_failure: parsed(row, 9, "accounts.renewal_failure", "open or payjp")?,
+        rate_limits: Preset::from_stored(row.str(10)?)
+            .ok_or_else(|| unreadable("accounts.rate_limits", "a preset", row.str(10).unwrap_or_default()))?,
         email: row.opt_text(5)?,
         test_clock: row.opt_text(6)?,
         created_at: instant(row, 7, "accounts.created_at")?,

@@ -7,10 +7,10 @@ use db::Tx;
 use jiff::Timestamp;
 
 use super::store;
-use super::view::ShownCharge;
+use super::view::{self, ShownCharge};
 use crate::clocks;
 use crate::events::{self, NewEvent};
-use crate::web::{ApiError, object};
+use crate::web::ApiError;
 
 /// A locked history.
 pub(super) struct Held {
@@ -32,8 +32,18 @@ pub(super) fn lock(
     charge: &ShownCharge,
     now: Timestamp,
 ) -> Result<Held, ApiError> {
+    let billing = clocks::now_for_change(tx, &charge.row().clock, now)?;
+    Ok(lock_at(tx, side, charge, billing)?)
+}
+
+/// The same whatever its clock does: for truth, which is always written.
+pub(super) fn lock_at(
+    tx: &mut Tx<'_>,
+    side: (AccountId, Mode),
+    charge: &ShownCharge,
+    billing: Timestamp,
+) -> Result<Held, db::Error> {
     let row = charge.row();
-    let billing = clocks::now_for_change(tx, &row.clock, now)?;
     let history = History::of(row.subscription, row.invoice);
     let number = match history {
         History::Subscription(id) => {
@@ -41,11 +51,21 @@ pub(super) fn lock(
         }
         History::Sale(id) => store::lock_sales(tx, &[id])?.first().map(|sale| sale.event_number),
     };
-    let number = number.ok_or_else(|| ApiError::inside(format!("charge {} has no history", charge.id())))?;
-    Ok(Held { side, history, number, billing })
+    let none = || db::Error::Assertion(format!("charge {} has no history", charge.id()));
+    Ok(Held { side, history, number: number.ok_or_else(none)?, billing })
 }
 
 impl Held {
+    /// Billing time.
+    pub(super) fn billing(&self) -> Timestamp {
+        self.billing
+    }
+
+    /// Which history it is.
+    pub(super) fn history(&self) -> History {
+        self.history
+    }
+
     /// Appends an event with the charge as it is now.
     pub(super) fn record(
         &mut self,
@@ -53,7 +73,7 @@ impl Held {
         key: &DerivationKey,
         (kind, charge): (Kind, &ShownCharge),
         now: Timestamp,
-    ) -> Result<(), ApiError> {
+    ) -> Result<(), db::Error> {
         self.number += 1;
         let event = NewEvent {
             account: self.side.0,
@@ -63,7 +83,7 @@ impl Held {
             number: self.number,
             kind,
             object: charge.id().to_string(),
-            data: object(&charge.view)?.to_string(),
+            data: view::data(charge)?,
             billing_at: self.billing,
         };
         events::append(tx, key, &[event], now)?;

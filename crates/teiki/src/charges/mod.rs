@@ -4,7 +4,7 @@
 //! for each batch of results) and [`resolve`] (asks about what is unknown, never charges anew). Charges
 //! are *made* in the transaction that opens their invoice: those of the schedule by `renewals::prepare`, those of a
 //! request by what it is for ([`sale`] for a single sale; [`three_d_secure`] for one that waits for its card holder);
-//! [`request`] then waits for what becomes of one.
+//! [`request`] then waits for what becomes of one. What is done to a charge later is in [`actions`].
 
 use billing::charge::Fact;
 use billing::decline::DeclineClass;
@@ -20,6 +20,7 @@ use jiff::Timestamp;
 
 use crate::line::Scope;
 
+pub mod actions;
 pub mod api;
 pub mod breaker;
 #[cfg(feature = "broken")]
@@ -139,6 +140,8 @@ pub struct News {
     pub fact: Fact,
     /// The gateway's id of the charge, when it has told one.
     pub gateway_charge_id: Option<String>,
+    /// What a capture took, when the charge had only reserved it; else a success takes all of it.
+    pub taken: Option<Money>,
     /// Why it was declined.
     pub decline: Option<(String, DeclineClass)>,
     /// A note for the operator: why nothing is known.
@@ -184,6 +187,7 @@ impl News {
             history,
             fact,
             gateway_charge_id: None,
+            taken: None,
             decline: None,
             note: None,
             alarm: None,

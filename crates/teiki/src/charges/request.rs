@@ -58,20 +58,17 @@ pub(crate) async fn collect(
     (owner, billing): ((AccountId, Mode), Timestamp),
     outgoing: Outgoing,
 ) -> Result<ShownCharge, ApiError> {
-    let give_up_at = Instant::now() + WAIT;
+    let give_up_at = give_up_at();
     let id = outgoing.charge;
     let line = std::sync::Arc::clone(&side.line);
     line.take_off([id].into_iter());
-    let sending = site.payments.spawn(async move {
+    let sending = async move {
         let news = send_one(&line, &outgoing).await;
         // Nothing left: so that it stays at that, it is given up here and not sent by anyone later.
         let fact = if news.fact == Fact::NotSent { Fact::NeverExecuted } else { news.fact };
-        settle(&line, vec![News { fact, ..news }], Times { billing, real: clock::now() }).await
-    });
-    if let Ok(Ok(Err(error))) = tokio::time::timeout_at(give_up_at, sending).await {
-        tracing::error!(%error, charge = %id, "the outcome of a charge could not be written down; it is found out later");
-    }
-    outcome(site, owner, id, give_up_at).await
+        settle(&line, vec![News { fact, ..news }], Times { billing, real: clock::now() }).await.map(|_| ())
+    };
+    wait(site, id, give_up_at, sending, || outcome(site, owner, id)).await
 }
 
 /// What becomes of a charge that another request sent. Errors: as [`collect`].
@@ -80,27 +77,54 @@ pub(crate) async fn watch(
     owner: (AccountId, Mode),
     id: ChargeId,
 ) -> Result<ShownCharge, ApiError> {
-    outcome(site, owner, id, Instant::now() + WAIT).await
+    wait(site, id, give_up_at(), async { Ok(()) }, || outcome(site, owner, id)).await
 }
 
+/// A charge that took or reserved its money; `None` while nothing is known. Errors: declined (402), not sent (500).
 async fn outcome(
     site: &Site,
     owner: (AccountId, Mode),
     id: ChargeId,
+) -> Result<Option<ShownCharge>, ApiError> {
+    let shown = site.app.db.read(move |tx| view::find(tx, owner, id)).await?;
+    let shown = shown.ok_or_else(|| ApiError::inside(format!("charge {id} is gone")))?;
+    match shown.state() {
+        State::Succeeded | State::Authorized => Ok(Some(shown)),
+        State::Failed => Err(declined(&shown)),
+        State::Void => Err(not_sent(id)),
+        State::Prepared | State::Sending | State::Unknown | State::Pending | State::RequiresCustomer => {
+            Ok(None)
+        }
+    }
+}
+
+/// Until when a request that comes now waits for its payment.
+pub(super) fn give_up_at() -> Instant {
+    Instant::now() + WAIT
+}
+
+/// Runs `sending` as a task of the server, and looks until there is an outcome or it is time to give up: then it is not
+/// known (500).
+pub(super) async fn wait<F>(
+    site: &Site,
+    charge: ChargeId,
     give_up_at: Instant,
-) -> Result<ShownCharge, ApiError> {
+    sending: impl Future<Output = Result<(), db::Error>> + Send + 'static,
+    look: impl Fn() -> F,
+) -> Result<ShownCharge, ApiError>
+where
+    F: Future<Output = Result<Option<ShownCharge>, ApiError>>,
+{
+    let sending = site.payments.spawn(sending);
+    if let Ok(Ok(Err(error))) = tokio::time::timeout_at(give_up_at, sending).await {
+        tracing::error!(%error, %charge, "the outcome of a payment could not be written down; it is found out later");
+    }
     loop {
-        let shown = site.app.db.read(move |tx| view::find(tx, owner, id)).await?;
-        let shown = shown.ok_or_else(|| ApiError::inside(format!("charge {id} is gone")))?;
-        match shown.state() {
-            State::Succeeded | State::Authorized => return Ok(shown),
-            State::Failed => return Err(declined(&shown)),
-            State::Void => return Err(not_sent(id)),
-            State::Prepared | State::Sending | State::Unknown | State::Pending | State::RequiresCustomer => {
-                if Instant::now() >= give_up_at {
-                    return Err(not_known(id));
-                }
-            }
+        if let Some(shown) = look().await? {
+            return Ok(shown);
+        }
+        if Instant::now() >= give_up_at {
+            return Err(not_known(charge));
         }
         tokio::time::sleep(LOOK_PAUSE).await;
     }

@@ -23,11 +23,11 @@ use crate::line::{Line, Scope, add};
 use crate::renewals::Lane;
 
 /// Charges of one pass: bounds its memory and the time until a hold is looked at again.
-const PASS_MAX: i64 = 512;
+pub(super) const PASS_MAX: i64 = 512;
 /// Questions under way at once through one connection.
-const CONCURRENCY: usize = 16;
+pub(super) const CONCURRENCY: usize = 16;
 /// A charge that only a person can find out is looked at again after this long, in milliseconds: an hour.
-const REVIEW_PAUSE_MS: i64 = 3_600_000;
+pub(super) const REVIEW_PAUSE_MS: i64 = 3_600_000;
 
 /// Which charges a pass takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,14 +122,23 @@ async fn give_up_sending(
     }
 }
 
-/// When a charge found `sending` may last have been sent. It may have waited for its turn in the pace: by a process that is
-/// dead until now at the latest, by one that may live for as long as it may send. Who made a charge inside a request holds
-/// no lease, so where there are leases nobody knows whether it lives.
+/// When a charge found `sending` may last have been sent. Who made a charge inside a request holds no lease, so where there
+/// are leases nobody knows whether it lives.
 fn last_sent(sending: &SendingRow, former: Former, has_leases: bool, now: Timestamp) -> Timestamp {
     let former = if sending.in_request && has_leases { Former::MaySend } else { former };
+    may_be_sent_until(sending.last_sent_at, former, now)
+}
+
+/// When what is found `sending` may last have been sent. It may have waited for its turn in the pace: by a process that is
+/// dead until now at the latest, by one that may live for as long as it may send.
+pub(super) fn may_be_sent_until(
+    last_sent_at: Option<Timestamp>,
+    former: Former,
+    now: Timestamp,
+) -> Timestamp {
     match former {
         Former::Gone => now,
-        Former::MaySend => now.max(send_until(sending.last_sent_at.unwrap_or(now))),
+        Former::MaySend => now.max(send_until(last_sent_at.unwrap_or(now))),
     }
 }
 
@@ -146,7 +155,7 @@ fn inquiry(row: &CheckRow, now: Timestamp) -> Inquiry {
 
 /// What is to be sent (never left, or resent under its key) and what is to be asked about.
 fn split(line: &Line, rows: Vec<CheckRow>, now: Timestamp) -> (Vec<CheckRow>, Vec<CheckRow>) {
-    let is_free = !line.is_held() && !line.is_stopping();
+    let is_free = line.is_free(true);
     let mut to_send = Vec::new();
     let mut to_ask = Vec::new();
     for row in rows {

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use billing::charge::Fact;
+use billing::decline::DeclineClass;
+use billing::id::ConnectionId;
 use billing::resolution::{Capabilities, pause_after, plus_ms};
 use futures_util::{StreamExt, stream};
-use gateway::{Alarm, ChargeReply, Outcome, Refusal};
+use gateway::{Alarm, Obstacle, Outcome, Refusal, Reply, Truth};
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{SemaphorePermit, mpsc};
 
 use super::breaker::Health;
 use super::pace::CONCURRENCY;
@@ -96,44 +98,124 @@ async fn next_group(arrivals: &mut mpsc::Receiver<News>) -> Option<Vec<News>> {
 
 /// Sends one request, if sending is allowed, and says what its answer means.
 pub(super) async fn send_one(line: &Line, outgoing: &Outgoing) -> News {
-    let now = clock::now();
     let unsent = News {
-        check_at: Some(plus_ms(now, UNSENT_PAUSE_MS)),
+        check_at: Some(plus_ms(clock::now(), UNSENT_PAUSE_MS)),
         ..News::of(outgoing.charge, outgoing.history, Fact::NotSent)
     };
-    let Some(connection) = line.connections.get(&outgoing.connection) else {
-        return News { note: Some("this process has no such gateway connection".into()), ..unsent };
+    let ticket = Ticket {
+        connection: outgoing.connection,
+        is_late: outgoing.is_late,
+        takes: true,
+        not_after: outgoing.not_after,
     };
-    let _turn = connection.pace.turn(outgoing.is_late).await;
-    let sent_at = clock::now();
-    if sent_at > outgoing.not_after || !line.may_send(connection, sent_at) {
-        return unsent;
+    match clear(line, &ticket).await {
+        Err(note) => News { note, ..unsent },
+        Ok(cleared) => {
+            let reply = cleared.connection.gateway.charge(&outgoing.request).await;
+            News { sent_at: Some(cleared.at), ..news_of(cleared.meaning(reply), outgoing) }
+        }
     }
-    let reply = connection.gateway.charge(&outgoing.request).await;
-    connection.breaker.record(health(&reply), clock::now());
-    News { sent_at: Some(sent_at), ..news_of(reply, outgoing, connection) }
 }
 
-fn health(reply: &ChargeReply) -> Health {
+/// What must be so that a request may be sent.
+pub(super) struct Ticket {
+    pub(super) connection: ConnectionId,
+    /// As in [`Outgoing::is_late`].
+    pub(super) is_late: bool,
+    /// Whether it takes or reserves money: then a hold stops it.
+    pub(super) takes: bool,
+    /// As in [`Outgoing::not_after`].
+    pub(super) not_after: Timestamp,
+}
+
+/// Leave to send one request, once, at this instant.
+pub(super) struct Cleared<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) at: Timestamp,
+    /// Its place in the connection's pace, until the answer is there.
+    _turn: Option<SemaphorePermit<'a>>,
+}
+
+/// What an answer means (specs/reliability-security.md B3).
+pub(super) enum Meaning<T> {
+    /// This happened.
+    Known { truth: T, soon: Timestamp },
+    /// Surely nothing left, or the gateway turned it away unread; it may be sent again at `check_at`.
+    NotSent { note: String, alarm: Option<&'static str>, check_at: Timestamp },
+    /// The gateway refuses the request itself, and would again.
+    Refused { note: String, code: String, obstacle: Option<Obstacle> },
+    /// Nothing is known.
+    Lost { note: Option<String>, alarm: Option<&'static str>, freeze: bool, check_at: Timestamp },
+}
+
+/// The one way to the gateway: waits for a turn and looks whether sending is allowed. Error: it is not, and why if there is
+/// more to say.
+pub(super) async fn clear<'a>(line: &'a Line, ticket: &Ticket) -> Result<Cleared<'a>, Option<String>> {
+    let Some(connection) = line.connections.get(&ticket.connection) else {
+        return Err(Some("this process has no such gateway connection".into()));
+    };
+    let turn = connection.pace.turn(ticket.is_late).await;
+    let at = clock::now();
+    if at > ticket.not_after || !line.may_send(connection, ticket.takes, at) {
+        return Err(None);
+    }
+    Ok(Cleared { connection, at, _turn: turn })
+}
+
+impl Cleared<'_> {
+    /// Records what came back, and says what it means.
+    pub(super) fn meaning<T>(&self, reply: Reply<T>) -> Meaning<T> {
+        self.connection.breaker.record(health(&reply), clock::now());
+        meaning_of(reply, self.connection.gateway.capabilities())
+    }
+}
+
+fn health<T>(reply: &Reply<T>) -> Health {
     match reply {
-        ChargeReply::Known(_) | ChargeReply::InProgress => Health::Answered,
-        ChargeReply::NotExecuted { refusal, .. } => match refusal {
+        Reply::Known(_) | Reply::InProgress => Health::Answered,
+        Reply::NotExecuted { refusal, .. } => match refusal {
             Refusal::Unauthorized => Health::Unauthorized,
             Refusal::RateLimited { .. } | Refusal::InvalidRequest { .. } | Refusal::NotPossible { .. } => {
                 Health::Answered
             }
         },
-        ChargeReply::NotSent { .. } | ChargeReply::Unknown { .. } => Health::Troubled,
+        Reply::NotSent { .. } | Reply::Unknown { .. } => Health::Troubled,
     }
 }
 
-/// What an answer means for the charge (specs/reliability-security.md B3).
-fn news_of(reply: ChargeReply, outgoing: &Outgoing, connection: &Connection) -> News {
+fn meaning_of<T>(reply: Reply<T>, capabilities: &Capabilities) -> Meaning<T> {
     let now = clock::now();
-    let of = |fact| News::of(outgoing.charge, outgoing.history, fact);
-    let soon = Some(plus_ms(now, pause_after(connection.gateway.capabilities(), 0)));
+    let soon = plus_ms(now, pause_after(capabilities, 0));
+    let not_sent = |note, alarm, pause| Meaning::NotSent { note, alarm, check_at: plus_ms(now, pause) };
     match reply {
-        ChargeReply::Known(truth) => {
+        Reply::Known(truth) => Meaning::Known { truth, soon },
+        Reply::NotSent { reason } => not_sent(reason, None, UNSENT_PAUSE_MS),
+        Reply::NotExecuted { reason, refusal } => match refusal {
+            Refusal::RateLimited { retry_after_ms } => {
+                not_sent(reason, None, retry_after_ms.unwrap_or(UNSENT_PAUSE_MS))
+            }
+            Refusal::Unauthorized => not_sent(reason, Some("gateway_unauthorized"), UNSENT_PAUSE_MS),
+            Refusal::InvalidRequest { code } => Meaning::Refused { note: reason, code, obstacle: None },
+            Refusal::NotPossible { code, obstacle } => {
+                Meaning::Refused { note: reason, code, obstacle: Some(obstacle) }
+            }
+        },
+        Reply::Unknown { reason, alarm } => Meaning::Lost {
+            note: Some(reason),
+            alarm: alarm.as_ref().map(alarm_name),
+            freeze: matches!(alarm, Some(Alarm::KeyMismatch)),
+            check_at: soon,
+        },
+        Reply::InProgress => Meaning::Lost { note: None, alarm: None, freeze: false, check_at: soon },
+    }
+}
+
+/// What an answer means for the charge.
+fn news_of(meaning: Meaning<Truth>, outgoing: &Outgoing) -> News {
+    let of = |fact| News::of(outgoing.charge, outgoing.history, fact);
+    match meaning {
+        Meaning::Known { truth, soon } => {
+            let soon = Some(soon);
             let news = News { gateway_charge_id: Some(truth.gateway_charge_id), ..of(Fact::Pending) };
             match truth.outcome {
                 Outcome::Succeeded => News { fact: Fact::Succeeded, ..news },
@@ -148,38 +230,18 @@ fn news_of(reply: ChargeReply, outgoing: &Outgoing, connection: &Connection) -> 
                 }
             }
         }
-        ChargeReply::NotSent { reason } => {
-            News { note: Some(reason), check_at: Some(plus_ms(now, UNSENT_PAUSE_MS)), ..of(Fact::NotSent) }
+        Meaning::NotSent { note, alarm, check_at } => {
+            News { note: Some(note), alarm, check_at: Some(check_at), ..of(Fact::NotSent) }
         }
-        ChargeReply::NotExecuted { reason, refusal } => match refusal {
-            Refusal::RateLimited { retry_after_ms } => {
-                let pause = retry_after_ms.unwrap_or(UNSENT_PAUSE_MS);
-                News { note: Some(reason), check_at: Some(plus_ms(now, pause)), ..of(Fact::NotSent) }
-            }
-            Refusal::Unauthorized => News {
-                note: Some(reason),
-                alarm: Some("gateway_unauthorized"),
-                check_at: Some(plus_ms(now, UNSENT_PAUSE_MS)),
-                ..of(Fact::NotSent)
-            },
-            Refusal::InvalidRequest { code } | Refusal::NotPossible { code, .. } => {
-                let class = billing::decline::DeclineClass::MerchantFault;
-                News {
-                    note: Some(reason),
-                    alarm: Some("gateway_refused_request"),
-                    decline: Some((code, class)),
-                    ..of(Fact::Declined)
-                }
-            }
+        Meaning::Refused { note, code, .. } => News {
+            note: Some(note),
+            alarm: Some("gateway_refused_request"),
+            decline: Some((code, DeclineClass::MerchantFault)),
+            ..of(Fact::Declined)
         },
-        ChargeReply::Unknown { reason, alarm } => News {
-            note: Some(reason),
-            alarm: alarm.as_ref().map(alarm_name),
-            freeze: matches!(alarm, Some(Alarm::KeyMismatch)),
-            check_at: soon,
-            ..of(Fact::Lost)
-        },
-        ChargeReply::InProgress => News { check_at: soon, ..of(Fact::Lost) },
+        Meaning::Lost { note, alarm, freeze, check_at } => {
+            News { note, alarm, freeze, check_at: Some(check_at), ..of(Fact::Lost) }
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 
 use super::histories::{Current, lock, must_all, renumber};
 use super::store::{self, ChargeRow, FinalCharge, OpenCharge, PaidInvoice};
-use super::{NewCase, News};
+use super::{NewCase, News, view};
 use crate::alarms::{self, NewAlarm};
 use crate::events::{self, NewEvent};
 use crate::invoices;
@@ -111,12 +111,22 @@ const REFUSED: &str = "charge_refused_by_database";
 const REVIEW_PAUSE_MS: i64 = 3_600_000;
 
 async fn write(line: &Line, news: Arc<Vec<News>>, times: Times) -> Result<Report, Error> {
+    insist(|| {
+        let (news, key) = (Arc::clone(&news), line.key.clone());
+        line.db.write(move |tx| write_batch(tx, &key, &news, times))
+    })
+    .await
+}
+
+/// Writes what is known, and again while the database fails: settling again after a commit whose outcome is not known
+/// changes nothing that was written.
+pub(super) async fn insist<T, F>(write: impl Fn() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
     let mut tries = 0;
     loop {
-        let (news, key) = (Arc::clone(&news), line.key.clone());
-        let written = line.db.write(move |tx| write_batch(tx, &key, &news, times)).await;
-        match written {
-            // Settling again after a commit whose outcome is not known changes nothing that was written.
+        match write().await {
             Err(Error::ConnectionLost { .. } | Error::CommitUnknown { .. } | Error::Busy { .. })
                 if tries < RETRY_MAX =>
             {
@@ -147,7 +157,13 @@ struct Writes {
     report: Report,
 }
 
-fn write_batch(tx: &mut Tx<'_>, key: &DerivationKey, news: &[News], times: Times) -> Result<Report, Error> {
+/// Writes down `news` in the caller's transaction.
+pub(super) fn write_batch(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    news: &[News],
+    times: Times,
+) -> Result<Report, Error> {
     let mut current = lock(tx, news)?;
     let charges: Vec<ChargeId> = news.iter().map(|news| news.charge).collect();
     let rows = store::charges_with_invoices(tx, &charges)?;
@@ -163,7 +179,7 @@ fn write_batch(tx: &mut Tx<'_>, key: &DerivationKey, news: &[News], times: Times
         };
         take(item, charge, current, times, &mut writes)?;
     }
-    write_all(tx, key, &writes, times)?;
+    write_all(tx, key, &mut writes, times)?;
     renumber(tx, &writes.changed, &current)?;
     store::forget_on_paid(tx, &writes.forgotten)?;
     applying::resolve(tx, key, &writes.outcomes, times)?;
@@ -181,7 +197,7 @@ fn take(
     let own_is_open = i64::from(charge.invoice_state == invoice::State::Open);
     let standing = settlement::Standing {
         charge: charge.state,
-        amount: charge.amount,
+        amount: news.taken.unwrap_or(charge.amount),
         invoice: charge.invoice_state,
         in_request: charge.in_request,
         subscription: current.subscription.as_ref().map(|subscription| OfSubscription {
@@ -269,7 +285,7 @@ fn follow(
     match settled.invoice {
         Some(invoice::State::Paid) => writes.paid.push(PaidInvoice {
             id: charge.invoice,
-            amount_paid: charge.invoice_amount_paid + charge.amount.minor,
+            amount_paid: charge.invoice_amount_paid + news.taken.unwrap_or(charge.amount).minor,
         }),
         Some(invoice::State::Void) => writes.voided.push(charge.invoice),
         Some(invoice::State::Scheduled | invoice::State::Open | invoice::State::Uncollectible) | None => {}
@@ -433,7 +449,7 @@ fn alarm(
 }
 
 /// Writes everything. Rows that are not in the state that was read under the lock are a fault of ours.
-fn write_all(tx: &mut Tx<'_>, key: &DerivationKey, writes: &Writes, times: Times) -> Result<(), Error> {
+fn write_all(tx: &mut Tx<'_>, key: &DerivationKey, writes: &mut Writes, times: Times) -> Result<(), Error> {
     must_all(store::finish_charges(tx, &writes.finals, times.real)?, writes.finals.len(), "charges")?;
     must_all(store::update_open_charges(tx, &writes.opens)?, writes.opens.len(), "open charges")?;
     must_all(store::pay_invoices(tx, &writes.paid, times.billing)?, writes.paid.len(), "invoices")?;
@@ -443,7 +459,21 @@ fn write_all(tx: &mut Tx<'_>, key: &DerivationKey, writes: &Writes, times: Times
     store::open_cases(tx, key, &writes.cases, times.billing)?;
     store::close_cases(tx, &writes.recovered, times.billing)?;
     alarms::raise(tx, key, &writes.alarms, times.real)?;
+    tell_in_full(tx, &mut writes.events)?;
     events::append(tx, key, &writes.events, times.real)
+}
+
+/// What was done to a charge is told with the charge as it is now. Only requests do so: this reads nothing in a batch of
+/// the schedule.
+fn tell_in_full(tx: &mut Tx<'_>, events: &mut [NewEvent]) -> Result<(), Error> {
+    let is_action = |event: &&mut NewEvent| matches!(event.kind, Kind::ChargeCaptured | Kind::ChargeRefunded);
+    for event in events.iter_mut().filter(is_action) {
+        let gone = || Error::Assertion(format!("charge {} is gone", event.object));
+        let id: ChargeId = event.object.parse().map_err(|_| gone())?;
+        let shown = view::find(tx, (event.account, event.mode), id)?.ok_or_else(gone)?;
+        event.data = view::data(&shown)?;
+    }
+    Ok(())
 }
 
 impl Report {

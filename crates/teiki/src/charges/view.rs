@@ -115,6 +115,12 @@ pub fn find(
     Ok(of_rows(tx, side, rows)?.pop())
 }
 
+/// A charge as events tell of it.
+pub(super) fn data(shown: &ShownCharge) -> Result<String, db::Error> {
+    serde_json::to_string(&shown.view)
+        .map_err(|error| db::Error::Assertion(format!("charge {} as JSON: {error}", shown.id())))
+}
+
 /// Charges with their cards: one further read, however many they are.
 pub(super) fn of_rows(
     tx: &mut Tx<'_>,

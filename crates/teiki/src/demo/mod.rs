@@ -87,7 +87,7 @@ pub async fn demo(setting: &Setting, request: &Request, watcher: &impl Watcher) 
 }
 
 async fn import(app: &App, directory: &Directory, watcher: &impl Watcher) -> Result<Account, Failure> {
-    let created = accounts::create(&app.db, NAME, ZONE, clock::now()).await?;
+    let created = accounts::create(&app.db, NAME, &[], clock::now()).await?;
     let request = Import {
         account: created.account.clone(),
         files: Files {

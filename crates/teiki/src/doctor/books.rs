@@ -33,6 +33,18 @@ pub(super) async fn payments(db: &Db) -> Check {
     )
 }
 
+pub(super) async fn refunds(db: &Db) -> Check {
+    let found = in_every_slot(db, store::refund_mismatches).await;
+    let ok = "every charge's refunded amount is the sum of what was done to it";
+    judge(
+        "refunds",
+        found,
+        ok,
+        "charges whose refunded amount is not the sum of what was done to them",
+        BACKUP,
+    )
+}
+
 pub(super) async fn schedule(db: &Db) -> Check {
     let found = in_every_slot(db, store::schedule_mismatches).await;
     let ok = "every live subscription has exactly one scheduled invoice";

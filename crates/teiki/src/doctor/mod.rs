@@ -130,6 +130,7 @@ async fn examine(db: &Db, now: impl Fn() -> Timestamp) -> Vec<Check> {
     checks.push(installation::clock(db, &now).await);
     checks.push(books::ledger(db).await);
     checks.push(books::payments(db).await);
+    checks.push(books::refunds(db).await);
     checks.push(books::schedule(db).await);
     checks.push(books::events(db).await);
     checks.push(work::unknown(db, now()).await);

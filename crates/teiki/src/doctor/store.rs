@@ -41,10 +41,12 @@ pub(super) fn newest_instant(tx: &mut Tx<'_>) -> Result<Option<i64>, Error> {
     .opt_i64(0)
 }
 
-/// Issued invoices whose receivable in the ledger is not what they still owe.
+/// Issued invoices whose receivable in the ledger is not what they still owe. A refund credits the invoice and gives back
+/// what was paid: it changes nothing of what is owed. The issue of an invoice of a request is posted when it is paid.
 pub(super) fn ledger_mismatches(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<String>, Error> {
     let rows = tx.query(
-        "select i.account_id, i.mode, i.id, i.amount - i.amount_paid - i.amount_credited, coalesce(l.receivable, 0)
+        "select i.account_id, i.mode, i.id, i.amount - i.amount_paid - i.amount_credited + coalesce(r.refunded, 0),
+                coalesce(l.receivable, 0)
          from invoices i
          left join (
              select account_id, mode, invoice_id,
@@ -53,8 +55,14 @@ pub(super) fn ledger_mismatches(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<Strin
              from ledger_entries where slot = $1
              group by invoice_id, account_id, mode
          ) l on l.account_id = i.account_id and l.mode = i.mode and l.invoice_id = i.id
-         where i.slot = $1 and i.status not in ('scheduled', 'void')
-             and coalesce(l.receivable, 0) <> i.amount - i.amount_paid - i.amount_credited
+         left join (
+             select c.account_id, c.mode, c.invoice_id, cast(sum(a.amount) as bigint) as refunded
+             from charge_actions a join charges c on c.slot = a.slot and c.id = a.charge_id
+             where a.slot = $1 and a.kind = 'refund' and a.status = 'succeeded' and c.surplus = false
+             group by c.invoice_id, c.account_id, c.mode
+         ) r on r.account_id = i.account_id and r.mode = i.mode and r.invoice_id = i.id
+         where i.slot = $1 and i.status not in ('scheduled', 'void') and not (i.in_request and i.status = 'open')
+             and coalesce(l.receivable, 0) <> i.amount - i.amount_paid - i.amount_credited + coalesce(r.refunded, 0)
          order by i.id limit $2",
         &keys(slot),
     )?;
@@ -63,15 +71,18 @@ pub(super) fn ledger_mismatches(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<Strin
     rows.iter().map(line).collect()
 }
 
-/// Invoices whose paid amount is not the sum of their successful charges.
+/// Invoices whose paid amount is not the sum of their successful charges; one that was only reserved counts with what was
+/// captured of it.
 pub(super) fn payment_mismatches(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<String>, Error> {
     let rows = tx.query(
         "select i.account_id, i.mode, i.id, i.amount_paid, coalesce(c.collected, 0)
          from invoices i
          left join (
-             select account_id, mode, invoice_id, cast(sum(amount) as bigint) as collected
-             from charges where slot = $1 and status = 'succeeded' and surplus = false
-             group by invoice_id, account_id, mode
+             select h.account_id, h.mode, h.invoice_id, cast(sum(coalesce(a.amount, h.amount)) as bigint) as collected
+             from charges h left join charge_actions a
+                 on a.slot = h.slot and a.charge_id = h.id and a.kind = 'capture' and a.status = 'succeeded'
+             where h.slot = $1 and h.status = 'succeeded' and h.surplus = false
+             group by h.invoice_id, h.account_id, h.mode
          ) c on c.account_id = i.account_id and c.mode = i.mode and c.invoice_id = i.id
          where i.slot = $1 and coalesce(c.collected, 0) <> i.amount_paid
          order by i.id limit $2",
@@ -79,6 +90,28 @@ pub(super) fn payment_mismatches(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<Stri
     )?;
     let line =
         |row: &Row| Ok(format!("{}: paid {}, charges collected {}", whose(row)?, row.i64(3)?, row.i64(4)?));
+    rows.iter().map(line).collect()
+}
+
+/// Charges whose refunded amount is not the sum of what was done to them.
+pub(super) fn refund_mismatches(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<String>, Error> {
+    let rows = tx.query(
+        "select c.account_id, c.mode, c.id, c.amount_refunded, coalesce(d.given_back, 0)
+         from charges c
+         left join (
+             select a.charge_id, cast(sum(case a.kind when 'capture' then h.amount - a.amount when 'reauthorize' then 0
+                                                      else a.amount end) as bigint) as given_back
+             from charge_actions a join charges h on h.slot = a.slot and h.id = a.charge_id
+             where a.slot = $1 and a.status = 'succeeded'
+             group by a.charge_id
+         ) d on d.charge_id = c.id
+         where c.slot = $1 and coalesce(d.given_back, 0) <> c.amount_refunded
+         order by c.id limit $2",
+        &keys(slot),
+    )?;
+    let line = |row: &Row| {
+        Ok(format!("{}: refunded {}, what was done to it {}", whose(row)?, row.i64(3)?, row.i64(4)?))
+    };
     rows.iter().map(line).collect()
 }
 
@@ -141,14 +174,17 @@ impl fmt::Display for Aged {
     }
 }
 
-/// Charges that may have been sent before `since` and whose outcome is not known, oldest first. The list of
-/// states is the condition of the index of charges that are not final.
+/// Charges, and what is done to them, that may have been sent before `since` and whose outcome is not known, oldest first.
+/// The lists of states are the conditions of the indexes of what is not final.
 pub(super) fn unknown_charges(tx: &mut Tx<'_>, since: Timestamp) -> Result<Vec<Aged>, Error> {
     let rows = tx.query(
-        "select account_id, mode, id, status, coalesce(sent_at, created_at) from charges
+        "select account_id, mode, id, status, coalesce(sent_at, created_at) as since from charges
          where status in ('prepared', 'sending', 'unknown', 'pending', 'requires_customer', 'authorized')
              and status in ('sending', 'unknown') and coalesce(sent_at, created_at) < $1
-         order by coalesce(sent_at, created_at), slot, id limit $2",
+         union all
+         select account_id, mode, id, status, coalesce(sent_at, created_at) as since from charge_actions
+         where status in ('prepared', 'sending', 'unknown', 'pending') and coalesce(sent_at, created_at) < $1
+         order by since, id limit $2",
         &[Value::I64(since.as_microsecond()), limit()],
     )?;
     rows.iter()
@@ -158,11 +194,11 @@ pub(super) fn unknown_charges(tx: &mut Tx<'_>, since: Timestamp) -> Result<Vec<A
         .collect()
 }
 
-/// Charges that took money which no invoice asks for.
+/// Charges that took money which no invoice asks for, and that is not given back.
 pub(super) fn surplus_charges(tx: &mut Tx<'_>) -> Result<Vec<String>, Error> {
     let rows = tx.query(
-        "select account_id, mode, id, amount, currency, gateway_charge_id from charges
-         where status = 'succeeded' and surplus = true order by slot, id limit $1",
+        "select account_id, mode, id, amount - amount_refunded, currency, gateway_charge_id from charges
+         where status = 'succeeded' and surplus = true and amount_refunded < amount order by slot, id limit $1",
         &[limit()],
     )?;
     let line = |row: &Row| {

@@ -62,7 +62,7 @@ pub(super) async fn surplus(db: &Db) -> Check {
         Ok(rows) => Check::warning(
             "surplus",
             format!("{} charges took money that no invoice asks for", how_many(&rows)),
-            "refund each at the gateway by its id there",
+            "refund each with POST /v1/charges/{charge}/refund, or at the gateway by its id there",
         )
         .naming(rows),
         Err(error) => Check::failed("surplus", &error),

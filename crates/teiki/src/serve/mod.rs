@@ -19,6 +19,7 @@ use crate::clocks::job;
 use crate::failure::Failure;
 use crate::output::{self, Format};
 use crate::signals;
+use crate::web::limits::Limits;
 use sides::Sides;
 use site::Site;
 
@@ -71,6 +72,7 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
         sides: Arc::clone(&sides),
         shared,
         payments: payments.clone(),
+        limits: Limits::default(),
         clock_bell: Arc::clone(&clock_bell),
     };
     let router = routes::router(Arc::new(site));

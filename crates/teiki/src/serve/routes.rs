@@ -47,25 +47,26 @@ const fn filter(method: Method) -> MethodFilter {
 }
 
 fn page_handler(route: &'static PageRoute) -> MethodRouter<Arc<Site>> {
-    let answer = async |State(site): State<Arc<Site>>, path: Result<RawPathParams, _>, request: Request| {
-        let path: Result<RawPathParams, RawPathParamsRejection> = path;
-        // An address that is no text names nothing.
-        let path =
-            path.map_or_else(|_| Vec::new(), |path| path.iter().map(|(_, value)| value.to_owned()).collect());
-        page::serve(site, route.page, path, request).await
-    };
+    let answer =
+        async move |State(site): State<Arc<Site>>, path: Result<RawPathParams, _>, request: Request| {
+            let path: Result<RawPathParams, RawPathParamsRejection> = path;
+            // An address that is no text names nothing.
+            let path = path
+                .map_or_else(|_| Vec::new(), |path| path.iter().map(|(_, value)| value.to_owned()).collect());
+            page::serve(site, route.page, path, request).await
+        };
     on(filter(route.method), answer)
 }
 
 fn handler(route: &'static Route) -> MethodRouter<Arc<Site>> {
     on(
         filter(route.method),
-        async |State(site): State<Arc<Site>>, path: Result<RawPathParams, _>, request: Request| {
+        async move |State(site): State<Arc<Site>>, path: Result<RawPathParams, _>, request: Request| {
             let path: Result<RawPathParams, RawPathParamsRejection> = path;
             match path {
                 Ok(path) => {
                     let path = path.iter().map(|(_, value)| value.to_owned()).collect();
-                    serve::serve(site, route.operation, path, request).await
+                    serve::serve(site, route, path, request).await
                 }
                 // An address that is no text is nobody's.
                 Err(_) => serve::no_route(request).await,

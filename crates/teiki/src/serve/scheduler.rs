@@ -24,6 +24,7 @@ use super::{Shared, store};
 use crate::accounts::{self, Account, REAL_CLOCK};
 use crate::actor::Actor;
 use crate::app::App;
+use crate::charges::actions;
 use crate::charges::resolve::{Pass, Which, resolve};
 use crate::charges::three_d_secure;
 use crate::failure::Failure;
@@ -287,6 +288,14 @@ struct Look {
 
 async fn pass(side: &Side, scope: Scope, lane: Lane, which: Which, now: Timestamp) -> Result<(), db::Error> {
     resolve(&side.line, Pass { scope: scope.clone(), lane, which, billing: now }).await?;
+    let actions = actions::resolve::Pass {
+        side: (scope.account, scope.mode),
+        lane,
+        which,
+        has_leases: scope.lease.is_some(),
+        rounding: side.account.terms.tax_rounding,
+    };
+    actions::resolve::resolve(&side.line, actions).await?;
     until_done(&side.line, &scope, &side.account.terms, now, &[lane]).await?;
     Ok(())
 }

@@ -39,8 +39,8 @@ impl Sides {
 
     /// The side of an account, made on first use.
     pub(crate) async fn of(&self, account: &Account) -> Result<Arc<Side>, Failure> {
-        if let Some(side) = self.known().get(&account.id) {
-            return Ok(Arc::clone(side));
+        if let Some(side) = self.known_as(account) {
+            return Ok(side);
         }
         let mut connections = Vec::new();
         if self.app.mode == Mode::Test {
@@ -53,6 +53,16 @@ impl Sides {
         let side = Arc::new(Side { account: account.clone(), line });
         // Whoever was first is kept: there is one line for an account.
         Ok(Arc::clone(self.known().entry(account.id).or_insert(side)))
+    }
+
+    /// The known side of an account, with its settings as they are now.
+    fn known_as(&self, account: &Account) -> Option<Arc<Side>> {
+        let mut known = self.known();
+        let side = known.get_mut(&account.id)?;
+        if side.account != *account {
+            *side = Arc::new(Side { account: account.clone(), line: Arc::clone(&side.line) });
+        }
+        Some(Arc::clone(side))
     }
 
     /// All that have been made.

@@ -8,6 +8,7 @@ use tokio_util::task::TaskTracker;
 use super::Shared;
 use super::sides::Sides;
 use crate::app::App;
+use crate::web::limits::Limits;
 
 /// The server as its requests see it.
 pub struct Site {
@@ -19,6 +20,8 @@ pub struct Site {
     pub(crate) shared: Arc<Shared>,
     /// Payments that requests have begun: they go on when their client leaves, and the server waits for them when it stops.
     pub(crate) payments: TaskTracker,
+    /// How many requests keys may make.
+    pub(crate) limits: Limits,
     /// Rung when a test clock sets out.
     pub(crate) clock_bell: Arc<Notify>,
 }

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use crate::accounts::REAL_CLOCK;
 
-/// Whether anything of an account in real time is due at `now`, or must be found out until `checked_until`; or, in any time,
-/// has waited for its card holder since `waiting_until`.
+/// Whether anything of an account in real time is due at `now`, or must be found out until `checked_until`; whatever their
+/// clock, what was done to charges, and charges that have waited for their card holder since `waiting_until`.
 pub(super) fn has_work(
     tx: &mut Tx<'_>,
     (account, mode): (AccountId, Mode),
@@ -20,6 +20,8 @@ pub(super) fn has_work(
                         where account_id = $1 and mode = $2 and clock_id = $3 and next_action_at <= $4),
                 exists (select 1 from charges
                         where check_at <= $5 and account_id = $1 and mode = $2 and clock_id = $3),
+                exists (select 1 from charge_actions
+                        where check_at <= $5 and account_id = $1 and mode = $2),
                 exists (select 1 from charges
                         where account_id = $1 and mode = $2 and status = 'requires_customer' and sent_at is null
                               and created_at <= $6)",
@@ -32,7 +34,7 @@ pub(super) fn has_work(
             Value::I64(waiting_until.as_microsecond()),
         ],
     )?;
-    Ok(row.bool(0)? || row.bool(1)? || row.bool(2)?)
+    Ok(row.bool(0)? || row.bool(1)? || row.bool(2)? || row.bool(3)?)
 }
 
 /// Whether anything waits in the outbox.

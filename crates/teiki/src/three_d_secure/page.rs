@@ -78,6 +78,7 @@ async fn admit(visit: &Visit) -> Result<Admitted, Trouble> {
         KeyKind::Public => {}
         KeyKind::Secret | KeyKind::Restricted => return Err(wrong_key()),
     }
+    visit.site.limits.take(&caller, false, std::time::Instant::now())?;
     if caller.mode == Mode::Live {
         return Err(not_found());
     }

@@ -11,6 +11,7 @@ use billing::mode::Mode;
 use db::Db;
 
 use super::error::ApiError;
+use super::limits::Preset;
 use crate::accounts::{self, KeyKind};
 
 /// What a key must be able to do.
@@ -35,6 +36,8 @@ pub struct Caller {
     pub kind: KeyKind,
     /// The key's id.
     pub key: String,
+    /// How many requests it may make.
+    pub rate_limits: Preset,
 }
 
 impl Caller {

@@ -8,6 +8,7 @@
 pub mod auth;
 pub mod body;
 pub mod error;
+pub mod limits;
 pub mod list;
 pub mod metadata;
 pub mod operation;

@@ -76,13 +76,15 @@ pub enum Shown {
 pub struct Trouble {
     status: StatusCode,
     says: Say,
+    /// After how many seconds the visit may come again.
+    retry_after: Option<u64>,
     inside: Option<String>,
 }
 
 impl Trouble {
     /// A page with this status that says this.
     pub const fn new(status: StatusCode, says: Say) -> Self {
-        Self { status, says, inside: None }
+        Self { status, says, retry_after: None, inside: None }
     }
 }
 
@@ -91,11 +93,16 @@ impl From<ApiError> for Trouble {
     fn from(error: ApiError) -> Self {
         let says = match error.status {
             StatusCode::NOT_FOUND => NOT_FOUND,
-            StatusCode::CONFLICT | StatusCode::SERVICE_UNAVAILABLE => TRY_AGAIN,
+            StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS => TRY_AGAIN,
             status if status.is_server_error() => TRY_AGAIN,
             _ => NOT_UNDERSTOOD,
         };
-        Self { status: error.status, says, inside: error.cause().map(str::to_owned) }
+        Self {
+            status: error.status,
+            says,
+            retry_after: error.retry_after(),
+            inside: error.cause().map(str::to_owned),
+        }
     }
 }
 
@@ -186,7 +193,11 @@ pub async fn serve(site: Arc<Site>, page: &'static Page, path: Vec<String>, requ
                 tracing::error!(error = inside, "a page failed");
             }
             let body = format!("<p>{}</p>", escaped(trouble.says.r#in(language)));
-            html(trouble.status, language, (TROUBLE.r#in(language), &body), None)
+            let mut response = html(trouble.status, language, (TROUBLE.r#in(language), &body), None);
+            if let Some(seconds) = trouble.retry_after {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            response
         }
     }
 }

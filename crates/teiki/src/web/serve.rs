@@ -13,26 +13,22 @@ use axum::response::{IntoResponse, Response};
 use super::auth;
 use super::body::{self, BYTES_MAX, MediaType};
 use super::error::ApiError;
-use super::operation::{Answer, Call, Operation};
+use super::operation::{Answer, Call};
 use super::params::Params;
+use crate::routes::Route;
 use crate::serve::site::Site;
 use crate::{accounts, clock};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
-/// Answers one request to `operation`. `path` are the variable parts of its address.
-pub async fn serve(
-    site: Arc<Site>,
-    operation: &'static Operation,
-    path: Vec<String>,
-    request: Request,
-) -> Response {
+/// Answers one request to `route`. `path` are the variable parts of its address.
+pub async fn serve(site: Arc<Site>, route: &'static Route, path: Vec<String>, request: Request) -> Response {
     let random = match accounts::random() {
         Ok(random) => random,
         Err(failure) => return refused(&ApiError::from(failure), "req_none"),
     };
     let id = format!("req_{}", hex::encode(&random[..14]));
-    match answer(site, operation, path, request, random).await {
+    match answer(site, route, path, request, random).await {
         Ok(Answer::Json(value)) => with_id(json(StatusCode::OK, &value), &id),
         Err(error) => refused(&error, &id),
     }
@@ -40,14 +36,16 @@ pub async fn serve(
 
 async fn answer(
     site: Arc<Site>,
-    operation: &'static Operation,
+    route: &'static Route,
     path: Vec<String>,
     request: Request,
     random: [u8; 32],
 ) -> Result<Answer, ApiError> {
     let (parts, body) = request.into_parts();
     let caller = auth::caller(&site.app.db, &parts.headers).await?;
+    let operation = route.operation;
     caller.may(operation.access)?;
+    site.limits.take(&caller, route.moves_money, std::time::Instant::now())?;
     let params = read(&parts.headers, parts.uri.query(), body).await?;
     let params = Params::check(params, operation.params, operation.object)?;
     let call = Call { site, caller, path, params, now: clock::now(), random };

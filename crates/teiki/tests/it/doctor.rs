@@ -74,7 +74,7 @@ async fn an_installation_that_is_whole_is_well() {
         assert!(ran.text().ends_with("All is well.\n"), "{ran:?}");
         let examined = examine(installation);
         assert_eq!((examined.code, examined.unwell()), (0, vec![]), "{}", examined.out);
-        assert_eq!(examined.report["checks"].as_array().map(Vec::len), Some(14));
+        assert_eq!(examined.report["checks"].as_array().map(Vec::len), Some(15));
         let version = examined.check("database")["found"].as_str().unwrap().to_owned();
         assert!(version.starts_with("SQLite 3.") || version.starts_with("PostgreSQL 1"), "{version}");
     })
@@ -117,6 +117,13 @@ async fn each_thing_that_is_broken_in_the_books_is_found() {
             ("payments", "problem", &paid.invoice),
             ("charges", key(&first, &paid.charge)),
             (vec![("amount", 979.into())], vec![("amount", 980.into())]),
+        )
+        .await;
+        breaks(
+            installation,
+            ("refunds", "problem", "refunded 80, what was done to it 0"),
+            ("charges", key(&first, &paid.charge)),
+            (vec![("amount_refunded", 80.into())], vec![("amount_refunded", 0.into())]),
         )
         .await;
         breaks(

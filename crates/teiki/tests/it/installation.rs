@@ -158,7 +158,7 @@ impl Installation {
     /// An account; its test side.
     pub(crate) async fn account(&self, name: &str) -> Side {
         let now = Timestamp::from_microsecond(WRITTEN_AT).unwrap();
-        let created = accounts::create(&self.db, name, "Asia/Tokyo", now).await.unwrap();
+        let created = accounts::create(&self.db, name, &[], now).await.unwrap();
         Side { account: created.account, mode: "test" }
     }
 

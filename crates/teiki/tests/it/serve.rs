@@ -57,12 +57,30 @@ impl Server {
 
     /// Status and body of an answer.
     fn get(&self, path: &str) -> (u16, String) {
+        answer(self.ask(&format!("GET {path} HTTP/1.1\r\nhost: teiki\r\nconnection: close\r\n\r\n")))
+    }
+
+    /// Status and JSON of an answer of the API. A form is posted; without one it is a GET.
+    pub(crate) fn call(&self, key: &str, path: &str, form: Option<&str>) -> (u16, Value) {
+        let (status, body) = answer(self.begin(key, path, form));
+        (status, serde_json::from_str(&body).unwrap())
+    }
+
+    /// Sends a request of the API, and leaves its answer to the caller.
+    pub(crate) fn begin(&self, key: &str, path: &str, form: Option<&str>) -> TcpStream {
+        let method = if form.is_some() { "POST" } else { "GET" };
+        let form = form.unwrap_or_default();
+        self.ask(&format!(
+            "{method} {path} HTTP/1.1\r\nhost: teiki\r\nconnection: close\r\nauthorization: Bearer {key}\r\n\
+             content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{form}",
+            form.len()
+        ))
+    }
+
+    fn ask(&self, request: &str) -> TcpStream {
         let mut stream = TcpStream::connect(&self.address).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: teiki\r\nconnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head[9..12].parse().unwrap(), body.to_owned())
+        stream.write_all(request.as_bytes()).unwrap();
+        stream
     }
 
     fn metric(&self, name: &str) -> u64 {
@@ -80,7 +98,7 @@ impl Server {
         soon("a few ticks", || self.metric("teiki_scheduler_ticks_total") >= count);
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
     }
@@ -90,6 +108,14 @@ impl Server {
         self.signal("-TERM");
         self.child.wait().unwrap().code()
     }
+}
+
+/// Status and body.
+pub(crate) fn answer(mut stream: TcpStream) -> (u16, String) {
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head[9..12].parse().unwrap(), body.to_owned())
 }
 
 impl Drop for Server {
@@ -104,7 +130,7 @@ impl Drop for Server {
     clippy::disallowed_methods,
     reason = "another process is waited for, which has no channel to this one"
 )]
-fn soon(what: &str, is_true: impl Fn() -> bool) {
+pub(crate) fn soon(what: &str, is_true: impl Fn() -> bool) {
     let started = Instant::now();
     while !is_true() {
         assert!(started.elapsed() < PATIENCE, "{what} did not come true");
@@ -119,6 +145,11 @@ monthly,月額,980,jpy,standard,month,1,0,0,
 
 /// An account with this many subscribers who are due today, at an hour that has passed.
 fn account(installation: &Installation, subscribers: u32) -> String {
+    account_with_key(installation, subscribers).0
+}
+
+/// The same with its secret key.
+pub(crate) fn account_with_key(installation: &Installation, subscribers: u32) -> (String, String) {
     let now = teiki::clock::now();
     let zones = ["Asia/Tokyo", "Europe/London", "Pacific/Auckland"];
     let local = zones.map(|zone| now.in_tz(zone).unwrap());
@@ -145,14 +176,15 @@ fn account(installation: &Installation, subscribers: u32) -> String {
         .place
         .run(&["import", "--account", &account, "--plans", &plans, "--subscribers", &people])
         .text();
-    account
+    (account, created["test"]["secret_key"].as_str().unwrap().to_owned())
 }
 
 /// How often each token was charged, by the sandbox's own book.
 fn booked(installation: &Installation) -> BTreeMap<String, usize> {
     let book = std::fs::read_to_string(installation.place.file("sandbox-book.jsonl")).unwrap_or_default();
     let mut booked = BTreeMap::new();
-    for line in book.lines() {
+    // A line that is being written is none yet.
+    for line in book.rsplit_once('\n').map_or("", |whole| whole.0).lines() {
         let line: Value = serde_json::from_str(line).unwrap();
         *booked.entry(line["token"].as_str().unwrap().to_owned()).or_default() += 1;
     }

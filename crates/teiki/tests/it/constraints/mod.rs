@@ -47,7 +47,7 @@ const UNIQUE: [(&str, &str, &[&str]); 33] = [
     ("charges_success", "charges", &["slot", "invoice_id"]),
     ("charges_gateway_id", "charges", &["slot", "connection_id", "gateway_charge_id"]),
     ("charge_actions_pkey", "charge_actions", &["slot", "id"]),
-    ("charge_actions_number", "charge_actions", &["slot", "number", "charge_id"]),
+    ("charge_actions_number", "charge_actions", &["slot", "charge_id", "number"]),
     ("charge_actions_open", "charge_actions", &["slot", "charge_id"]),
     ("dunning_cases_pkey", "dunning_cases", &["slot", "id"]),
     ("dunning_cases_invoice", "dunning_cases", &["slot", "invoice_id"]),

@@ -1,0 +1,209 @@
+//! What is done to a charge after it was made: captured, released, reserved anew, refunded.
+//!
+//! The same straight line as a charge's, for one action: [`prepare`] (one transaction, under the lock of the charge's
+//! history: the rule decides, the intent is written under its own derived key), send (no transaction is open, once),
+//! [`settle`] (one transaction: the action, its charge, invoice, books and events), and [`resolve`] for what is not
+//! known. One action of a charge is under way at a time (unique index `charge_actions_open`).
+
+use std::sync::Arc;
+
+use billing::charge_action::{Fact, Kind, Refusal, State};
+use billing::id::{AccountId, ChargeActionId, ChargeId, ConnectionId};
+use billing::mode::Mode;
+use billing::resolution::pause_after;
+use gateway::{Action, ActionOutcome, ActionRequest, ActionTruth, Obstacle};
+use jiff::Timestamp;
+
+use super::request::{give_up_at, wait};
+use super::send::{Meaning, Ticket, clear};
+use super::view::{self, ShownCharge};
+use crate::line::Line;
+use crate::serve::sides::Side;
+use crate::serve::site::Site;
+use crate::web::ApiError;
+
+pub mod api;
+mod prepare;
+pub mod resolve;
+mod settle;
+mod store;
+
+/// An action whose intent is committed and whose request may now be sent.
+#[derive(Clone, Debug)]
+struct Order {
+    action: ChargeActionId,
+    charge: ChargeId,
+    side: (AccountId, Mode),
+    connection: ConnectionId,
+    kind: Kind,
+    /// Operating time after which it must not be sent any more.
+    not_after: Timestamp,
+    /// Whether its request may have been sent before, under the same key.
+    is_repeat: bool,
+    request: ActionRequest,
+}
+
+/// What has become known about an action.
+#[derive(Clone, Debug)]
+struct News {
+    action: ChargeActionId,
+    charge: ChargeId,
+    side: (AccountId, Mode),
+    fact: Fact,
+    /// The gateway's id of the action, when it has told one.
+    gateway_action_id: Option<String>,
+    /// The gateway's code of a refusal, and what stood in the way if it said so.
+    failure: Option<(String, Option<Refusal>)>,
+    /// A note for the operator.
+    note: Option<String>,
+    /// What to tell an operator at once.
+    alarm: Option<&'static str>,
+    /// The gateway called the parameters of the key a mismatch: never resend.
+    freeze: bool,
+    /// When its request may last have been sent; `None` keeps what is stored.
+    sent_at: Option<Timestamp>,
+    /// When to look again, by operating time; ignored when the action becomes final.
+    check_at: Option<Timestamp>,
+    /// When a look-up that counts first found nothing.
+    absent_at: Option<Timestamp>,
+}
+
+impl News {
+    const fn of(action: ChargeActionId, charge: ChargeId, side: (AccountId, Mode), fact: Fact) -> Self {
+        Self {
+            action,
+            charge,
+            side,
+            fact,
+            gateway_action_id: None,
+            failure: None,
+            note: None,
+            alarm: None,
+            freeze: false,
+            sent_at: None,
+            check_at: None,
+            absent_at: None,
+        }
+    }
+}
+
+/// Sends a committed action and gives the charge as it then is. Errors: refused (4xx), not sent (500), not known (500).
+async fn perform(site: &Site, side: &Arc<Side>, order: Order) -> Result<ShownCharge, ApiError> {
+    let give_up_at = give_up_at();
+    let (action, charge, owner) = (order.action, order.charge, order.side);
+    let (line, rounding) = (Arc::clone(&side.line), side.account.terms.tax_rounding);
+    line.take_off([action].into_iter());
+    let sending = async move {
+        let news = send(&line, &order).await;
+        settle::settle(&line, news, rounding).await
+    };
+    wait(site, charge, give_up_at, sending, || async move {
+        let read = site.app.db.read(move |tx| {
+            Ok::<_, db::Error>((store::outcome(tx, action)?, view::find(tx, owner, charge)?))
+        });
+        let (outcome, shown) = read.await?;
+        match outcome.state {
+            State::Succeeded => {
+                let gone = || ApiError::inside(format!("charge {charge} is gone"));
+                shown.map(Some).ok_or_else(gone)
+            }
+            State::Failed => Err(api::failed(charge, &outcome)),
+            State::Void => Err(api::not_sent(charge)),
+            State::Sending | State::Unknown => Ok(None),
+        }
+    })
+    .await
+}
+
+/// Sends one request, if sending is allowed, and says what its answer means.
+async fn send(line: &Line, order: &Order) -> News {
+    let ticket = Ticket {
+        connection: order.connection,
+        is_late: false,
+        takes: order.kind.takes(),
+        not_after: order.not_after,
+    };
+    match clear(line, &ticket).await {
+        Err(note) => News { note, ..not_sent(line, order) },
+        Ok(cleared) => {
+            let reply = cleared.connection.gateway.act(&order.request).await;
+            News { sent_at: Some(cleared.at), ..news_of(line, cleared.meaning(reply), order) }
+        }
+    }
+}
+
+/// Surely nothing left. The first time it stays at that: nobody sends it later.
+fn not_sent(line: &Line, order: &Order) -> News {
+    let fact = if order.is_repeat { Fact::Lost } else { Fact::NeverExecuted };
+    let now = crate::clock::now();
+    let pause = line
+        .connections
+        .get(&order.connection)
+        .map_or(resolve::REVIEW_PAUSE_MS, |connection| pause_after(connection.gateway.capabilities(), 0));
+    News {
+        check_at: Some(billing::resolution::plus_ms(now, pause)),
+        ..News::of(order.action, order.charge, order.side, fact)
+    }
+}
+
+/// What an answer means for the action.
+fn news_of(line: &Line, meaning: Meaning<ActionTruth>, order: &Order) -> News {
+    let of = |fact| News::of(order.action, order.charge, order.side, fact);
+    match meaning {
+        Meaning::Known { truth, .. } => known(of(Fact::Lost), truth),
+        Meaning::NotSent { note, alarm, .. } => News { note: Some(note), alarm, ..not_sent(line, order) },
+        Meaning::Refused { note, code, obstacle } => {
+            let failure = Some((code, obstacle.map(|obstacle| refusal_of(order.kind, obstacle))));
+            let refused = News {
+                note: Some(note),
+                failure,
+                alarm: Some("gateway_refused_request"),
+                ..of(Fact::Refused)
+            };
+            if order.is_repeat {
+                // It says nothing of the request that was sent before under this key: from here on it is only asked.
+                return News { fact: Fact::Lost, alarm: None, ..refused };
+            }
+            refused
+        }
+        Meaning::Lost { note, alarm, freeze, check_at } => {
+            News { note, alarm, freeze, check_at: Some(check_at), ..of(Fact::Lost) }
+        }
+    }
+}
+
+/// What the gateway tells of an action that bears our reference and agrees with what was asked.
+fn known(news: News, truth: ActionTruth) -> News {
+    let news = News { gateway_action_id: Some(truth.gateway_action_id), ..news };
+    match truth.outcome {
+        ActionOutcome::Done => News { fact: Fact::Done, ..news },
+        ActionOutcome::Declined { code, .. } => {
+            News { fact: Fact::Refused, failure: Some((code, None)), ..news }
+        }
+    }
+}
+
+const fn gateway_action(kind: Kind) -> Action {
+    match kind {
+        Kind::Capture => Action::Capture,
+        Kind::Void => Action::Void,
+        Kind::Reauthorize => Action::Reauthorize,
+        Kind::Refund => Action::Refund,
+    }
+}
+
+/// What an obstacle at the gateway means here. It knows of something that teiki does not: a person did it there, or a
+/// reservation ended early.
+const fn refusal_of(kind: Kind, obstacle: Obstacle) -> Refusal {
+    match (obstacle, kind) {
+        (Obstacle::NotAuthorized, Kind::Capture | Kind::Void) => Refusal::Expired,
+        (Obstacle::NotAuthorized, Kind::Reauthorize | Kind::Refund) => Refusal::NotAuthorized,
+        (Obstacle::AlreadyCaptured, _) => Refusal::AlreadyCaptured,
+        (Obstacle::AlreadyVoided, Kind::Capture | Kind::Reauthorize) => Refusal::Released,
+        (Obstacle::AlreadyVoided, Kind::Void | Kind::Refund) => Refusal::AlreadyRefunded,
+        (Obstacle::NothingTaken, _) => Refusal::ChargeFailed,
+        (Obstacle::AlreadyRefunded, _) => Refusal::AlreadyRefunded,
+        (Obstacle::AmountTooLarge, Kind::Capture | Kind::Reauthorize) => Refusal::CaptureTooLarge,
+        (Obstacle::AmountTooLarge, Kind::Void | Kind::Refund) => Refusal::RefundTooLarge,
+    }
+}

@@ -186,8 +186,28 @@ create table tokens (
     -- Real time, by which it expires.
     made_at BIGINT not null,
     used_at BIGINT,
+    -- With 3-D Secure: when the merchant finished it; before that it cannot be used.
+    confirmed_at BIGINT,
     primary key (slot, id)
 ) /* clustered */;
+
+-- The card holder of a stored card is to be asked by 3-D Secure. started_at and finished_at are billing time, made_at is
+-- real and bounds the way.
+create table three_d_secure_requests (
+    slot BIGINT not null,
+    id TEXT not null,
+    account_id TEXT not null references accounts (id),
+    mode TEXT not null,
+    payment_method_id TEXT not null,
+    status TEXT not null,
+    created_at BIGINT not null,
+    made_at BIGINT not null,
+    started_at BIGINT,
+    finished_at BIGINT,
+    primary key (slot, id)
+) /* clustered */;
+create index three_d_secure_requests_by_time on three_d_secure_requests (account_id, mode, created_at, made_at, slot, id);
+create index three_d_secure_requests_by_card on three_d_secure_requests (slot, payment_method_id, created_at, made_at, id);
 
 -- anchor_cycle is the number of the cycle that begins at the anchor, next_cycle the first that no invoice has had (the
 -- scheduled invoice has the one before), billed whether any bill was issued, here or before an import. While pending_invoice_id is set, a payment that a
@@ -342,6 +362,11 @@ create table charges (
     metadata TEXT,
     -- How many things have been done to it; numbers its charge_actions.
     action_count BIGINT not null default 0,
+    -- With 3-D Secure: how it stands with the card holder, the days for which the money is then reserved (null takes it at
+    -- once), and the billing time at which the merchant finished it. Before that it was never sent, and has no check_at.
+    three_d_secure_status TEXT,
+    reserve_days BIGINT,
+    confirmed_at BIGINT,
     created_at BIGINT not null,
     primary key (slot, id)
 ) /* clustered */;
@@ -359,6 +384,9 @@ create unique index charges_gateway_id on charges (slot, connection_id, gateway_
     where gateway_charge_id is not null;
 -- What must be sent, looked after or found out, by operating time.
 create index charges_check on charges (check_at, slot, id) where check_at is not null;
+-- What waits for its card holder before it is sent, and is given up after a while.
+create index charges_waiting on charges (account_id, mode, created_at, slot, id)
+    where status = 'requires_customer' and sent_at is null;
 
 -- What is done to a charge after it was made: captured, voided, refunded, authorised again. Sent and found out like the
 -- charge itself, under its own key.

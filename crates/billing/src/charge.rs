@@ -5,7 +5,9 @@
 //! ```
 //! Only forward, with one exception that truth demands: failed or void → succeeded. `prepared` was surely
 //! not sent, `sending` may have been, `void` is proven never to have been executed (or a reservation let
-//! go) and is not a decline.
+//! go) and is not a decline. A charge with 3-D Secure is born `requires_customer`, surely not sent; it becomes `sending`
+//! when the card holder has confirmed, and `void` when nobody did in time. Only the intent itself brings those two
+//! facts: never a gateway, and never once its request may have been sent.
 //! Late and repeated news changes nothing ([`Move::Stay`]); only what would be a fault of ours is refused.
 
 /// Where a charge stands. Persisted as its name; keep stable.
@@ -84,6 +86,10 @@ impl State {
 pub enum Fact {
     /// Its request is about to be written to the network.
     Sent,
+    /// The card holder has confirmed what was never sent: its request is about to be written to the network.
+    Confirmed,
+    /// The card holder did not confirm in time what was never sent.
+    Abandoned,
     /// Surely no byte of the request was written.
     NotSent,
     /// The answer is missing or proves nothing.
@@ -106,8 +112,10 @@ pub enum Fact {
 
 impl Fact {
     /// Every fact.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Sent,
+        Self::Confirmed,
+        Self::Abandoned,
         Self::NotSent,
         Self::Lost,
         Self::Pending,
@@ -144,7 +152,7 @@ impl State {
     pub fn take(self, fact: Fact) -> Result<Move, Refused> {
         let refused = Err(Refused { state: self, fact });
         match (self, fact) {
-            (Self::Succeeded, Fact::Sent) | (Self::Failed | Self::Void, Fact::Sent) => refused,
+            (Self::Succeeded | Self::Failed | Self::Void, Fact::Sent | Fact::Confirmed) => refused,
             (Self::Succeeded, _) => Ok(Move::Stay),
             (_, Fact::Succeeded) => Ok(Move::To(Self::Succeeded)),
             (Self::Failed | Self::Void, _) => Ok(Move::Stay),
@@ -155,6 +163,19 @@ impl State {
             (Self::Sending | Self::Pending | Self::RequiresCustomer | Self::Authorized, Fact::Sent) => {
                 refused
             }
+
+            (Self::RequiresCustomer, Fact::Confirmed) => Ok(Move::To(Self::Sending)),
+            (
+                Self::Prepared | Self::Sending | Self::Unknown | Self::Pending | Self::Authorized,
+                Fact::Confirmed,
+            ) => refused,
+
+            (Self::RequiresCustomer, Fact::Abandoned) => Ok(Move::To(Self::Void)),
+            // The card holder was in time after all.
+            (
+                Self::Prepared | Self::Sending | Self::Unknown | Self::Pending | Self::Authorized,
+                Fact::Abandoned,
+            ) => Ok(Move::Stay),
 
             (Self::Sending, Fact::NotSent) => Ok(Move::To(Self::Prepared)),
             (Self::Prepared | Self::Unknown, Fact::NotSent) => Ok(Move::Stay),
@@ -230,7 +251,8 @@ mod tests {
         #[test]
         fn charges_only_move_forward(facts in prop::collection::vec(0_usize..Fact::ALL.len(), 0..40)) {
             let mut state = State::Prepared;
-            for fact in facts.into_iter().map(|index| Fact::ALL[index]) {
+            let of_the_intent = |fact: &Fact| matches!(fact, Fact::Confirmed | Fact::Abandoned);
+            for fact in facts.into_iter().map(|index| Fact::ALL[index]).filter(|fact| !of_the_intent(fact)) {
                 if let Ok(Move::To(next)) = state.take(fact) {
                     let goes_back_unsent = state == State::Sending && next == State::Prepared;
                     prop_assert!(rank(next) > rank(state) || goes_back_unsent || (rank(next) == 3 && rank(state) == 3));
@@ -251,6 +273,15 @@ mod tests {
             }
             prop_assert_eq!(state, State::Succeeded);
         }
+    }
+
+    #[test]
+    fn what_waits_for_the_card_holder_is_sent_once_or_never() {
+        assert_eq!(State::RequiresCustomer.take(Fact::Confirmed), Ok(Move::To(State::Sending)));
+        assert!(State::Sending.take(Fact::Confirmed).is_err(), "a second caller sends nothing");
+        assert_eq!(State::Sending.take(Fact::Abandoned), Ok(Move::Stay), "too late to be given up");
+        assert_eq!(State::RequiresCustomer.take(Fact::Abandoned), Ok(Move::To(State::Void)));
+        assert!(State::Void.take(Fact::Confirmed).is_err(), "too late to be sent");
     }
 
     #[test]

@@ -132,6 +132,8 @@ ids! {
     ConnectionId = "gwc_";
     /// A test clock.
     ClockId = "clk_";
+    /// The card holder of a stored card is to be asked by 3-D Secure.
+    ThreeDSecureRequestId = "tdsr_";
     /// Something an operator must look at.
     AlarmId = "alm_";
 }

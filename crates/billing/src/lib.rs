@@ -7,8 +7,8 @@
 //! Reading order: [`money`], [`calendar`], [`tax`], [`proration`], [`plan`], [`subscription`], [`invoice`],
 //! [`renewal`] (what opening the next invoice means), [`agreement`] (what a request does to a subscription), [`charge`] and [`resolution`] (what an attempt
 //! to collect may become, and how an unknown one is found out), [`settlement`] (what the truth about a
-//! charge means for everything else), [`charge_action`] (what may be done to a charge later), [`ledger`],
-//! [`event`], [`guard`].
+//! charge means for everything else), [`three_d_secure`] (what waits for its card holder), [`charge_action`] (what may be
+//! done to a charge later), [`ledger`], [`event`], [`guard`].
 
 pub mod agreement;
 pub mod calendar;
@@ -30,5 +30,6 @@ pub mod resolution;
 pub mod settlement;
 pub mod subscription;
 pub mod tax;
+pub mod three_d_secure;
 
 pub use jiff::Timestamp;

@@ -42,5 +42,6 @@ pub mod signals;
 pub mod status;
 pub mod stored;
 pub mod subscriptions;
+pub mod three_d_secure;
 pub mod tokens;
 pub mod web;

@@ -1,8 +1,10 @@
-//! Every URL of the HTTP API, with the operation that answers it.
+//! Every URL of the HTTP API, with the operation that answers it, and every page for people.
 
 use crate::web::Operation;
+use crate::web::page::Page;
 use crate::{
-    accounts, charges, clocks, customers, events, payment_methods, payouts, plans, subscriptions, tokens,
+    accounts, charges, clocks, customers, events, payment_methods, payouts, plans, subscriptions,
+    three_d_secure, tokens,
 };
 
 /// The methods of the API.
@@ -54,6 +56,7 @@ pub static ROUTES: &[Route] = &[
     pay("/v1/charges/{charge}/capture", &charges::actions::api::CAPTURE),
     pay("/v1/charges/{charge}/refund", &charges::actions::api::REFUND),
     pay("/v1/charges/{charge}/reauth", &charges::actions::api::REAUTHORIZE),
+    pay("/v1/charges/{charge}/tds_finish", &charges::api::FINISH),
     get("/v1/events", &events::api::LIST),
     get("/v1/events/{event}", &events::api::GET),
     get("/v1/accounts", &accounts::api::GET),
@@ -83,6 +86,10 @@ pub static ROUTES: &[Route] = &[
     delete("/v1/plans/{plan}", &plans::api::DELETE),
     post("/v1/tokens", &tokens::api::CREATE),
     get("/v1/tokens/{token}", &tokens::api::GET),
+    post("/v1/tokens/{token}/tds_finish", &tokens::api::FINISH),
+    post("/v1/three_d_secure_requests", &three_d_secure::api::CREATE),
+    get("/v1/three_d_secure_requests", &three_d_secure::api::LIST),
+    get("/v1/three_d_secure_requests/{three_d_secure_request}", &three_d_secure::api::GET),
     post("/v1/customers", &customers::api::CREATE),
     get("/v1/customers", &customers::api::LIST),
     get("/v1/customers/{customer}", &customers::api::GET),
@@ -104,3 +111,22 @@ pub static ROUTES: &[Route] = &[
     post("/v1/customers/{customer}/cards/{card}", &payment_methods::api::UPDATE),
     delete("/v1/customers/{customer}/cards/{card}", &payment_methods::api::DELETE),
 ];
+
+/// A page on one method and address.
+pub struct PageRoute {
+    /// The method: a form is sent by POST.
+    pub method: Method,
+    /// The address, as `/v1/tds/{resource}/start`.
+    pub path: &'static str,
+    /// What answers it.
+    pub page: &'static Page,
+}
+
+/// All pages.
+pub static PAGES: &[PageRoute] = &[
+    PageRoute { method: Method::Get, path: "/v1/tds/{resource}/start", page: &three_d_secure::page::START },
+    PageRoute { method: Method::Post, path: "/v1/tds/{resource}", page: &three_d_secure::page::ANSWER },
+];
+
+/// The style sheet of the pages.
+pub const STYLE: &str = "/assets/page.css";

@@ -5,7 +5,8 @@ use billing::id::{AccountId, ChargeId};
 use billing::mode::Mode;
 use billing::money::Money;
 
-use super::sale::{self, Sale, Source};
+use super::sale::{self, Intent, Sale, Source};
+use super::three_d_secure::{self, Begun};
 use super::view::{self, ShownCharge};
 use super::{listing, request, store};
 use crate::web::list::{LIMIT, List, OFFSET, Page, SINCE, STARTING_AFTER, UNTIL};
@@ -48,6 +49,10 @@ pub static CREATE: Operation = Operation {
 
 async fn create(call: Call) -> Result<Answer, ApiError> {
     let params = &call.params;
+    let three_d_secure = params.bool("three_d_secure").unwrap_or(false);
+    if three_d_secure {
+        crate::three_d_secure::available(call.caller.mode)?;
+    }
     let capture = params.bool("capture").unwrap_or(true);
     let days = params.int("expiry_days");
     if capture && days.is_some() {
@@ -61,6 +66,7 @@ async fn create(call: Call) -> Result<Answer, ApiError> {
         amount: Money::yen(params.int("amount").unwrap_or_default()),
         source: source(&call)?,
         reserve_days: (!capture).then(|| days.unwrap_or(RESERVE_DAYS)),
+        three_d_secure,
         description: params.text("description").map(str::to_owned),
         metadata: metadata::to_stored(&metadata),
         key: hex::encode(&call.random[..16]),
@@ -69,10 +75,39 @@ async fn create(call: Call) -> Result<Answer, ApiError> {
     };
     let (line, key, terms) =
         (std::sync::Arc::clone(&side.line), call.site.app.key.clone(), side.account.terms.clone());
-    let (outgoing, billing) =
-        call.site.app.db.write(move |tx| sale::prepare(tx, &line, (&key, &terms), &sale)).await?;
-    let charged = request::collect(&call.site, &side, (call.side(), billing), outgoing).await?;
-    Answer::json(&charged.view)
+    let intent = call.site.app.db.write(move |tx| sale::prepare(tx, &line, (&key, &terms), &sale)).await?;
+    let owner = call.side();
+    let charge = match intent {
+        Intent::Send(outgoing, billing) => {
+            request::collect(&call.site, &side, (owner, billing), *outgoing).await?
+        }
+        Intent::Wait(id) => call.site.app.db.read(move |tx| find(tx, owner, id.as_str())).await?,
+    };
+    Answer::json(&charge.view)
+}
+
+/// POST /v1/charges/{charge}/tds_finish
+pub static FINISH: Operation = Operation {
+    access: Access::Write,
+    object: "charge",
+    summary: "Charges what waited for its card holder, once 3-D Secure has been passed.",
+    params: &[],
+    run: |call| Box::pin(finish(call)),
+};
+
+async fn finish(call: Call) -> Result<Answer, ApiError> {
+    let (owner, now) = (call.side(), call.now);
+    let id: ChargeId = call.id(0).parse().map_err(|_| ApiError::not_found("charge", call.id(0)))?;
+    let side = request::side_of(&call.site, call.caller.account).await?;
+    let line = std::sync::Arc::clone(&side.line);
+    let begun = call.site.app.db.write(move |tx| three_d_secure::begin(tx, &line, owner, (id, now))).await?;
+    let charge = match begun {
+        Begun::Send(outgoing, billing) => {
+            request::collect(&call.site, &side, (owner, billing), *outgoing).await?
+        }
+        Begun::Before(id) => request::watch(&call.site, owner, id).await?,
+    };
+    Answer::json(&charge.view)
 }
 
 fn source(call: &Call) -> Result<Source, ApiError> {

@@ -3,8 +3,8 @@
 //! The middle and the end of the main job: [`send`] (no transaction is open), [`settle`] (one transaction
 //! for each batch of results) and [`resolve`] (asks about what is unknown, never charges anew). Charges
 //! are *made* in the transaction that opens their invoice: those of the schedule by `renewals::prepare`, those of a
-//! request by what it is for ([`sale`] for a single sale); [`request`] then waits for what becomes of one. What is done
-//! to a charge later is in [`actions`].
+//! request by what it is for ([`sale`] for a single sale; [`three_d_secure`] for one that waits for its card holder);
+//! [`request`] then waits for what becomes of one. What is done to a charge later is in [`actions`].
 
 use billing::charge::Fact;
 use billing::decline::DeclineClass;
@@ -36,6 +36,7 @@ pub mod sale;
 pub mod send;
 pub mod settle;
 mod store;
+pub mod three_d_secure;
 pub mod view;
 
 /// A charge that is about to be sent.

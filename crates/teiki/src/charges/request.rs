@@ -68,19 +68,34 @@ pub(crate) async fn collect(
         let fact = if news.fact == Fact::NotSent { Fact::NeverExecuted } else { news.fact };
         settle(&line, vec![News { fact, ..news }], Times { billing, real: clock::now() }).await.map(|_| ())
     };
-    wait(site, id, give_up_at, sending, || async move {
-        let shown = site.app.db.read(move |tx| view::find(tx, owner, id)).await?;
-        let shown = shown.ok_or_else(|| ApiError::inside(format!("charge {id} is gone")))?;
-        match shown.state() {
-            State::Succeeded | State::Authorized => Ok(Some(shown)),
-            State::Failed => Err(declined(&shown)),
-            State::Void => Err(not_sent(id)),
-            State::Prepared | State::Sending | State::Unknown | State::Pending | State::RequiresCustomer => {
-                Ok(None)
-            }
+    wait(site, id, give_up_at, sending, || outcome(site, owner, id)).await
+}
+
+/// What becomes of a charge that another request sent. Errors: as [`collect`].
+pub(crate) async fn watch(
+    site: &Site,
+    owner: (AccountId, Mode),
+    id: ChargeId,
+) -> Result<ShownCharge, ApiError> {
+    wait(site, id, give_up_at(), async { Ok(()) }, || outcome(site, owner, id)).await
+}
+
+/// A charge that took or reserved its money; `None` while nothing is known. Errors: declined (402), not sent (500).
+async fn outcome(
+    site: &Site,
+    owner: (AccountId, Mode),
+    id: ChargeId,
+) -> Result<Option<ShownCharge>, ApiError> {
+    let shown = site.app.db.read(move |tx| view::find(tx, owner, id)).await?;
+    let shown = shown.ok_or_else(|| ApiError::inside(format!("charge {id} is gone")))?;
+    match shown.state() {
+        State::Succeeded | State::Authorized => Ok(Some(shown)),
+        State::Failed => Err(declined(&shown)),
+        State::Void => Err(not_sent(id)),
+        State::Prepared | State::Sending | State::Unknown | State::Pending | State::RequiresCustomer => {
+            Ok(None)
         }
-    })
-    .await
+    }
 }
 
 /// Until when a request that comes now waits for its payment.

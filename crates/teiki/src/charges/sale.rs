@@ -1,6 +1,7 @@
 //! A single sale: an invoice of its own and the charge that collects it, inside one request.
 //!
-//! Writes the intent; [`super::request`] sends it. The invoice stands for the obligation `sale:<key>`; a decline voids it.
+//! Writes the intent; [`super::request`] sends it, with 3-D Secure once it is finished ([`super::three_d_secure`]). The
+//! invoice stands for the obligation `sale:<key>`; a decline voids it.
 
 use billing::event::History;
 use billing::id::{AccountId, ChargeId, DerivationKey, InvoiceId, Slot};
@@ -48,6 +49,8 @@ pub struct Sale {
     pub source: Source,
     /// Days for which the money is only reserved; none takes it at once.
     pub reserve_days: Option<i64>,
+    /// Whether the card holder must confirm before anything is sent.
+    pub three_d_secure: bool,
     /// The merchant's note.
     pub description: Option<String>,
     /// The merchant's texts, as JSON.
@@ -60,6 +63,14 @@ pub struct Sale {
     pub now: Timestamp,
 }
 
+/// What is written of a sale.
+pub enum Intent {
+    /// To be sent now; and the billing time of the sale.
+    Send(Box<Outgoing>, Timestamp),
+    /// Waits for the card holder.
+    Wait(ChargeId),
+}
+
 /// What a source turned out to be.
 struct Payer {
     customer: Option<String>,
@@ -69,13 +80,13 @@ struct Payer {
     slot: Slot,
 }
 
-/// Writes invoice and charge. Gives what is to be sent, and the billing time of the sale.
+/// Writes invoice and charge.
 pub fn prepare(
     tx: &mut Tx<'_>,
     line: &Line,
     (key, terms): (&DerivationKey, &AccountTerms),
     sale: &Sale,
-) -> Result<(Outgoing, Timestamp), ApiError> {
+) -> Result<Intent, ApiError> {
     if let Some(hold) = holds::active(tx, sale.side.0)? {
         return Err(ApiError::held(&hold.reason));
     }
@@ -99,6 +110,7 @@ pub fn prepare(
     let later = Later {
         expires_at: sale
             .reserve_days
+            .filter(|_| !sale.three_d_secure)
             .map(|days| reserved_until(payer.billing, days, &payer.method))
             .transpose()?,
         description: sale.description.clone(),
@@ -109,6 +121,10 @@ pub fn prepare(
     invoices::insert_requested(tx, &scope, &invoice, times)?;
     super::insert(tx, &scope, std::slice::from_ref(&charge), times)?;
     store::new::add_request(tx, &charge, &later)?;
+    if sale.three_d_secure {
+        store::three_d_secure::wait(tx, id, sale.reserve_days)?;
+        return Ok(Intent::Wait(id));
+    }
     let outgoing = Outgoing {
         charge: id,
         history: History::Sale(invoice.id),
@@ -124,7 +140,7 @@ pub fn prepare(
             billing_time: payer.billing,
         },
     };
-    Ok((outgoing, payer.billing))
+    Ok(Intent::Send(Box::new(outgoing), payer.billing))
 }
 
 fn payer(tx: &mut Tx<'_>, sale: &Sale) -> Result<Payer, ApiError> {

@@ -6,6 +6,7 @@ use billing::charge::State;
 use billing::event::History;
 use billing::id::{AccountId, ChargeId, PaymentMethodId};
 use billing::mode::Mode;
+use billing::three_d_secure::Status;
 use db::Tx;
 use serde::Serialize;
 
@@ -39,7 +40,7 @@ pub struct ChargeView {
     refund_reason: Option<String>,
     subscription: Option<String>,
     metadata: Metadata,
-    three_d_secure_status: Option<String>,
+    three_d_secure_status: Option<Status>,
     term_id: Option<String>,
     product: Option<String>,
     tenant: Option<String>,
@@ -152,9 +153,11 @@ fn of(mode: Mode, row: &ShownRow, card: CardView) -> ChargeView {
     // A reservation that was let go is void, and was paid; a charge that was never executed is void too.
     let is_released = row.state == State::Void && !row.capture && row.amount_refunded > 0;
     let is_captured = row.state == State::Succeeded;
+    // Its card holder did not confirm it in time: nothing was tried that could have failed.
+    let is_abandoned = row.three_d_secure.is_some() && row.confirmed_at.is_none();
     let failure = match row.state {
         State::Failed => Some(payjp_code(row.failure_code.as_deref().unwrap_or("card_declined"))),
-        State::Void if !is_released => Some(payjp_code("processing_error")),
+        State::Void if !is_released && !is_abandoned => Some(payjp_code("processing_error")),
         State::Prepared
         | State::Sending
         | State::Unknown
@@ -174,7 +177,8 @@ fn of(mode: Mode, row: &ShownRow, card: CardView) -> ChargeView {
         paid: is_captured || is_released || row.state == State::Authorized,
         expired_at: row.expires_at.filter(|_| !is_captured).map(second),
         captured: is_captured,
-        captured_at: is_captured.then(|| second(row.captured_at.unwrap_or(row.billing_at))),
+        captured_at: is_captured
+            .then(|| second(row.captured_at.or(row.confirmed_at).unwrap_or(row.billing_at))),
         card,
         customer: row.customer.clone(),
         description: row.description.clone(),
@@ -186,7 +190,7 @@ fn of(mode: Mode, row: &ShownRow, card: CardView) -> ChargeView {
         refund_reason: row.refund_reason.clone(),
         subscription: row.subscription.map(|id| id.to_string()),
         metadata: Metadata::new(),
-        three_d_secure_status: None,
+        three_d_secure_status: row.three_d_secure,
         term_id: None,
         product: None,
         tenant: None,

@@ -6,6 +6,7 @@
 
 use billing::id::{AccountId, DerivationKey, PaymentMethodId, Slot};
 use billing::mode::Mode;
+use billing::three_d_secure::Status;
 use db::Tx;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -62,7 +63,7 @@ pub struct Details {
     pub address_zip_check: Option<String>,
     /// How 3-D Secure ended.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub three_d_secure_status: Option<String>,
+    pub three_d_secure_status: Option<Status>,
     /// Whether the issuer is in Japan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_jp: Option<bool>,

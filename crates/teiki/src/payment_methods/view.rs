@@ -1,6 +1,7 @@
 //! A card as the API shows it.
 
 use billing::mode::Mode;
+use billing::three_d_secure::Status;
 use serde::Serialize;
 
 use super::{MethodRow, expiry};
@@ -31,7 +32,7 @@ pub struct CardView {
     customer: Option<String>,
     email: Option<String>,
     phone: Option<String>,
-    three_d_secure_status: Option<String>,
+    three_d_secure_status: Option<Status>,
     is_jp: bool,
     metadata: Metadata,
 }

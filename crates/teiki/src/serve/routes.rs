@@ -1,4 +1,4 @@
-//! The router of the server: the API's addresses (`crate::routes`), health and metrics.
+//! The router of the server: the pages and the API's addresses (`crate::routes`), health and metrics.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -15,8 +15,8 @@ use serde_json::json;
 
 use super::site::Site;
 use super::store;
-use crate::routes::{Method, ROUTES, Route};
-use crate::web::serve;
+use crate::routes::{Method, PAGES, PageRoute, ROUTES, Route, STYLE};
+use crate::web::{page, serve};
 
 pub(super) fn router(site: Arc<Site>) -> Router {
     let mut addresses: BTreeMap<&str, MethodRouter<Arc<Site>>> = BTreeMap::new();
@@ -24,21 +24,43 @@ pub(super) fn router(site: Arc<Site>) -> Router {
         let methods = addresses.remove(route.path).unwrap_or_default();
         addresses.insert(route.path, methods.merge(handler(route)));
     }
-    let mut router = Router::new().route("/healthz", get(health)).route("/metrics", get(metrics));
+    for route in PAGES {
+        let methods = addresses.remove(route.path).unwrap_or_default();
+        addresses.insert(route.path, methods.merge(page_handler(route)));
+    }
+    let mut router = Router::new()
+        .route("/healthz", get(health))
+        .route("/metrics", get(metrics))
+        .route(STYLE, get(page::style));
     for (path, methods) in addresses {
         router = router.route(path, methods);
     }
     router.fallback(serve::no_route).method_not_allowed_fallback(serve::no_method).with_state(site)
 }
 
-fn handler(route: &'static Route) -> MethodRouter<Arc<Site>> {
-    let filter = match route.method {
+const fn filter(method: Method) -> MethodFilter {
+    match method {
         Method::Get => MethodFilter::GET,
         Method::Post => MethodFilter::POST,
         Method::Delete => MethodFilter::DELETE,
-    };
+    }
+}
+
+fn page_handler(route: &'static PageRoute) -> MethodRouter<Arc<Site>> {
+    let answer =
+        async move |State(site): State<Arc<Site>>, path: Result<RawPathParams, _>, request: Request| {
+            let path: Result<RawPathParams, RawPathParamsRejection> = path;
+            // An address that is no text names nothing.
+            let path = path
+                .map_or_else(|_| Vec::new(), |path| path.iter().map(|(_, value)| value.to_owned()).collect());
+            page::serve(site, route.page, path, request).await
+        };
+    on(filter(route.method), answer)
+}
+
+fn handler(route: &'static Route) -> MethodRouter<Arc<Site>> {
     on(
-        filter,
+        filter(route.method),
         async move |State(site): State<Arc<Site>>, path: Result<RawPathParams, _>, request: Request| {
             let path: Result<RawPathParams, RawPathParamsRejection> = path;
             match path {

@@ -26,6 +26,7 @@ use crate::actor::Actor;
 use crate::app::App;
 use crate::charges::actions;
 use crate::charges::resolve::{Pass, Which, resolve};
+use crate::charges::three_d_secure;
 use crate::failure::Failure;
 use crate::line::{Line, Scope};
 use crate::renewals::Lane;
@@ -204,7 +205,8 @@ impl Scheduler {
                 if is_held(id) {
                     look.held += 1;
                 }
-                if store::has_work(tx, (id, mode), now, checked_until)? {
+                let until = (checked_until, three_d_secure::waiting_until(now));
+                if store::has_work(tx, (id, mode), now, until)? {
                     look.with_work.push(id);
                 }
             }
@@ -236,12 +238,15 @@ impl Scheduler {
                 let scope = Scope { account, mode, clock: REAL_CLOCK.to_owned(), lease };
                 pass(&side, scope, lane, which, now)
             });
+            let waiting = three_d_secure::give_up(&side.line, (account, mode), now);
+            let work = async { tokio::join!(waiting, join_all(passes)) };
             // A lane that fails does not cut the others off, and after a panic the account gets its turn again.
-            let worked = AssertUnwindSafe(join_all(passes)).catch_unwind().await;
+            let worked = AssertUnwindSafe(work).catch_unwind().await;
             watching.abort();
             let panicked =
                 || db::Error::Panicked { message: format!("the work of account {account} panicked") };
-            (account, worked.map_err(|_| panicked()).and_then(|lanes| lanes.into_iter().collect()))
+            let worked = worked.map_err(|_| panicked());
+            (account, worked.and_then(|(given_up, lanes)| given_up.and(lanes.into_iter().collect())))
         });
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Tokens over HTTP.
 
 use billing::mode::Mode;
+use billing::three_d_secure::Status;
 
 use super::card::{Card, of_number, of_sandbox_token};
 use super::view::TokenView;
@@ -49,6 +50,10 @@ pub static CREATE: Operation = Operation {
 
 async fn create(call: Call) -> Result<Answer, ApiError> {
     let side = call.side();
+    let three_d_secure = call.params.bool("three_d_secure").unwrap_or(false);
+    if three_d_secure {
+        crate::three_d_secure::available(side.1)?;
+    }
     if side.1 == Mode::Live {
         let message = "Card numbers are not accepted in live mode: use the gateway's own fields or page. Nothing was stored.";
         return Err(ApiError::param("invalid_card", "card", message));
@@ -59,9 +64,11 @@ async fn create(call: Call) -> Result<Answer, ApiError> {
     let clock = account.test_clock.clone();
     let billing = call.site.app.db.read(move |tx| clocks::now(tx, clock.as_deref(), now)).await?;
     let today = account.terms.zone.day_of(billing);
-    let card = card_of(&call, today)?;
+    let mut card = card_of(&call, today)?;
+    card.details.three_d_secure_status = three_d_secure.then_some(Status::Unverified);
     let (id, method) = new_ids(billing, &random);
-    let token = TokenRow { id, method, created_at: billing, made_at: now, is_used: false };
+    let token =
+        TokenRow { id, method, created_at: billing, made_at: now, is_used: false, is_confirmed: false };
     let method = MethodRow {
         id: method,
         customer: None,
@@ -105,5 +112,21 @@ pub static GET: Operation = Operation {
 async fn get(call: Call) -> Result<Answer, ApiError> {
     let (side, id, now) = (call.side(), call.id(0).to_owned(), call.now);
     let (token, method) = call.site.app.db.read(move |tx| super::get(tx, side, &id, now)).await?;
+    Answer::json(&TokenView::of(side.1, &token, CardView::of(side.1, &method)?))
+}
+
+/// POST /v1/tokens/{token}/tds_finish
+pub static FINISH: Operation = Operation {
+    access: Access::Public,
+    object: "token",
+    summary: "Finishes the 3-D Secure of a token, so that it can be used.",
+    params: &[],
+    run: |call| Box::pin(finish(call)),
+};
+
+async fn finish(call: Call) -> Result<Answer, ApiError> {
+    let (side, now) = (call.side(), call.now);
+    let id = call.id(0).parse().map_err(|_| ApiError::not_found("token", call.id(0)))?;
+    let (token, method) = call.site.app.db.write(move |tx| super::finish(tx, side, id, now)).await?;
     Answer::json(&TokenView::of(side.1, &token, CardView::of(side.1, &method)?))
 }

@@ -6,12 +6,14 @@
 use billing::event::Kind;
 use billing::id::{AccountId, DerivationKey, PaymentMethodId, Slot, TokenId};
 use billing::mode::Mode;
+use billing::three_d_secure::{Status, is_to_answer, may_finish};
 use db::Tx;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::events::{self, NewEvent};
 use crate::payment_methods::view::CardView;
 use crate::payment_methods::{self, MethodRow};
+use crate::three_d_secure::refusal;
 use crate::web::{ApiError, object};
 
 pub mod api;
@@ -40,6 +42,8 @@ pub struct TokenRow {
     pub made_at: Timestamp,
     /// Whether it was used.
     pub is_used: bool,
+    /// Whether the merchant has finished its 3-D Secure; without it a token needs no finish.
+    pub is_confirmed: bool,
 }
 
 /// Makes a token of a card.
@@ -78,9 +82,24 @@ pub fn new_ids(at: Timestamp, random: &[u8; 32]) -> (TokenId, PaymentMethodId) {
 
 /// A token with its card. Error: there is none, or it is too old.
 pub fn get(tx: &mut Tx<'_>, side: Side, id: &str, now: Timestamp) -> Result<(TokenRow, MethodRow), ApiError> {
-    let none = || ApiError::not_found("token", id);
-    let parsed: TokenId = id.parse().map_err(|_| none())?;
-    let token = store::find(tx, side, parsed)?.ok_or_else(none)?;
+    let parsed: TokenId = id.parse().map_err(|_| ApiError::not_found("token", id))?;
+    let token = store::find(tx, side, parsed)?;
+    with_card(tx, side, token.ok_or_else(|| ApiError::not_found("token", id))?, now)
+}
+
+/// The same, held until the transaction ends.
+fn lock(tx: &mut Tx<'_>, side: Side, id: TokenId, now: Timestamp) -> Result<(TokenRow, MethodRow), ApiError> {
+    let token = store::lock(tx, side, id)?;
+    with_card(tx, side, token.ok_or_else(|| ApiError::not_found("token", id.as_str()))?, now)
+}
+
+fn with_card(
+    tx: &mut Tx<'_>,
+    side: Side,
+    token: TokenRow,
+    now: Timestamp,
+) -> Result<(TokenRow, MethodRow), ApiError> {
+    let none = || ApiError::not_found("token", token.id.as_str());
     if !token.is_used && now.duration_since(token.made_at) > LIFETIME {
         return Err(none());
     }
@@ -88,9 +107,44 @@ pub fn get(tx: &mut Tx<'_>, side: Side, id: &str, now: Timestamp) -> Result<(Tok
     Ok((token, method))
 }
 
-/// Uses a token up and gives its card. Error: there is none, or it has been used.
+/// Writes the card holder's answer; only the first one counts. Errors: it does not wait for one, or no longer.
+pub fn answer(
+    tx: &mut Tx<'_>,
+    side: Side,
+    id: TokenId,
+    (status, now): (Status, Timestamp),
+) -> Result<(), ApiError> {
+    let (token, mut method) = lock(tx, side, id, now)?;
+    if is_to_answer(method.details.three_d_secure_status, token.made_at, now).map_err(refusal)? {
+        method.details.three_d_secure_status = Some(status);
+        payment_methods::update(tx, &method)?;
+    }
+    Ok(())
+}
+
+/// Finishes the 3-D Secure of a token, so that it can be used; once it is finished it stays so. Errors: 400 and 402 of
+/// 3-D Secure.
+pub fn finish(
+    tx: &mut Tx<'_>,
+    side: Side,
+    id: TokenId,
+    now: Timestamp,
+) -> Result<(TokenRow, MethodRow), ApiError> {
+    let (token, method) = lock(tx, side, id, now)?;
+    if !token.is_confirmed {
+        may_finish(method.details.three_d_secure_status, token.made_at, now).map_err(refusal)?;
+        store::confirm(tx, id, now)?;
+    }
+    Ok((TokenRow { is_confirmed: true, ..token }, method))
+}
+
+/// Uses a token up and gives its card. Error: there is none, it has been used, or its 3-D Secure is not finished.
 pub fn redeem(tx: &mut Tx<'_>, side: Side, id: &str, now: Timestamp) -> Result<MethodRow, ApiError> {
     let (token, method) = get(tx, side, id, now).map_err(|error| error.about_param("card"))?;
+    if method.details.three_d_secure_status.is_some() && !token.is_confirmed {
+        let message = format!("The 3-D Secure of the token {id} has not been finished.");
+        return Err(ApiError::param("unverified_token", "card", message));
+    }
     // Whoever marks it first has it: the row is locked by the update.
     if token.is_used || !store::mark_used(tx, token.id, now)? {
         let message = format!("The token {id} has already been used.");

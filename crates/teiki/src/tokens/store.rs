@@ -1,7 +1,7 @@
 //! SQL of tokens.
 
 use billing::id::TokenId;
-use db::{Column, Error, OnConflict, Tx, Value};
+use db::{Column, Error, OnConflict, Row, Tx, Value};
 use jiff::Timestamp;
 
 use super::{Side, TokenRow};
@@ -23,7 +23,7 @@ pub(super) fn insert(tx: &mut Tx<'_>, (account, mode): Side, token: &TokenRow) -
 
 pub(super) fn find(tx: &mut Tx<'_>, (account, mode): Side, id: TokenId) -> Result<Option<TokenRow>, Error> {
     tx.query_opt(
-        "select id, payment_method_id, created_at, made_at, used_at from tokens
+        "select id, payment_method_id, created_at, made_at, used_at, confirmed_at from tokens
          where slot = $1 and id = $2 and account_id = $3 and mode = $4",
         &[
             Value::I64(id.slot().as_i64()),
@@ -32,16 +32,43 @@ pub(super) fn find(tx: &mut Tx<'_>, (account, mode): Side, id: TokenId) -> Resul
             Value::Text(mode.as_str()),
         ],
     )?
-    .map(|row| {
-        Ok(TokenRow {
-            id: parsed(&row, 0, "tokens.id", "an id")?,
-            method: parsed(&row, 1, "tokens.payment_method_id", "an id")?,
-            created_at: instant(&row, 2, "tokens.created_at")?,
-            made_at: instant(&row, 3, "tokens.made_at")?,
-            is_used: row.opt_i64(4)?.is_some(),
-        })
-    })
+    .map(|row| token_of(&row))
     .transpose()
+}
+
+/// The same, held until the transaction ends.
+pub(super) fn lock(tx: &mut Tx<'_>, (account, mode): Side, id: TokenId) -> Result<Option<TokenRow>, Error> {
+    let rows = tx.lock_many(
+        "select id, payment_method_id, created_at, made_at, used_at, confirmed_at from tokens
+         where slot = $1 and id = $2 and account_id = $3 and mode = $4",
+        &[
+            Column::I64(vec![id.slot().as_i64()]),
+            Column::Text(vec![id.as_str()]),
+            Column::Text(vec![account.as_str()]),
+            Column::Text(vec![mode.as_str()]),
+        ],
+    )?;
+    rows.first().map(|(_, row)| token_of(row)).transpose()
+}
+
+fn token_of(row: &Row) -> Result<TokenRow, Error> {
+    Ok(TokenRow {
+        id: parsed(row, 0, "tokens.id", "an id")?,
+        method: parsed(row, 1, "tokens.payment_method_id", "an id")?,
+        created_at: instant(row, 2, "tokens.created_at")?,
+        made_at: instant(row, 3, "tokens.made_at")?,
+        is_used: row.opt_i64(4)?.is_some(),
+        is_confirmed: row.opt_i64(5)?.is_some(),
+    })
+}
+
+/// The merchant has finished its 3-D Secure.
+pub(super) fn confirm(tx: &mut Tx<'_>, id: TokenId, now: Timestamp) -> Result<(), Error> {
+    tx.execute(
+        "update tokens set confirmed_at = $3 where slot = $1 and id = $2",
+        &[Value::I64(id.slot().as_i64()), Value::Text(id.as_str()), Value::I64(now.as_microsecond())],
+    )?;
+    Ok(())
 }
 
 /// Whether it had not been used before.

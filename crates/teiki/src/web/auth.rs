@@ -67,9 +67,15 @@ impl Caller {
 /// The caller of a request. Error: 401.
 pub async fn caller(db: &Db, headers: &HeaderMap) -> Result<Caller, ApiError> {
     let key = key_of(headers)?;
-    let hash = accounts::key_hash(&key);
-    let found = db.read(move |tx| accounts::find_key(tx, &hash)).await?;
-    found.ok_or_else(|| ApiError::auth(format!("Invalid API Key: {}", masked(&key))).coded("invalid_api_key"))
+    of_key(db, &key)
+        .await?
+        .ok_or_else(|| ApiError::auth(format!("Invalid API Key: {}", masked(&key))).coded("invalid_api_key"))
+}
+
+/// Whose key it is; `None` for one that was never given out, or was revoked.
+pub async fn of_key(db: &Db, key: &str) -> Result<Option<Caller>, db::Error> {
+    let hash = accounts::key_hash(key);
+    db.read(move |tx| accounts::find_key(tx, &hash)).await
 }
 
 /// The key in the `Authorization` header.

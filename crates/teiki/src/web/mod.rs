@@ -3,7 +3,7 @@
 //! A request goes through [`serve`] in this order: its key ([`auth`]), its body and query ([`body`]), its parameters
 //! against the operation's list ([`params`]), the operation itself; every failure on the way is one shape ([`error`]).
 //! What an operation is stands in [`operation`]; lists and their pages in [`list`]. No operation is here: those are in the
-//! `api.rs` of their feature, and every URL in `routes.rs`.
+//! `api.rs` of their feature, and every URL in `routes.rs`. Pages for people have manners of their own ([`page`]).
 
 pub mod auth;
 pub mod body;
@@ -12,6 +12,7 @@ pub mod limits;
 pub mod list;
 pub mod metadata;
 pub mod operation;
+pub mod page;
 pub mod params;
 pub mod serve;
 

@@ -20,8 +20,6 @@ use crate::serve::site::Site;
 pub enum Answer {
     /// 200 with JSON.
     Json(serde_json::Value),
-    /// 200 with a page.
-    Page(String),
 }
 
 impl Answer {

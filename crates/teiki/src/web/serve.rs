@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 
 use super::auth;
 use super::body::{self, BYTES_MAX, MediaType};
@@ -30,7 +30,6 @@ pub async fn serve(site: Arc<Site>, route: &'static Route, path: Vec<String>, re
     let id = format!("req_{}", hex::encode(&random[..14]));
     match answer(site, route, path, request, random).await {
         Ok(Answer::Json(value)) => with_id(json(StatusCode::OK, &value), &id),
-        Ok(Answer::Page(html)) => with_id(Html(html).into_response(), &id),
         Err(error) => refused(&error, &id),
     }
 }
@@ -53,7 +52,11 @@ async fn answer(
     (operation.run)(call).await
 }
 
-async fn read(headers: &HeaderMap, query: Option<&str>, body: Body) -> Result<body::Tree, ApiError> {
+pub(super) async fn read(
+    headers: &HeaderMap,
+    query: Option<&str>,
+    body: Body,
+) -> Result<body::Tree, ApiError> {
     if query.is_some_and(|query| query.len() > BYTES_MAX) {
         return Err(ApiError::too_large(BYTES_MAX));
     }

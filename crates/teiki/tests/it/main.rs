@@ -20,3 +20,4 @@ mod sdks;
 mod serve;
 mod sql;
 mod status;
+mod tds;

@@ -93,6 +93,11 @@ impl Server {
         soon(&format!("{name} = {value}"), || self.metric(name) == value);
     }
 
+    /// Waits until the scheduler has looked this often.
+    pub(crate) fn wait_for_ticks(&self, count: u64) {
+        soon("a few ticks", || self.metric("teiki_scheduler_ticks_total") >= count);
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());

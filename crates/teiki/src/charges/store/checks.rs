@@ -31,7 +31,8 @@ pub(in crate::charges) struct CheckRow {
     pub(in crate::charges) tries: u32,
 }
 
-/// Charges of a scope and lane that are not final and whose time to be checked is not after `until`, oldest first.
+/// Charges of a scope and lane that are not final and whose time to be checked is not after `until`, oldest first. What
+/// waits for its card holder before it is sent is never among them.
 pub(in crate::charges) fn until(
     tx: &mut Tx<'_>,
     scope: &Scope,
@@ -41,10 +42,11 @@ pub(in crate::charges) fn until(
 ) -> Result<Vec<CheckRow>, Error> {
     let rows = tx.query(
         "select c.id, c.subscription_id, c.connection_id, c.status, c.amount, c.currency, c.idempotency_key,
-                m.gateway_token, c.billing_at, c.frozen, c.gateway_charge_id, c.sent_at, c.last_sent_at, c.absent_at,
+                m.gateway_token, coalesce(c.confirmed_at, c.billing_at), c.frozen, c.gateway_charge_id, c.sent_at, c.last_sent_at, c.absent_at,
                 c.tries, c.invoice_id, c.capture
          from charges c join payment_methods m on m.slot = c.slot and m.id = c.payment_method_id
          where c.check_at <= $1 and c.account_id = $2 and c.mode = $3 and c.clock_id = $4 and c.slot >= $5 and c.slot <= $6
+           and (c.status <> 'requires_customer' or c.sent_at is not null)
          order by c.check_at, c.slot, c.id limit $7",
         &[
             Value::I64(until.as_microsecond()),

@@ -16,6 +16,7 @@ use crate::stored::{opt_instant, parsed, slots, unreadable};
 pub(super) mod checks;
 pub(super) mod new;
 pub(super) mod shown;
+pub(super) mod three_d_secure;
 
 /// A locked subscription, as far as settling needs it.
 pub(super) struct SubscriptionRow {

@@ -5,6 +5,7 @@ use billing::charge::State;
 use billing::id::{AccountId, ChargeId, InvoiceId, PaymentMethodId, Slot, SubscriptionId};
 use billing::mode::Mode;
 use billing::money::Money;
+use billing::three_d_secure::Status;
 use db::{Column, Error, Row, Tx, Value};
 
 use crate::charges::collected::Collected;
@@ -34,6 +35,9 @@ pub(in crate::charges) struct ShownRow {
     pub(in crate::charges) metadata: Option<String>,
     pub(in crate::charges) billing_at: i64,
     pub(in crate::charges) created_at: i64,
+    pub(in crate::charges) three_d_secure: Option<Status>,
+    /// When the merchant finished its 3-D Secure, and it was sent.
+    pub(in crate::charges) confirmed_at: Option<i64>,
 }
 
 impl ShownRow {
@@ -50,7 +54,7 @@ pub(in crate::charges) fn find_many(
     let rows = tx.select_many(
         "select id, customer_id, subscription_id, invoice_id, payment_method_id, clock_id, status, surplus, amount, currency,
                 failure_code, capture, captured_at, amount_refunded, refund_reason, expires_at, description, metadata,
-                billing_at, created_at
+                billing_at, created_at, three_d_secure_status, confirmed_at
          from charges where slot = $1 and id = $2 and account_id = $3 and mode = $4",
         &[
             slots(ids.iter().map(ChargeId::slot)),
@@ -70,7 +74,7 @@ pub(in crate::charges) fn list(
     let rows = tx.query(
         "select id, customer_id, subscription_id, invoice_id, payment_method_id, clock_id, status, surplus, amount, currency,
                 failure_code, capture, captured_at, amount_refunded, refund_reason, expires_at, description, metadata,
-                billing_at, created_at
+                billing_at, created_at, three_d_secure_status, confirmed_at
          from charges
          where account_id = $1 and mode = $2 and (billing_at, created_at, id) < ($3, $4, $5)
                and billing_at >= $6 and billing_at <= $7
@@ -101,7 +105,7 @@ pub(in crate::charges) fn sales_of(
     let rows = tx.query(
         "select id, customer_id, subscription_id, invoice_id, payment_method_id, clock_id, status, surplus, amount, currency,
                 failure_code, capture, captured_at, amount_refunded, refund_reason, expires_at, description, metadata,
-                billing_at, created_at
+                billing_at, created_at, three_d_secure_status, confirmed_at
          from charges
          where slot = $1 and account_id = $2 and mode = $3 and customer_id = $4 and subscription_id is null
                and (billing_at, created_at, id) < ($5, $6, $7) and billing_at >= $8 and billing_at <= $9
@@ -149,7 +153,17 @@ fn shown_of(row: &Row) -> Result<ShownRow, Error> {
         metadata: row.opt_text(17)?,
         billing_at: row.i64(18)?,
         created_at: row.i64(19)?,
+        three_d_secure: opt_status(row, 20)?,
+        confirmed_at: row.opt_i64(21)?,
     })
+}
+
+/// Column `i` as how it stands with the card holder; `None` without 3-D Secure.
+pub(super) fn opt_status(row: &Row, i: usize) -> Result<Option<Status>, Error> {
+    let read = |name: &str| {
+        Status::from_stored(name).ok_or_else(|| unreadable("charges.three_d_secure_status", "a status", name))
+    };
+    row.opt_str(i)?.map(read).transpose()
 }
 
 /// An invoice of a subscription, as far as its charges' ids follow from it.

@@ -14,7 +14,7 @@ use crate::installation::{Is, Row, columns, on_both};
 mod store;
 
 /// Primary keys, unique constraints and unique indexes: (name, table, columns).
-const UNIQUE: [(&str, &str, &[&str]); 32] = [
+const UNIQUE: [(&str, &str, &[&str]); 33] = [
     ("accounts_pkey", "accounts", &["id"]),
     ("api_keys_pkey", "api_keys", &["id"]),
     ("api_keys_hash_key", "api_keys", &["hash"]),
@@ -33,6 +33,7 @@ const UNIQUE: [(&str, &str, &[&str]); 32] = [
     ("customers_pkey", "customers", &["slot", "account_id", "mode", "id"]),
     ("payment_methods_pkey", "payment_methods", &["slot", "id"]),
     ("tokens_pkey", "tokens", &["slot", "id"]),
+    ("three_d_secure_requests_pkey", "three_d_secure_requests", &["slot", "id"]),
     ("subscriptions_pkey", "subscriptions", &["slot", "id"]),
     (
         "imported_rows_pkey",
@@ -60,7 +61,7 @@ const UNIQUE: [(&str, &str, &[&str]); 32] = [
 /// A row refers to another: (name, table, columns, table of the other, its columns).
 type Foreign = (&'static str, &'static str, &'static [&'static str], &'static str, &'static [&'static str]);
 
-const FOREIGN: [Foreign; 11] = [
+const FOREIGN: [Foreign; 12] = [
     ("api_keys_account_id_fkey", "api_keys", &["account_id"], "accounts", &["id"]),
     ("gateway_connections_account_id_fkey", "gateway_connections", &["account_id"], "accounts", &["id"]),
     ("test_clocks_account_id_fkey", "test_clocks", &["account_id"], "accounts", &["id"]),
@@ -83,6 +84,13 @@ const FOREIGN: [Foreign; 11] = [
         &["slot", "account_id", "mode", "id"],
     ),
     ("tokens_account_id_fkey", "tokens", &["account_id"], "accounts", &["id"]),
+    (
+        "three_d_secure_requests_account_id_fkey",
+        "three_d_secure_requests",
+        &["account_id"],
+        "accounts",
+        &["id"],
+    ),
     (
         "subscriptions_slot_account_id_mode_customer_id_fkey",
         "subscriptions",

@@ -5,6 +5,7 @@
 mod changing;
 mod clocks;
 mod creating;
+mod deleting;
 mod events;
 mod failing;
 mod periods;

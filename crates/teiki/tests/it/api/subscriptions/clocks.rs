@@ -19,7 +19,10 @@ async fn created_and_the_limit_of_refunds_follow_the_clock() {
         life.advance(FEBRUARY).await;
         let sale = [("amount", "500"), ("currency", "jpy"), ("customer", customer.as_str())];
         let charge = client.post("/v1/charges", &sale).await.ok();
-        assert_eq!((&charge["created"], &charge["captured_at"]), (&seconds(FEBRUARY).into(), &seconds(FEBRUARY).into()));
+        assert_eq!(
+            (&charge["created"], &charge["captured_at"]),
+            (&seconds(FEBRUARY).into(), &seconds(FEBRUARY).into())
+        );
         let refund = format!("/v1/charges/{}/refund", id_of(&charge));
         life.advance("2027-08-14T06:00:00Z").await;
         client.post(&refund, &[("amount", "100")]).await.ok();
@@ -34,7 +37,8 @@ async fn two_clocks_side_by_side_do_not_disturb_each_other() {
     in_a_shop(async |shop| {
         for client in shop.both() {
             client.plan("basic", 1_000, &[("interval", "week")]).await;
-            let (one, two) = (Life::begin(client, START).await, Life::begin(client, "2050-05-05T05:05:05Z").await);
+            let (one, two) =
+                (Life::begin(client, START).await, Life::begin(client, "2050-05-05T05:05:05Z").await);
             let [of_one, of_two] = [one.customer(GOOD).await, two.customer(GOOD).await];
             let in_real_time = client.customer(GOOD).await;
             let first = client.subscribe(&of_one, "basic", &[]).await;

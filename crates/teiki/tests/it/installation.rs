@@ -107,11 +107,16 @@ pub(crate) struct Installation {
 
 /// Runs a test on SQLite and on PostgreSQL.
 pub(crate) async fn on_both(test: impl AsyncFn(&Installation)) {
-    on(Place::sqlite(), &test).await;
+    on_sqlite(&test).await;
     on_postgres(test).await;
 }
 
-/// Runs a test of what PostgreSQL alone has: several charging processes.
+/// Runs a test on SQLite.
+pub(crate) async fn on_sqlite(test: impl AsyncFn(&Installation)) {
+    on(Place::sqlite(), &test).await;
+}
+
+/// Runs a test on PostgreSQL; of what it alone has, as several charging processes.
 pub(crate) async fn on_postgres(test: impl AsyncFn(&Installation)) {
     on(Place::postgres(), &test).await;
 }

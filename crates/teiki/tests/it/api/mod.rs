@@ -7,8 +7,11 @@
 )]
 
 mod client;
+mod gateway;
 mod isolation;
+mod killed;
 mod life;
 mod shop;
 mod store;
 mod subscriptions;
+mod unknown;

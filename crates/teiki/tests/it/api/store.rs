@@ -14,3 +14,15 @@ pub(super) async fn invoices(db: &Db, subscription: &str) -> Vec<(String, i64)> 
     });
     read.await.unwrap()
 }
+
+/// How many charges are not final.
+pub(super) async fn open_charges(db: &Db) -> i64 {
+    let read = db.read(|tx| {
+        let row = tx.query_one(
+            "select count(*) from charges where status not in ('succeeded', 'failed', 'void')",
+            &[],
+        )?;
+        row.i64(0)
+    });
+    read.await.unwrap()
+}

@@ -1,0 +1,122 @@
+//! The server is killed while requests move money: after a restart each was paid once or never, and what it was for is so.
+
+use std::time::Duration;
+
+use super::client::Client;
+use super::gateway::{Gateway, Payer, What, plans};
+use super::shop::{Merchant, account, must_be_well, soon};
+use super::store::open_charges;
+use crate::installation::{Installation, on_both};
+use crate::serve::Server;
+
+const EACH: [What; 3] = [What::Sale, What::First, What::Change];
+
+/// Starts a server on what its predecessor left, and waits until everything is settled.
+async fn restarted(installation: &Installation, gateway: &Gateway) -> Server {
+    let server = Server::start(&installation.place, &["--sandbox", &gateway.url]);
+    let settled = async || (open_charges(&installation.db).await == 0).then_some(());
+    soon("everything is settled", settled).await;
+    server
+}
+
+/// Kills the server while a request of each kind hangs at the gateway, before and after its execution.
+async fn killed_while_hanging(faults: &str, is_paid: impl Fn(&str) -> bool) {
+    on_both(async |installation| {
+        let created = account(&installation.place, "one");
+        let gateway = Gateway::start(&installation.place, faults);
+        let server = Server::start(&installation.place, &["--sandbox", &gateway.url]);
+        let client = Merchant::new(&created, &server.url()).test;
+        plans(&client).await;
+        let mut payers = Vec::new();
+        for what in EACH {
+            for rule in ["sbx_timeout_after_1", "sbx_timeout_before_1"] {
+                payers.push((what, rule, Payer::of(&client, what, rule).await));
+            }
+        }
+        let under_way: Vec<_> = payers.iter().map(|payer| payer.2.begin(&client)).collect();
+        soon("all hang", async || (gateway.hung() == payers.len()).then_some(())).await;
+        server.signal("-KILL");
+        for answer in under_way {
+            assert!(answer.await.unwrap().is_err(), "a dead server does not answer");
+        }
+        drop(server);
+        let server = restarted(installation, &gateway).await;
+        let client = Merchant::new(&created, &server.url()).test;
+        let mut paid = 0;
+        for (what, rule, payer) in &payers {
+            let outcome = payer.outcome(&client).await.unwrap();
+            assert_eq!(outcome == "paid", is_paid(rule), "{what:?} {rule}: {outcome}");
+            payer.must_stand(&client, *what, is_paid(rule)).await;
+            paid += usize::from(is_paid(rule));
+        }
+        let booked = gateway.successes();
+        assert!(booked.values().all(|count| *count == 1), "{booked:?}");
+        let hung = booked.keys().filter(|token| token.starts_with("sbx_timeout_")).count();
+        assert_eq!(hung, paid, "{booked:?}");
+        assert_eq!(server.stop(), Some(0));
+        must_be_well(&installation.place);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_that_hung_when_the_server_was_killed_is_paid_once() {
+    killed_while_hanging("", |_| true).await;
+}
+
+#[tokio::test]
+async fn without_keys_what_was_not_executed_when_the_server_was_killed_is_never_paid() {
+    killed_while_hanging("idempotency=none", |rule| rule == "sbx_timeout_after_1").await;
+}
+
+/// How long after the requests the server is killed, in milliseconds: before the first transaction, while requests are at the
+/// gateway, while answers are settled, and after all is done.
+const KILLED_AFTER_MS: [u64; 6] = [2, 8, 20, 45, 90, 200];
+
+#[tokio::test]
+async fn whenever_the_server_is_killed_the_book_and_the_subscriptions_agree() {
+    on_both(async |installation| {
+        let created = account(&installation.place, "one");
+        let gateway = Gateway::start(&installation.place, "latency=5-60");
+        let mut server = Server::start(&installation.place, &["--sandbox", &gateway.url]);
+        plans(&Merchant::new(&created, &server.url()).test).await;
+        let mut all = Vec::new();
+        for after_ms in KILLED_AFTER_MS {
+            let client = Merchant::new(&created, &server.url()).test;
+            let mut payers = Vec::new();
+            for what in [EACH, EACH].concat() {
+                payers.push((what, Payer::of(&client, what, "sbx_ok").await));
+            }
+            let under_way: Vec<_> = payers.iter().map(|payer| payer.1.begin(&client)).collect();
+            // Any instant is right: the outcome is read from the book.
+            tokio::time::sleep(Duration::from_millis(after_ms)).await;
+            server.signal("-KILL");
+            for ((what, payer), answer) in payers.into_iter().zip(under_way) {
+                let was_told_paid = answer.await.unwrap().is_ok_and(|answer| answer.status == 200);
+                all.push((what, payer, was_told_paid));
+            }
+            drop(server);
+            server = restarted(installation, &gateway).await;
+        }
+        let client = Merchant::new(&created, &server.url()).test;
+        must_agree(&client, &gateway, &all).await;
+        assert_eq!(server.stop(), Some(0));
+        must_be_well(&installation.place);
+    })
+    .await;
+}
+
+async fn must_agree(client: &Client, gateway: &Gateway, all: &[(What, Payer, bool)]) {
+    // The first payments of those who change.
+    let mut paid = all.iter().filter(|payer| payer.0 == What::Change).count();
+    for (what, payer, was_told_paid) in all {
+        let outcome = payer.outcome(client).await;
+        let is_paid = outcome.as_deref() == Some("paid");
+        assert!(is_paid || !was_told_paid, "{what:?}: {outcome:?}");
+        payer.must_stand(client, *what, is_paid).await;
+        paid += usize::from(is_paid);
+    }
+    let booked = gateway.successes();
+    assert_eq!(booked.len(), paid, "{booked:?}");
+    assert!(booked.values().all(|count| *count == 1), "{booked:?}");
+}

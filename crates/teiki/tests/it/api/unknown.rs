@@ -1,0 +1,152 @@
+//! Payments inside a request whose outcome is not known at first: the answer is the truth, or says that it is not known.
+
+use std::time::{Duration, Instant};
+
+use super::client::{Answer, Client};
+use super::gateway::{Gateway, Payer, What, plans};
+use super::shop::{Merchant, account, must_be_well, soon};
+use super::store::open_charges;
+use crate::installation::{Installation, on_both, on_postgres, on_sqlite};
+use crate::serve::Server;
+
+const EACH: [What; 4] = [What::Sale, What::First, What::Change, What::Resume];
+/// Executed, and the answer never comes.
+const AFTER: &str = "sbx_timeout_after_1";
+/// Never executed, and no answer comes.
+const BEFORE: &str = "sbx_timeout_before_1";
+/// Longer than this no request waits for its payment; with what a busy machine adds.
+const WAIT_MAX: Duration = Duration::from_secs(28);
+
+/// A merchant whose server charges through a sandbox of its own.
+struct World<'a> {
+    installation: &'a Installation,
+    client: Client,
+    server: Server,
+    gateway: Gateway,
+}
+
+impl<'a> World<'a> {
+    async fn begin(installation: &'a Installation, faults: &str) -> Self {
+        let created = account(&installation.place, "one");
+        let gateway = Gateway::start(&installation.place, faults);
+        let server = Server::start(&installation.place, &["--sandbox", &gateway.url]);
+        let client = Merchant::new(&created, &server.url()).test;
+        plans(&client).await;
+        Self { installation, client, server, gateway }
+    }
+
+    /// Payers of all kinds with cards of `rules`, and what each is answered when all pay at once.
+    async fn all_at_once(&self, rules: &[&'static str]) -> Vec<(What, &'static str, Payer, Answer)> {
+        let mut payers = Vec::new();
+        for what in EACH {
+            for rule in rules {
+                payers.push((what, *rule, Payer::of(&self.client, what, rule).await));
+            }
+        }
+        let started = Instant::now();
+        let under_way: Vec<_> = payers.iter().map(|payer| payer.2.begin(&self.client)).collect();
+        let mut answered = Vec::new();
+        for ((what, rule, payer), answer) in payers.into_iter().zip(under_way) {
+            answered.push((what, rule, payer, answer.await.unwrap().unwrap()));
+        }
+        assert!(started.elapsed() < WAIT_MAX, "{:?}", started.elapsed());
+        answered
+    }
+
+    /// Everything is settled, the book has each success once, and the doctor finds nothing.
+    async fn end(self, successes: usize) {
+        let settled = async || (open_charges(&self.installation.db).await == 0).then_some(());
+        soon("everything is settled", settled).await;
+        let booked = self.gateway.successes();
+        let hung: Vec<_> = booked.iter().filter(|(token, _)| token.starts_with("sbx_timeout_")).collect();
+        assert_eq!(hung.len(), successes, "{booked:?}");
+        assert!(booked.values().all(|count| *count == 1), "{booked:?}");
+        assert_eq!(self.server.stop(), Some(0));
+        must_be_well(&self.installation.place);
+    }
+}
+
+#[tokio::test]
+async fn where_a_key_is_remembered_a_request_that_hung_is_sent_again_and_paid_once() {
+    on_both(async |installation| {
+        let world = World::begin(installation, "").await;
+        for (what, rule, payer, answer) in world.all_at_once(&[AFTER, BEFORE]).await {
+            answer.ok();
+            assert_eq!(payer.outcome(&world.client).await.as_deref(), Some("paid"), "{what:?} {rule}");
+            payer.must_stand(&world.client, what, true).await;
+        }
+        world.end(2 * EACH.len()).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_never_executed_is_proven_unpaid_and_leaves_everything_as_it_was() {
+    on_both(async |installation| {
+        let world = World::begin(installation, "idempotency=none").await;
+        for (what, rule, payer, answer) in world.all_at_once(&[AFTER, BEFORE]).await {
+            let is_paid = rule == AFTER;
+            if is_paid {
+                answer.ok();
+            } else {
+                let error = answer.refused(500, "pg_wrong");
+                let charge = format!("/v1/charges/{}", error["charge"].as_str().unwrap());
+                let charge = world.client.get(&charge).await.ok();
+                assert_eq!((&charge["paid"], &charge["state"]), (&false.into(), &"void".into()));
+            }
+            payer.must_stand(&world.client, what, is_paid).await;
+        }
+        world.end(EACH.len()).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_not_known_in_time_is_never_a_success_on_sqlite() {
+    on_sqlite(not_known_in_time).await;
+}
+
+#[tokio::test]
+async fn what_is_not_known_in_time_is_never_a_success_on_postgres() {
+    on_postgres(not_known_in_time).await;
+}
+
+/// Nothing can be asked for longer than a request waits; then the truth comes.
+async fn not_known_in_time(installation: &Installation) {
+    let world = World::begin(installation, "idempotency=none,lookup-lag=27000").await;
+    let client = &world.client;
+    let mut payers = Vec::new();
+    for (what, _, payer, answer) in world.all_at_once(&[AFTER]).await {
+        must_not_be_known(client, (what, &payer), answer).await;
+        payers.push((what, payer));
+    }
+    for (what, payer) in payers {
+        let known = async || (payer.outcome(client).await? == "paid").then_some(());
+        soon("the truth", known).await;
+        payer.must_stand(client, what, true).await;
+    }
+    world.end(EACH.len()).await;
+}
+
+async fn must_not_be_known(client: &Client, (what, payer): (What, &Payer), answer: Answer) {
+    let error = answer.refused(500, "payment_unknown");
+    let charge = client.get(&format!("/v1/charges/{}", error["charge"].as_str().unwrap())).await.ok();
+    assert_eq!((&charge["paid"], &charge["captured"]), (&false.into(), &false.into()), "{what:?}");
+    assert!(charge["failure_code"].is_null(), "{charge}");
+    let waiting = payer.subscription(client).await;
+    match what {
+        What::Sale => assert_eq!(waiting, None),
+        What::First => assert_eq!(waiting.clone().unwrap().status, "past_due"),
+        What::Change | What::Resume => assert_eq!(waiting, payer.before),
+    }
+    let Some(waiting) = waiting else { return };
+    // Until it is known nothing else changes it, and nobody is charged a second time.
+    for form in [("metadata[a]", "b"), ("plan", "plus")] {
+        client.act(&waiting.id, "", &[form]).await.refused(409, "payment_in_progress");
+    }
+    for action in ["pause", "resume", "cancel"] {
+        client.act(&waiting.id, action, &[]).await.refused(409, "payment_in_progress");
+    }
+    let path = format!("/v1/subscriptions/{}", waiting.id);
+    client.delete(&path).await.refused(409, "payment_in_progress");
+}

@@ -34,38 +34,20 @@ pub struct Refund {
     pub share: Share,
 }
 
-/// What a deletion does. The scheduled invoice becomes void; the rest of the subscription stays as it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deletion {
-    /// Where it stands for ever: canceled, and deleted.
-    pub state: State,
-    /// On the payment of the current period; `None` when nothing is left.
-    pub refund: Option<Refund>,
-}
-
-/// Plans a deletion from any state. `paid` is what was paid for the current period, where a refund is asked for
-/// (`prorate=true`) and something was paid. Refunded are the whole days after today over the days of the period, rounded
-/// down; days are the calendar's. Error: [`Refused::CannotProratedRefund`].
-pub fn delete(
-    terms: &Terms<'_>,
-    state: State,
-    paid: Option<&Paid>,
-    now: Timestamp,
-) -> Result<Deletion, Refused> {
-    let state = match state {
+/// Where a deleted subscription stands for ever; it may be deleted in any state. Its scheduled invoice becomes void.
+pub const fn deleted(state: State) -> State {
+    match state {
         State::Canceled(reason) => State::Canceled(reason),
         State::Trialing | State::Active | State::PastDue | State::Paused => {
             State::Canceled(CancelReason::Requested)
         }
-    };
-    let refund = match paid {
-        None => None,
-        Some(paid) => refund(terms, paid, now)?,
-    };
-    Ok(Deletion { state, refund })
+    }
 }
 
-fn refund(terms: &Terms<'_>, paid: &Paid, now: Timestamp) -> Result<Option<Refund>, Refused> {
+/// What a deletion with `prorate=true` gives back of what was paid for the current period: the whole days after today over
+/// the days of the period, rounded down; days are the calendar's. `None` when nothing is left. Error:
+/// [`Refused::CannotProratedRefund`].
+pub fn refund_left(terms: &Terms<'_>, paid: &Paid, now: Timestamp) -> Result<Option<Refund>, Refused> {
     let day = |at| terms.calendar.civil(&terms.account.zone, at).date();
     let share = share_after(day(now), (day(paid.period.start), day(paid.period.end)));
     let left = paid.amount.minus(paid.refunded)?;

@@ -38,7 +38,7 @@ mod stop;
 mod update;
 
 pub use create::{New, create};
-pub use delete::{Deletion, Paid, REFUND_DAYS_MAX, Refund, delete};
+pub use delete::{Paid, REFUND_DAYS_MAX, Refund, deleted, refund_left};
 pub use preview::{PREVIEW_MAX, preview};
 pub use resume::{Resumption, resume};
 pub use stop::{cancel, ends_at, pause};

@@ -75,7 +75,7 @@ fn of_subscriptions(
 }
 
 /// Everything that a subscription may have been charged for.
-fn obligations(agreement: &SubscriptionRow) -> Vec<String> {
+pub(super) fn obligations(agreement: &SubscriptionRow) -> Vec<String> {
     let count = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
     let cycles = (0..=count(agreement.next_cycle)).map(|cycle| cycle_obligation(agreement.id, cycle));
     let changes = (1..=count(agreement.change_count)).map(|number| change_obligation(agreement.id, number));

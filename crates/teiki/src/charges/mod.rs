@@ -25,6 +25,7 @@ pub mod api;
 pub mod breaker;
 #[cfg(feature = "broken")]
 pub(crate) mod broken;
+pub mod collected;
 mod histories;
 pub mod history;
 mod listing;

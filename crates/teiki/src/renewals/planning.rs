@@ -62,6 +62,7 @@ pub(super) struct Writes {
     pub(super) voided: Vec<InvoiceId>,
     pub(super) waiting: Vec<(SubscriptionId, InvoiceId, String)>,
     pub(super) switched: Vec<Switched>,
+    pub(super) paused: Vec<SubscriptionId>,
     pub(super) ended: Vec<SubscriptionId>,
     pub(super) cases: Vec<NewCase>,
     pub(super) parked: Vec<(SubscriptionId, InvoiceId, String)>,
@@ -203,6 +204,7 @@ fn go_on(
         let plan = then.plan.clone().unwrap_or_else(|| row.offer.plan.clone());
         writes.switched.push(Switched { id: subscription.id, plan, anchor: then.anchor });
     }
+    subscription.is_billed = true;
     subscription.remaining = then.remaining;
     subscription.period = then.period;
     subscription.anchor = then.anchor;
@@ -246,6 +248,7 @@ fn pause_without_card(
         subscription.state = next;
     }
     writes.voided.push(row.id);
+    writes.paused.push(subscription.id);
     append(task, row, subscription, Kind::SubscriptionPaused, writes);
 }
 

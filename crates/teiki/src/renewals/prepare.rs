@@ -176,6 +176,7 @@ fn write_batch(
             remaining: row.remaining,
             next_cycle: row.next_cycle,
             event_number: row.event_number,
+            is_billed: row.is_billed,
         })
         .collect();
     write_all(tx, key, task, &writes, &after)?;
@@ -209,6 +210,7 @@ fn write_all(
     must_all(store::void_scheduled(tx, &writes.voided)?, writes.voided.len(), "scheduled invoices")?;
     store::wait_for(tx, &writes.waiting)?;
     store::switch(tx, &writes.switched)?;
+    store::pause(tx, &writes.paused, task.billing)?;
     store::delete(tx, &writes.ended, task.real)?;
     store::give_up_open(tx, &writes.ended)?;
     store::take_off_list(tx, &writes.off)?;

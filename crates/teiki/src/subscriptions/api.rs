@@ -6,9 +6,10 @@ use billing::agreement::{Resumption, TrialEnd};
 use db::Tx;
 use jiff::Timestamp;
 
+use super::deletion;
 use super::requests::{self, Context, Create, Prepared, Update};
 use super::{Filter, view};
-use crate::charges::request;
+use crate::charges::{actions, request};
 use crate::customers;
 use crate::plans;
 use crate::web::list::{LIMIT, List, OFFSET, Page, SINCE, STARTING_AFTER, UNTIL};
@@ -279,7 +280,7 @@ async fn cancel(call: Call) -> Result<Answer, ApiError> {
 pub static DELETE: Operation = Operation {
     access: Access::Write,
     object: "subscription",
-    summary: "Deletes a subscription at once.",
+    summary: "Deletes a subscription at once; with prorate, what is left of its period is given back.",
     params: &[PRORATE],
     run: |call| Box::pin(delete(call)),
 };
@@ -287,13 +288,21 @@ pub static DELETE: Operation = Operation {
 async fn delete(call: Call) -> Result<Answer, ApiError> {
     let side = request::side_of(&call.site, call.caller.account).await?;
     let (owner, now, key, id) = (call.side(), call.now, call.site.app.key.clone(), call.id(0).to_owned());
+    let prorate = call.params.bool("prorate").unwrap_or(false);
     let answer = deleted(owner.1, &id);
-    let told = answer.clone();
-    let done = call.site.app.db.write(move |tx| {
-        let context = Context { key: &key, line: &side.line, account: &side.account, side: owner, now };
-        let (customer, mut row) = requests::lock(tx, &context, &id)?;
-        super::delete(tx, &key, &customer, (&mut row, &told), now)
+    let (told, charging) = (answer.clone(), Arc::clone(&side));
+    let order = call.site.app.db.write(move |tx| {
+        let context =
+            Context { key: &key, line: &charging.line, account: &charging.account, side: owner, now };
+        deletion::prepare(tx, &context, (&id, prorate, &told))
     });
-    done.await?;
+    if let Some(order) = order.await? {
+        let (charge, yen) = (order.charge(), order.amount().minor);
+        actions::perform(&call.site, &side, order).await.map_err(|error| {
+            error.saying(format!(
+                "The subscription is deleted, but whether {yen} yen were refunded is not certain. Read the charge {charge} before you refund it."
+            ))
+        })?;
+    }
     Ok(Answer::Json(answer))
 }

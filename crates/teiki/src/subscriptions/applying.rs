@@ -8,7 +8,7 @@ use billing::calendar::Period;
 use billing::event::Kind;
 use billing::id::{DerivationKey, SubscriptionId};
 use billing::renewal::{Next, Renewed};
-use billing::subscription::State;
+use billing::subscription::{Event, State};
 use db::Tx;
 use jiff::Timestamp;
 
@@ -47,15 +47,24 @@ pub fn resolve(
         };
         row.pending_invoice = None;
         match (&outcome.on_paid, outcome.is_paid) {
-            (OnPaid::Renewed(renewed), true) => renew(&mut row, renewed),
+            (OnPaid::Renewed(renewed), true) => {
+                renew(&mut row, renewed);
+                complete(tx, key, outcome.side, &mut row, times)?;
+            }
             (OnPaid::Asked(asked), true) => {
                 let scope = scope_of(outcome.side, &row);
                 row.is_billed = true;
+                if let Some(metadata) = &asked.metadata {
+                    row.metadata.clone_from(metadata);
+                }
                 apply(tx, key, &scope, (&mut row, &asked.course, asked.stamps), times.real)?;
                 tell(tx, key, outcome.side, (&mut row, kind_of(asked)?), times)?;
             }
             (OnPaid::Asked(asked), false) if kind_of(asked)? == Kind::SubscriptionCreated => {
                 store::delete(tx, &row, times.real)?;
+            }
+            (OnPaid::Renewed(_), false) if row.state == State::Paused => {
+                (row.paused_at, row.resumed_at) = (Some(times.billing.as_microsecond()), None);
             }
             (OnPaid::Renewed(_) | OnPaid::Asked(_), false) => {}
         }
@@ -71,12 +80,34 @@ fn kind_of(asked: &Asked) -> Result<Kind, db::Error> {
 
 /// A renewal that was paid, where a failure would have paused.
 fn renew(row: &mut SubscriptionRow, renewed: &Renewed) {
+    row.is_billed = true;
     row.period = micros(renewed.period);
     row.anchor = renewed.anchor;
     row.remaining = renewed.remaining.map(i64::from);
     if let Some(plan) = &renewed.plan {
         row.plan.clone_from(plan);
         row.next_plan = None;
+    }
+}
+
+/// The last instalment is known to be the last only now: with nothing open the subscription has completed.
+fn complete(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    side: Side,
+    row: &mut SubscriptionRow,
+    times: Times,
+) -> Result<(), db::Error> {
+    if row.remaining != Some(0) || scheduled::count_open(tx, row.id)? > 0 {
+        return Ok(());
+    }
+    // One that was paused or canceled meanwhile stays so.
+    match row.state.after(Event::LastCollected) {
+        Ok(completed) if completed != row.state => {
+            row.state = completed;
+            tell(tx, key, side, (row, Kind::SubscriptionCanceled), times)
+        }
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 

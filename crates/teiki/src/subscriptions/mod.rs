@@ -14,12 +14,12 @@ use serde_json::Value;
 
 use crate::customers::Held;
 use crate::events::{self, NewEvent};
-use crate::invoices;
 use crate::web::list::{Page, Place};
 use crate::web::{ApiError, deleted};
 
 pub mod api;
 pub mod applying;
+mod deletion;
 pub mod on_paid;
 mod payment;
 pub mod requests;
@@ -72,27 +72,10 @@ pub fn delete_all_of(
         // Read again under its lock: a renewal may have been at work on it.
         if let Some(mut row) = store::lock(tx, customer.side, row.id)? {
             let answer = deleted(customer.side.1, row.id.as_str());
-            delete(tx, key, customer, (&mut row, &answer), now)?;
+            deletion::delete(tx, key, customer, (&mut row, &answer), now)?;
         }
     }
     Ok(())
-}
-
-/// Ends a locked subscription for good: nothing more is billed, what is open is given up. Error: a payment is under way.
-pub fn delete(
-    tx: &mut Tx<'_>,
-    key: &DerivationKey,
-    customer: &Held,
-    (row, answer): (&mut SubscriptionRow, &Value),
-    now: Timestamp,
-) -> Result<(), ApiError> {
-    must_be_free(row)?;
-    if let Some(scheduled) = invoices::scheduled::find(tx, row)? {
-        invoices::scheduled::void(tx, scheduled.id)?;
-    }
-    invoices::scheduled::give_up_open(tx, row.id)?;
-    record(tx, key, customer, row, (Kind::SubscriptionDeleted, answer), now)?;
-    Ok(store::delete(tx, row, now)?)
 }
 
 /// Error: the payment of a request decides what becomes of it, and is not known yet.

@@ -26,6 +26,9 @@ pub struct Asked {
     pub event: String,
     /// What it shows of its moves from then on.
     pub stamps: Stamps,
+    /// The merchant's texts from then on, as JSON; none leaves them.
+    #[serde(default)]
+    pub metadata: Option<String>,
 }
 
 /// What a subscription shows of its moves, in microseconds of billing time.

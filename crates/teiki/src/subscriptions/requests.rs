@@ -131,8 +131,8 @@ pub fn create(tx: &mut Tx<'_>, context: &Context<'_>, create: &Create) -> Result
         is_deleted: false,
     };
     store::insert(tx, context.side, &row)?;
-    let event = (Kind::SubscriptionCreated, Stamps::default());
-    proceed(tx, context, &customer, (&mut row, step, event))
+    let told = Told::of(Kind::SubscriptionCreated, Stamps::default());
+    proceed(tx, context, &customer, (&mut row, step, told))
 }
 
 /// What an update changes.
@@ -181,9 +181,9 @@ pub fn update(
     let step =
         agreement::update(&terms, &present.agreement(&row)?, &change, customer.billing).map_err(refused)?;
     let merged = metadata::merged(metadata::from_stored(&row.metadata)?, update.metadata.as_ref())?;
-    row.metadata = metadata::to_stored(&merged);
-    let event = (Kind::SubscriptionUpdated, stamps(&row));
-    proceed(tx, context, &customer, (&mut row, step, event))
+    let mut told = Told::of(Kind::SubscriptionUpdated, stamps(&row));
+    told.metadata = Some(metadata::to_stored(&merged));
+    proceed(tx, context, &customer, (&mut row, step, told))
 }
 
 /// The plan that a request names. Error: there is none, or the customer has it.
@@ -214,7 +214,7 @@ pub fn pause(tx: &mut Tx<'_>, context: &Context<'_>, id: &str) -> Result<Prepare
     let at = Some(customer.billing.as_microsecond());
     let stamps = Stamps { paused_at: at, canceled_at: row.canceled_at, resumed_at: None };
     let step = Step { due_now: DueNow::Nothing, then: course };
-    proceed(tx, context, &customer, (&mut row, step, (Kind::SubscriptionPaused, stamps)))
+    proceed(tx, context, &customer, (&mut row, step, Told::of(Kind::SubscriptionPaused, stamps)))
 }
 
 /// Ends a subscription with its period.
@@ -228,7 +228,7 @@ pub fn cancel(tx: &mut Tx<'_>, context: &Context<'_>, id: &str) -> Result<Prepar
     let at = Some(customer.billing.as_microsecond());
     let stamps = Stamps { canceled_at: at, ..stamps(&row) };
     let step = Step { due_now: DueNow::Nothing, then: course };
-    proceed(tx, context, &customer, (&mut row, step, (Kind::SubscriptionCanceled, stamps)))
+    proceed(tx, context, &customer, (&mut row, step, Told::of(Kind::SubscriptionCanceled, stamps)))
 }
 
 /// Lets a subscription go on, paying what that takes.
@@ -246,7 +246,7 @@ pub fn resume(
         .map_err(refused)?;
     let stamps =
         Stamps { paused_at: None, canceled_at: None, resumed_at: Some(customer.billing.as_microsecond()) };
-    proceed(tx, context, &customer, (&mut row, step, (Kind::SubscriptionResumed, stamps)))
+    proceed(tx, context, &customer, (&mut row, step, Told::of(Kind::SubscriptionResumed, stamps)))
 }
 
 /// The subscription and its customer, both held. Error: there is none.
@@ -314,31 +314,48 @@ fn period_of((start, end): (i64, i64)) -> Result<Period, ApiError> {
     Ok(Period { start: instant(start)?, end: instant(end)? })
 }
 
+/// What is told, and shown beside the course, when a request holds.
+struct Told {
+    kind: Kind,
+    stamps: Stamps,
+    /// Other texts of the merchant.
+    metadata: Option<String>,
+}
+
+impl Told {
+    const fn of(kind: Kind, stamps: Stamps) -> Self {
+        Self { kind, stamps, metadata: None }
+    }
+}
+
 /// Makes the course hold, or writes what must be paid first.
 fn proceed(
     tx: &mut Tx<'_>,
     context: &Context<'_>,
     customer: &Held,
-    (row, step, (kind, stamps)): (&mut SubscriptionRow, Step, (Kind, Stamps)),
+    (row, step, told): (&mut SubscriptionRow, Step, Told),
 ) -> Result<Prepared, ApiError> {
     let times = Times { billing: customer.billing, real: context.now };
     let scope = scope_of(context.side, row);
-    let asked = |course: Course| {
-        OnPaid::Asked(Box::new(Asked { course, event: kind.as_str().to_owned(), stamps })).to_json()
+    let Told { kind, stamps, metadata } = told;
+    let asked = |course: Course, metadata: Option<String>| {
+        let event = kind.as_str().to_owned();
+        OnPaid::Asked(Box::new(Asked { course, event, stamps, metadata })).to_json()
     };
     match step.due_now {
         DueNow::Nothing => {
+            row.metadata = metadata.unwrap_or_else(|| std::mem::take(&mut row.metadata));
             apply(tx, context.key, &scope, (row, &step.then, stamps), context.now)?;
             tell(tx, context.key, context.side, (row, kind), times)?;
             store::save(tx, row)?;
             Ok(Prepared::Done(row.id))
         }
         DueNow::Bill(bill) => {
-            let on_paid = asked(step.then)?;
+            let on_paid = asked(step.then, metadata)?;
             payment::pay_bill(tx, context, customer, (row, &bill, on_paid))
         }
         DueNow::OldestOpen => {
-            let on_paid = asked(step.then)?;
+            let on_paid = asked(step.then, metadata)?;
             payment::pay_oldest(tx, context, customer, (row, Some(on_paid)))
         }
     }
@@ -381,7 +398,7 @@ const fn param_of(refused: &Refused) -> Option<&'static str> {
 }
 
 /// A refusal of the rules in the words of the API.
-fn refused(refused: Refused) -> ApiError {
+pub(super) fn refused(refused: Refused) -> ApiError {
     match &refused {
         Refused::Bill(cause) => ApiError::inside(cause.to_string()),
         Refused::AlreadyPaused => {

@@ -404,13 +404,17 @@ pub(super) fn has_plan(
 
 /// Marks a subscription as deleted.
 pub(super) fn delete(tx: &mut Tx<'_>, subscription: &SubscriptionRow, now: Timestamp) -> Result<(), Error> {
+    let reason = subscription.state.cancel_reason().map(CancelReason::as_str);
     tx.execute(
-        "update subscriptions set deleted_at = $3, event_number = $4 where slot = $1 and id = $2",
+        "update subscriptions set deleted_at = $3, event_number = $4, status = $5, cancel_reason = $6
+         where slot = $1 and id = $2",
         &[
             Value::I64(subscription.id.slot().as_i64()),
             Value::Text(subscription.id.as_str()),
             Value::I64(now.as_microsecond()),
             Value::I64(subscription.event_number),
+            Value::Text(subscription.state.as_str()),
+            Value::from(reason),
         ],
     )?;
     Ok(())

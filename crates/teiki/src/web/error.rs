@@ -172,6 +172,13 @@ impl ApiError {
         self
     }
 
+    /// The same in other words.
+    #[must_use]
+    pub fn saying(mut self, message: impl Into<String>) -> Self {
+        self.told.message = message.into();
+        self
+    }
+
     /// The same with another code.
     #[must_use]
     pub fn coded(self, code: &'static str) -> Self {

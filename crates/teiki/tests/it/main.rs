@@ -3,6 +3,7 @@
 //! PostgreSQL is the server of `TEIKI_TEST_POSTGRES`; each test makes its own database there and drops it. The
 //! official SDKs are in the folder of `TEIKI_TEST_SDKS`. `./test` prepares both.
 
+mod api;
 mod charge_actions;
 mod constraints;
 mod demo;

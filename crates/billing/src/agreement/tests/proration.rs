@@ -124,8 +124,8 @@ fn paid(yen: i64, period: Period) -> Paid {
 
 #[track_caller]
 fn refund(calendar: Calendar, paid: &Paid, now: &str) -> Option<i64> {
-    let deletion = delete(&terms(calendar), State::Active, Some(paid), at(now)).expect("deleted");
-    deletion.refund.map(|refund| refund.amount.minor)
+    let refund = refund_left(&terms(calendar), paid, at(now)).expect("allowed");
+    refund.map(|refund| refund.amount.minor)
 }
 
 #[test]
@@ -156,9 +156,9 @@ fn a_refund_is_never_more_than_is_left_and_not_after_180_days() {
     let wholly = Paid { refunded: Money::yen(1_000), ..june };
     assert_eq!(refund(Calendar::Payjp, &wholly, "2015-06-02T00:00:00Z"), None);
     let year = paid(12_000, period("2027-01-01T00:00:00Z", "2028-01-01T00:00:00Z"));
-    let deleted = |now| delete(&terms(Calendar::Payjp), State::Paused, Some(&year), at(now));
-    assert!(deleted("2027-06-30T00:00:00Z").is_ok());
-    assert_eq!(deleted("2027-06-30T00:00:01Z"), Err(Refused::CannotProratedRefund));
+    let left = |now| refund_left(&terms(Calendar::Payjp), &year, at(now));
+    assert!(left("2027-06-30T00:00:00Z").is_ok());
+    assert_eq!(left("2027-06-30T00:00:01Z"), Err(Refused::CannotProratedRefund));
 }
 
 #[test]

@@ -7,13 +7,16 @@
 
 use std::sync::Arc;
 
-use billing::charge_action::{Fact, Kind, Refusal, State};
-use billing::id::{AccountId, ChargeActionId, ChargeId, ConnectionId};
+use billing::charge_action::{Asked, Fact, Kind, Refusal, State};
+use billing::id::{AccountId, ChargeActionId, ChargeId, ConnectionId, DerivationKey};
 use billing::mode::Mode;
+use billing::money::Money;
 use billing::resolution::pause_after;
+use db::Tx;
 use gateway::{Action, ActionOutcome, ActionRequest, ActionTruth, Obstacle};
 use jiff::Timestamp;
 
+use self::prepare::{Intent, prepare};
 use super::request::{give_up_at, wait};
 use super::send::{Meaning, Ticket, clear};
 use super::view::{self, ShownCharge};
@@ -30,7 +33,7 @@ mod store;
 
 /// An action whose intent is committed and whose request may now be sent.
 #[derive(Clone, Debug)]
-struct Order {
+pub(crate) struct Order {
     action: ChargeActionId,
     charge: ChargeId,
     side: (AccountId, Mode),
@@ -41,6 +44,36 @@ struct Order {
     /// Whether its request may have been sent before, under the same key.
     is_repeat: bool,
     request: ActionRequest,
+}
+
+impl Order {
+    /// What it is done to.
+    pub(crate) const fn charge(&self) -> ChargeId {
+        self.charge
+    }
+
+    /// How much it is about.
+    pub(crate) const fn amount(&self) -> Money {
+        self.request.amount
+    }
+}
+
+/// Writes the intent of a refund that is part of a greater change.
+pub(crate) fn prepare_refund(
+    tx: &mut Tx<'_>,
+    (line, key): (&Line, &DerivationKey),
+    (side, charge, amount): ((AccountId, Mode), ChargeId, Money),
+    now: Timestamp,
+) -> Result<Order, ApiError> {
+    let intent = Intent {
+        side,
+        charge: charge.to_string(),
+        asked: Asked::Refund(Some(amount.minor)),
+        reason: None,
+        expiry_days: 0,
+        now,
+    };
+    prepare(tx, line, key, &intent)
 }
 
 /// What has become known about an action.
@@ -88,7 +121,7 @@ impl News {
 }
 
 /// Sends a committed action and gives the charge as it then is. Errors: refused (4xx), not sent (500), not known (500).
-async fn perform(site: &Site, side: &Arc<Side>, order: Order) -> Result<ShownCharge, ApiError> {
+pub(crate) async fn perform(site: &Site, side: &Arc<Side>, order: Order) -> Result<ShownCharge, ApiError> {
     let give_up_at = give_up_at();
     let (action, charge, owner) = (order.action, order.charge, order.side);
     let (line, rounding) = (Arc::clone(&side.line), side.account.terms.tax_rounding);

@@ -1,12 +1,15 @@
 //! SQL of charges as the API shows them.
 
+use billing::calendar::Period;
 use billing::charge::State;
 use billing::id::{AccountId, ChargeId, InvoiceId, PaymentMethodId, Slot, SubscriptionId};
 use billing::mode::Mode;
+use billing::money::Money;
 use billing::three_d_secure::Status;
 use db::{Column, Error, Row, Tx, Value};
 
-use crate::stored::{parsed, slots, unreadable};
+use crate::charges::collected::Collected;
+use crate::stored::{instant, parsed, slots, unreadable};
 use crate::web::list::{Page, Place};
 
 /// A charge as it is shown. Instants in microseconds of billing time.
@@ -189,6 +192,38 @@ pub(in crate::charges) fn billed(
                 invoice: parsed(row, 0, "invoices.id", "an id")?,
                 due_at: row.i64(1)?,
                 charge_count: row.i64(2)?,
+            })
+        })
+        .collect()
+}
+
+/// The payments that count of these obligations.
+pub(in crate::charges) fn collected(
+    tx: &mut Tx<'_>,
+    slot: Slot,
+    obligations: &[String],
+) -> Result<Vec<Collected>, Error> {
+    let rows = tx.select_many(
+        "select c.id, i.period_start, i.period_end, c.amount, c.amount_refunded, c.currency, c.billing_at
+         from invoices i join charges c on c.slot = i.slot and c.invoice_id = i.id
+         where i.slot = $1 and i.obligation = $2 and c.status = 'succeeded' and not c.surplus",
+        &[
+            Column::I64(vec![slot.as_i64(); obligations.len()]),
+            Column::Text(obligations.iter().map(String::as_str).collect()),
+        ],
+    )?;
+    rows.iter()
+        .map(|(_, row)| {
+            let currency = parsed(row, 5, "charges.currency", "a currency")?;
+            Ok(Collected {
+                charge: parsed(row, 0, "charges.id", "an id")?,
+                period: Period {
+                    start: instant(row, 1, "invoices.period_start")?,
+                    end: instant(row, 2, "invoices.period_end")?,
+                },
+                amount: Money::new(row.i64(3)?, currency),
+                refunded: Money::new(row.i64(4)?, currency),
+                collected_at: instant(row, 6, "charges.billing_at")?,
             })
         })
         .collect()

@@ -79,6 +79,8 @@ pub(super) struct SubscriptionRow {
     /// Whether the payment of a request, or a renewal that pauses when it fails, is not known yet.
     pub(super) is_pending: bool,
     pub(super) is_deleted: bool,
+    /// Whether a bill of it was issued, so that the next one is without the set-up fee.
+    pub(super) is_billed: bool,
 }
 
 pub(super) fn lock_subscriptions(
@@ -88,7 +90,7 @@ pub(super) fn lock_subscriptions(
     let rows = tx.lock_many(
         "select id, status, cancel_reason, anchor_on, anchor_time, remaining, event_number, parked_reason, next_cycle,
                 calendar, renewal_failure, quantity, prorate, anchor_cycle, period_start, period_end, pending_invoice_id,
-                deleted_at
+                deleted_at, billed
          from subscriptions where slot = $1 and id = $2",
         &[
             slots(ids.iter().map(SubscriptionId::slot)),
@@ -129,6 +131,7 @@ fn subscription_of(row: &Row) -> Result<SubscriptionRow, Error> {
         },
         is_pending: row.opt_str(16)?.is_some(),
         is_deleted: row.opt_i64(17)?.is_some(),
+        is_billed: row.bool(18)?,
         remaining,
         event_number: row.i64(6)?,
         is_parked: row.opt_str(7)?.is_some(),
@@ -334,6 +337,15 @@ pub(super) fn switch(tx: &mut Tx<'_>, switched: &[Switched]) -> Result<u64, Erro
     tx.update_many("subscriptions", &subscription_keys(&ids), &set, "")
 }
 
+/// Subscriptions show that they stopped at the billing time `now`.
+pub(super) fn pause(tx: &mut Tx<'_>, ids: &[SubscriptionId], now: Timestamp) -> Result<u64, Error> {
+    let set = [
+        ("paused_at", Column::I64(vec![now.as_microsecond(); ids.len()])),
+        ("resumed_at", Column::OptI64(vec![None; ids.len()])),
+    ];
+    tx.update_many("subscriptions", &subscription_keys(ids), &set, "")
+}
+
 /// Marks subscriptions as deleted whose time after a cancel is over.
 pub(super) fn delete(tx: &mut Tx<'_>, ids: &[SubscriptionId], now: Timestamp) -> Result<u64, Error> {
     let set = [("deleted_at", Column::I64(vec![now.as_microsecond(); ids.len()]))];
@@ -361,6 +373,7 @@ pub(super) struct SubscriptionAfter {
     pub(super) remaining: Option<u32>,
     pub(super) next_cycle: i64,
     pub(super) event_number: i64,
+    pub(super) is_billed: bool,
 }
 
 pub(super) fn update_subscriptions(tx: &mut Tx<'_>, after: &[SubscriptionAfter]) -> Result<u64, Error> {
@@ -380,7 +393,7 @@ pub(super) fn update_subscriptions(tx: &mut Tx<'_>, after: &[SubscriptionAfter])
             "period_end",
             Column::I64(after.iter().map(|subscription| subscription.period.end.as_microsecond()).collect()),
         ),
-        ("billed", Column::Bool(vec![true; after.len()])),
+        ("billed", Column::Bool(after.iter().map(|subscription| subscription.is_billed).collect())),
         ("next_cycle", Column::I64(after.iter().map(|subscription| subscription.next_cycle).collect())),
         ("event_number", Column::I64(after.iter().map(|subscription| subscription.event_number).collect())),
     ];

@@ -1,0 +1,129 @@
+//! A client of the API. Every answer is held to what all answers must be.
+
+use std::fmt;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Method;
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+
+/// Names and values of a form.
+pub(super) type Form<'a> = &'a [(&'a str, &'a str)];
+
+/// Who calls which server with which key.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    url: String,
+    key: Option<String>,
+}
+
+/// What was answered.
+pub(super) struct Answer {
+    asked: String,
+    pub(super) status: u16,
+    pub(super) body: Value,
+}
+
+impl Client {
+    pub(super) fn new(url: &str, key: Option<&str>) -> Self {
+        Self { http: reqwest::Client::new(), url: url.to_owned(), key: key.map(str::to_owned) }
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[]).await
+    }
+
+    pub(super) async fn post(&self, path: &str, form: Form<'_>) -> Answer {
+        self.send(Method::POST, path, form).await
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, &[]).await
+    }
+
+    /// Sends a request; the form is the body of a POST and the query of anything else.
+    pub(super) async fn send(&self, method: Method, path: &str, form: Form<'_>) -> Answer {
+        self.try_send(method, path, form).await.unwrap()
+    }
+
+    /// The same, of a server that may die meanwhile.
+    pub(super) async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        form: Form<'_>,
+    ) -> reqwest::Result<Answer> {
+        let form = encoded(form);
+        let is_post = method == Method::POST;
+        let query = if is_post || form.is_empty() { String::new() } else { format!("?{form}") };
+        let asked = format!("{method} {path} {form} with {:?}", self.key);
+        let mut request = self.http.request(method, format!("{}{path}{query}", self.url));
+        if let Some(key) = &self.key {
+            request = request.basic_auth(key, Some(""));
+        }
+        if is_post {
+            request = request.header("content-type", "application/x-www-form-urlencoded").body(form);
+        }
+        let response = request.send().await?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await?;
+        let body = serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("{asked}: {error} in the answer {text:?}"));
+        let answer = Answer { asked, status, body };
+        answer.must_have_its_shape(&headers);
+        Ok(answer)
+    }
+}
+
+fn encoded(form: Form<'_>) -> String {
+    let text = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let pairs: Vec<String> =
+        form.iter().map(|(name, value)| format!("{}={}", text(name), text(value))).collect();
+    pairs.join("&")
+}
+
+/// What a failing test shows.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} was answered with {} {}", self.asked, self.status, self.body)
+    }
+}
+
+impl Answer {
+    /// What holds of every answer under /v1.
+    fn must_have_its_shape(&self, headers: &HeaderMap) {
+        let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap());
+        assert!(header("request-id").is_some_and(|id| id.starts_with("req_")), "{self:?}");
+        assert_eq!(header("content-type"), Some("application/json"), "{self:?}");
+        assert_eq!(header("www-authenticate").is_some(), self.status == 401, "{self:?}");
+        if self.status == 200 {
+            assert!(self.body.is_object() && self.body.get("error").is_none(), "{self:?}");
+            return;
+        }
+        let error = &self.body["error"];
+        assert_eq!(error["status"], self.status, "{self:?}");
+        assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "{self:?}");
+        let kind = match self.status {
+            401 => "auth_error",
+            402 => "card_error",
+            500.. => "server_error",
+            _ => "client_error",
+        };
+        assert_eq!(error["type"], kind, "{self:?}");
+    }
+
+    /// The body of a success.
+    #[track_caller]
+    pub(super) fn ok(self) -> Value {
+        assert_eq!(self.status, 200, "{self:?}");
+        self.body
+    }
+
+    /// The error of a refusal with this status and code.
+    #[track_caller]
+    pub(super) fn refused(self, status: u16, code: &str) -> Value {
+        assert_eq!((self.status, self.body["error"]["code"].as_str()), (status, Some(code)), "{self:?}");
+        self.body["error"].clone()
+    }
+}

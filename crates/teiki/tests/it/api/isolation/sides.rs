@@ -1,0 +1,197 @@
+//! Three sides with objects of every kind: an account's test side and live side, and another account's test side.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use teiki::accounts::{KeyKind, key_hash};
+use teiki::routes::{Method, ROUTES};
+use teiki::web::Access;
+
+use super::super::client::Client;
+use super::super::shop::{GOOD, Merchant, account, id_of};
+use super::examples::examples;
+use crate::installation::{Installation, Side as Owner, WRITTEN_AT};
+
+/// Ids by the name of their place in an address.
+pub(super) type Objects = BTreeMap<&'static str, String>;
+
+/// A key that may read, of the first account's test side.
+const RESTRICTED: &str = "rk_test_000102030405060708090a0b0c0d0e0f1011121314151617";
+/// A key of nobody.
+const UNKNOWN: &str = "sk_test_ffffffffffffffffffffffffffffffffffffffffffffffff";
+/// On the live side things are written directly: nothing can be paid there yet. This is what is written about people.
+const LIVE_MARKER: &str = "taro@example.jp";
+
+/// What a key may do, said a second time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Power(KeyKind);
+
+impl Power {
+    pub(super) fn may(self, access: Access) -> bool {
+        match self.0 {
+            KeyKind::Secret => true,
+            KeyKind::Restricted => access != Access::Write,
+            KeyKind::Public => access == Access::Public,
+        }
+    }
+}
+
+/// The accounts, as they were made.
+pub(super) struct Keys {
+    one: Value,
+    other: Value,
+}
+
+impl Keys {
+    pub(super) async fn make(installation: &Installation) -> Self {
+        let [one, other] = ["one", "other"].map(|name| account(&installation.place, name));
+        let row = vec![
+            ("id", "key_restricted".into()),
+            ("account_id", one["account"].as_str().unwrap().into()),
+            ("mode", "test".into()),
+            ("kind", "restricted".into()),
+            ("hash", crate::installation::Is::Bytes(key_hash(RESTRICTED).to_vec())),
+            ("last4", "1617".into()),
+            ("created_at", WRITTEN_AT.into()),
+        ];
+        installation.insert("api_keys", row).await;
+        Self { one, other }
+    }
+
+    pub(super) fn unknown(&self, url: &str) -> Client {
+        Client::new(url, Some(UNKNOWN))
+    }
+
+    /// The secret keys of all four sides.
+    pub(super) fn secrets(&self, url: &str) -> Vec<Client> {
+        let of = |account: &Value| {
+            let merchant = Merchant::new(account, url);
+            [merchant.test, merchant.live]
+        };
+        [of(&self.one), of(&self.other)].concat()
+    }
+}
+
+/// A side with its keys and objects.
+pub(super) struct Side {
+    pub(super) name: &'static str,
+    /// A word that is in its objects and nowhere else.
+    pub(super) marker: &'static str,
+    pub(super) secret: Client,
+    others: Vec<(Client, KeyKind)>,
+    pub(super) objects: Objects,
+}
+
+/// All sides; the first one has every kind of key.
+pub(super) struct Sides([Side; 3]);
+
+impl Sides {
+    pub(super) async fn fill(installation: &Installation, keys: &Keys, url: &str) -> Self {
+        let [one, other] = [&keys.one, &keys.other].map(|account| Merchant::new(account, url));
+        let restricted = Client::new(url, Some(RESTRICTED));
+        let live = live_objects(installation, &one).await;
+        Self([
+            Side {
+                name: "test",
+                marker: "markeroftest",
+                objects: Side::objects_of_test(&one.test, "markeroftest").await,
+                secret: one.test,
+                others: vec![(one.public, KeyKind::Public), (restricted, KeyKind::Restricted)],
+            },
+            Side { name: "live", marker: LIVE_MARKER, objects: live, secret: one.live, others: Vec::new() },
+            Side {
+                name: "other",
+                marker: "markerofother",
+                objects: Side::objects_of_test(&other.test, "markerofother").await,
+                secret: other.test,
+                others: Vec::new(),
+            },
+        ])
+    }
+
+    pub(super) fn all(&self) -> [&Side; 3] {
+        [&self.0[0], &self.0[1], &self.0[2]]
+    }
+
+    /// Everything that each side's own key reads.
+    pub(super) async fn snapshots(&self) -> Vec<BTreeMap<String, Value>> {
+        let mut snapshots = Vec::new();
+        for side in self.all() {
+            let mut read = BTreeMap::new();
+            for route in ROUTES.iter().filter(|route| route.method == Method::Get) {
+                for request in examples(route).iter().filter_map(|it| it.own(route, &side.objects)) {
+                    let answer = request.send(&side.secret).await;
+                    read.insert(format!("{request:?}"), answer.body);
+                }
+            }
+            snapshots.push(read);
+        }
+        snapshots
+    }
+}
+
+impl Side {
+    /// Whether both are sides of one account.
+    pub(super) fn is_of_account_of(&self, side: &Self) -> bool {
+        (self.name == "other") == (side.name == "other")
+    }
+
+    /// Its keys, and what each may do.
+    pub(super) fn clients(&self) -> Vec<(&Client, Power)> {
+        let secret = (&self.secret, Power(KeyKind::Secret));
+        let others = self.others.iter().map(|(client, kind)| (client, Power(*kind)));
+        std::iter::once(secret).chain(others).collect()
+    }
+
+    /// Objects of every kind on a test side: a customer who has a subscription, and a plan that nobody has.
+    pub(super) async fn objects_of_test(client: &Client, marker: &str) -> Objects {
+        let clock = [("frozen_time", "1800000000"), ("name", marker)];
+        let clock = client.post("/v1/test_clocks", &clock).await.ok();
+        let price = [("amount", "1000"), ("currency", "jpy"), ("interval", "month"), ("name", marker)];
+        let had = id_of(&client.post("/v1/plans", &price).await.ok());
+        let plan = id_of(&client.post("/v1/plans", &price).await.ok());
+        let card = client.token(GOOD).await;
+        let person = [("card", card.as_str()), ("description", marker), ("metadata[a]", marker)];
+        let customer = client.post("/v1/customers", &person).await.ok();
+        let id = id_of(&customer);
+        let subscribed = [("customer", id.as_str()), ("plan", had.as_str()), ("metadata[a]", marker)];
+        let subscription = id_of(&client.post("/v1/subscriptions", &subscribed).await.ok());
+        let sale = [("amount", "500"), ("currency", "jpy"), ("customer", &id), ("description", marker)];
+        let charge = id_of(&client.post("/v1/charges", &sale).await.ok());
+        let events = client.list(&format!("/v1/events?resource_id={charge}")).await;
+        Objects::from([
+            ("test_clock", id_of(&clock)),
+            ("plan", plan),
+            ("customer", id),
+            ("card", customer["default_card"].as_str().unwrap().to_owned()),
+            ("token", client.token("sbx_ok").await),
+            ("subscription", subscription),
+            ("charge", charge),
+            ("event", id_of(&events[0])),
+        ])
+    }
+}
+
+/// Objects of the live side, written directly.
+async fn live_objects(installation: &Installation, merchant: &Merchant) -> Objects {
+    merchant.live.plan("monthly", 980, &[("name", LIVE_MARKER)]).await;
+    let owner = Owner { account: merchant.account.clone(), mode: "live" };
+    let subscription = installation.subscription(&owner, "cus_of_the_live_side", "active", "real").await;
+    let charge = installation.paid(&subscription, 1).await.charge;
+    let path = format!("/v1/customers/{}/cards", subscription.customer);
+    let cards = merchant.live.get(&path).await.ok();
+    let card = id_of(&cards["data"][0]);
+    let keys = vec![("slot", subscription.slot.into()), ("id", (&charge).into())];
+    installation.change("charges", keys, vec![("payment_method_id", (&card).into())]).await;
+    let events = merchant.live.list("/v1/events?object=plan").await;
+    let price = [("amount", "50"), ("currency", "jpy"), ("interval", "month"), ("name", LIVE_MARKER)];
+    let plan = id_of(&merchant.live.post("/v1/plans", &price).await.ok());
+    Objects::from([
+        ("plan", plan),
+        ("customer", subscription.customer.clone()),
+        ("card", card),
+        ("charge", charge),
+        ("subscription", subscription.id.clone()),
+        ("event", id_of(&events[0])),
+    ])
+}

@@ -1,0 +1,14 @@
+//! The HTTP API of the real binary, on both engines: who may see what, subscriptions along test clocks, and payments whose
+//! outcome is not known at first.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may stop where it stands: the line of the panic is the message"
+)]
+
+mod client;
+mod isolation;
+mod life;
+mod shop;
+mod store;
+mod subscriptions;

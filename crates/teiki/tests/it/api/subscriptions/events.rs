@@ -1,0 +1,151 @@
+//! Events: which, in which order, and that their data is the object itself (6.12 and 7).
+
+use serde_json::{Value, json};
+
+use super::super::client::Client;
+use super::super::life::Life;
+use super::super::shop::{ALSO_GOOD, DECLINED, GOOD, in_a_shop, instant};
+
+const START: &str = "2027-01-15T06:00:00Z";
+const FEBRUARY: &str = "2027-02-15T06:00:00Z";
+const MARCH: &str = "2027-03-15T06:00:00Z";
+
+/// The charges and the subscription of one customer, as events tell of them.
+struct Told<'a> {
+    client: &'a Client,
+    customer: String,
+    /// How many have been looked at.
+    seen: usize,
+}
+
+impl Told<'_> {
+    /// The events since the last look. Each must be what its own address shows.
+    async fn news(&mut self) -> Vec<Value> {
+        let mut events = self.client.list("/v1/events?").await;
+        let about_it = |event: &Value| {
+            let kind = event["type"].as_str().unwrap();
+            let data = &event["data"];
+            (kind.starts_with("charge.") || kind.starts_with("subscription."))
+                && (data["customer"] == self.customer.as_str() || data["deleted"] == true)
+        };
+        events.retain(about_it);
+        let news = events.split_off(self.seen);
+        self.seen += news.len();
+        for event in &news {
+            let path = format!("/v1/events/{}", event["id"].as_str().unwrap());
+            assert_eq!(&self.client.get(&path).await.ok(), event);
+            assert_eq!((&event["object"], &event["livemode"]), (&json!("event"), &json!(false)));
+            assert!(event["pending_webhooks"].is_i64(), "{event}");
+        }
+        news
+    }
+
+    /// Compares the types of the events since the last look, all of which happened at `at`.
+    async fn tell(&mut self, at: &str, expected: &[&str]) -> Vec<Value> {
+        let news = self.news().await;
+        let types: Vec<&str> = news.iter().map(|event| event["type"].as_str().unwrap()).collect();
+        assert_eq!(types, expected);
+        for event in &news {
+            assert_eq!(instant(event["created"].as_i64().unwrap()), at, "{event}");
+        }
+        news
+    }
+}
+
+#[tokio::test]
+async fn each_step_of_a_life_is_told_in_order_with_the_object_itself() {
+    in_a_shop(async |shop| {
+        for client in shop.both() {
+            client.plan("basic", 1_000, &[]).await;
+            client.plan("plus", 1_500, &[]).await;
+            let life = Life::begin(client, START).await;
+            let customer = life.customer(GOOD).await;
+            let mut told = Told { client, customer, seen: 0 };
+            let id = client.subscribe(&told.customer, "basic", &[("metadata[a]", "b")]).await.id;
+            let path = format!("/v1/subscriptions/{id}");
+            let created = told.tell(START, &["charge.succeeded", "subscription.created"]).await;
+            let of_charge = format!("/v1/charges/{}", created[0]["data"]["id"].as_str().unwrap());
+            assert_eq!(created[0]["data"], client.get(&of_charge).await.ok());
+            assert_eq!(created[1]["data"], client.get(&path).await.ok());
+            client.act(&id, "", &[("next_cycle_plan", "plus")]).await.ok();
+            let updated = told.tell(START, &["subscription.updated"]).await;
+            assert_eq!(updated[0]["data"]["next_cycle_plan"]["id"], "plus");
+            life.advance(FEBRUARY).await;
+            let renewed = told.tell(FEBRUARY, &["charge.succeeded", "subscription.renewed"]).await;
+            assert_eq!(renewed[1]["data"], client.get(&path).await.ok());
+            client.act(&id, "", &[("plan", "basic")]).await.ok();
+            let changed = told.tell(FEBRUARY, &["charge.succeeded", "subscription.updated"]).await;
+            assert_eq!(changed[1]["data"], client.get(&path).await.ok());
+            client.act(&id, "pause", &[]).await.ok();
+            told.tell(FEBRUARY, &["subscription.paused"]).await;
+            client.act(&id, "resume", &[]).await.ok();
+            told.tell(FEBRUARY, &["subscription.resumed"]).await;
+            client.act(&id, "pause", &[]).await.ok();
+            told.tell(FEBRUARY, &["subscription.paused"]).await;
+            life.advance(MARCH).await;
+            client.act(&id, "resume", &[]).await.ok();
+            let resumed = told.tell(MARCH, &["charge.succeeded", "subscription.resumed"]).await;
+            assert_eq!(resumed[1]["data"], client.get(&path).await.ok());
+            client.act(&id, "cancel", &[]).await.ok();
+            told.tell(MARCH, &["subscription.canceled"]).await;
+            // What was told does not change with what came later.
+            assert_eq!(told_again(client, &created[1]).await, created[1]);
+            let end = "2027-04-15T06:00:00Z";
+            life.advance(end).await;
+            let deleted = told.tell(end, &["subscription.deleted"]).await;
+            assert_eq!(deleted[0]["data"], json!({"deleted": true, "id": id, "livemode": false}));
+            let of_it = client.list(&format!("/v1/events?resource_id={id}")).await;
+            assert_eq!(of_it.len(), 10);
+            assert_eq!(told_again(client, &created[0]).await, created[0]);
+        }
+    })
+    .await;
+}
+
+async fn told_again(client: &Client, event: &Value) -> Value {
+    client.get(&format!("/v1/events/{}", event["id"].as_str().unwrap())).await.ok()
+}
+
+#[tokio::test]
+async fn trials_failures_and_deletions_are_told() {
+    in_a_shop(async |shop| {
+        for (client, stops) in
+            [(&shop.teiki.test, "subscription.updated"), (&shop.payjp.test, "subscription.paused")]
+        {
+            client.plan("basic", 1_000, &[]).await;
+            client.plan("trial", 1_000, &[("trial_days", "10")]).await;
+            let life = Life::begin(client, START).await;
+            let customer = life.customer(DECLINED).await;
+            let mut told = Told { client, customer, seen: 0 };
+            let form = [("customer", told.customer.as_str()), ("plan", "basic")];
+            client.post("/v1/subscriptions", &form).await.refused(402, "card_declined");
+            told.tell(START, &["charge.failed"]).await;
+            let id = client.subscribe(&told.customer, "trial", &[]).await.id;
+            told.tell(START, &["subscription.created"]).await;
+            let end = "2027-01-25T06:00:00Z";
+            life.advance(end).await;
+            let failed = told.tell(end, &["charge.failed", stops]).await;
+            assert_eq!(failed[0]["data"]["failure_code"], "card_declined");
+            assert_eq!(failed[1]["data"], client.get(&format!("/v1/subscriptions/{id}")).await.ok());
+            // Teiki's own come to those who ask.
+            let own = client.list("/v1/events?type=invoice.payment_failed").await;
+            assert_eq!(own.len(), usize::from(stops == "subscription.updated"));
+            client.pay_with(&told.customer, ALSO_GOOD).await;
+            told.tell(end, &[]).await;
+            client.act(&id, "resume", &[]).await.ok();
+            if stops == "subscription.paused" {
+                told.tell(end, &["charge.succeeded", "subscription.resumed"]).await;
+            } else {
+                // More than 6.12 has: the open invoice is one of the schedule, so its payment is a renewal, and the resume
+                // tells a second time that it is active.
+                let paid = ["charge.succeeded", "subscription.renewed"];
+                told.tell(end, &[paid[0], paid[1], "subscription.updated", "subscription.resumed"]).await;
+            }
+            client.delete(&format!("/v1/customers/{}", told.customer)).await.ok();
+            told.tell(end, &["subscription.deleted"]).await;
+            let customers = client.list("/v1/events?object=customer").await;
+            assert_eq!(customers.last().unwrap()["type"], "customer.deleted");
+        }
+    })
+    .await;
+}

@@ -38,6 +38,10 @@ impl Back {
     }
 
     fn of_url(url: String) -> Option<Self> {
+        // A header takes nothing else.
+        if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return None;
+        }
         let uri: Uri = url.parse().ok()?;
         let scheme = uri.scheme_str().filter(|scheme| ["http", "https"].contains(scheme))?;
         let authority = uri.authority()?;

@@ -408,6 +408,37 @@ async fn a_charge_that_waits_outlives_the_server_unsent() {
 }
 
 #[tokio::test]
+async fn a_finished_charge_whose_answer_is_lost_is_found_out_and_charged_once() {
+    on_both(async |installation| {
+        let server = Server::start(&installation.place, &[]);
+        let merchant = Merchant::new(installation, &server);
+        let token = merchant.made("/v1/tokens", &[("sandbox_token", "sbx_timeout_after_1")]).await;
+        let sale = [
+            ("amount", "500"),
+            ("currency", "jpy"),
+            ("card", text(&token, "id")),
+            ("three_d_secure", "true"),
+        ];
+        let charge = merchant.made("/v1/charges", &sale).await;
+        let id = text(&charge, "id");
+        merchant.answer(id, "succeed", "").await;
+        let (first, again) = tokio::join!(merchant.finish_of_charge(id), merchant.finish_of_charge(id));
+        for (status, code, body) in [first, again] {
+            assert!(status == 200 || code == "payment_unknown", "{body}");
+        }
+        let path = format!("/v1/charges/{id}");
+        let known_by = Instant::now() + PATIENCE;
+        while merchant.get(&path).await["paid"] != true {
+            assert!(Instant::now() < known_by, "its outcome was not found out");
+            tokio::time::sleep(PAUSE).await;
+        }
+        assert_eq!(booked(installation), [id]);
+        assert_eq!(server.stop(), Some(0));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_stored_card_is_asked_for_by_a_request() {
     on_both(async |installation| {
         let server = Server::start(&installation.place, &[]);

@@ -160,11 +160,14 @@ impl Side {
         let sale = [("amount", "500"), ("currency", "jpy"), ("customer", &id), ("description", marker)];
         let charge = id_of(&client.post("/v1/charges", &sale).await.ok());
         let events = client.list(&format!("/v1/events?resource_id={charge}")).await;
+        let card = customer["default_card"].as_str().unwrap();
+        let asked = client.post("/v1/three_d_secure_requests", &[("resource_id", card)]).await.ok();
         Objects::from([
             ("test_clock", id_of(&clock)),
             ("plan", plan),
             ("customer", id),
-            ("card", customer["default_card"].as_str().unwrap().to_owned()),
+            ("card", card.to_owned()),
+            ("three_d_secure_request", id_of(&asked)),
             ("token", client.token("sbx_ok").await),
             ("subscription", subscription),
             ("charge", charge),

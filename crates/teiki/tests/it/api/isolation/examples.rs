@@ -117,10 +117,12 @@ pub(super) fn examples(route: &Route) -> Vec<Example> {
     let forms = forms.unwrap_or_else(|| panic!("give {:?} {} an example here", route.method, route.path));
     let is_never = variables(route.path).iter().any(|name| NEVER.contains(name));
     let own_status = match route.path {
-        // What runs is not resumed, and what was taken is neither taken nor reserved again.
+        // What runs is not resumed, what was taken is neither taken nor reserved again, and nobody has to confirm anything.
         "/v1/subscriptions/{subscription}/resume"
         | "/v1/charges/{charge}/capture"
-        | "/v1/charges/{charge}/reauth" => 400,
+        | "/v1/charges/{charge}/reauth"
+        | "/v1/charges/{charge}/tds_finish"
+        | "/v1/tokens/{token}/tds_finish" => 400,
         _ if is_never => 404,
         _ => 200,
     };
@@ -149,6 +151,9 @@ fn reading(path: &str) -> Option<Forms> {
         "/v1/plans" => &[&[], &[("starting_after", Id("plan"))]],
         "/v1/customers" => &[&[], &[("starting_after", Id("customer"))]],
         "/v1/test_clocks" => &[&[], &[("starting_after", Id("test_clock"))]],
+        "/v1/three_d_secure_requests" => {
+            &[&[], &[("resource_id", Id("card"))], &[("starting_after", Id("three_d_secure_request"))]]
+        }
         "/v1/subscriptions" => &[
             &[],
             &[("customer", Id("customer"))],
@@ -167,6 +172,7 @@ fn reading(path: &str) -> Option<Forms> {
         | "/v1/test_clocks/{test_clock}"
         | "/v1/plans/{plan}"
         | "/v1/tokens/{token}"
+        | "/v1/three_d_secure_requests/{three_d_secure_request}"
         | "/v1/customers/{customer}"
         | "/v1/customers/{customer}/subscriptions/{subscription}"
         | "/v1/customers/{customer}/cards/{card}"
@@ -194,7 +200,11 @@ fn changing(path: &str) -> Option<Forms> {
         ],
         "/v1/charges/{charge}" => &[&[("description", Text("mine"))]],
         "/v1/charges/{charge}/refund" => &[&[], &[("amount", Text("1"))]],
-        "/v1/charges/{charge}/capture" | "/v1/charges/{charge}/reauth" => PLAIN,
+        "/v1/charges/{charge}/capture"
+        | "/v1/charges/{charge}/reauth"
+        | "/v1/charges/{charge}/tds_finish"
+        | "/v1/tokens/{token}/tds_finish" => PLAIN,
+        "/v1/three_d_secure_requests" => &[&[("resource_id", Id("card"))]],
         "/v1/account_settings" => &[&[("calendar", Text("anchor"))], &[("test_clock", Id("test_clock"))]],
         "/v1/test_clocks" => &[&[("frozen_time", Text("1900000000"))]],
         "/v1/test_clocks/{test_clock}/advance" => &[&[("frozen_time", Text("1900000000"))]],

@@ -151,8 +151,8 @@ impl Side {
         let price = [("amount", "1000"), ("currency", "jpy"), ("interval", "month"), ("name", marker)];
         let had = id_of(&client.post("/v1/plans", &price).await.ok());
         let plan = id_of(&client.post("/v1/plans", &price).await.ok());
-        let card = client.token(GOOD).await;
-        let person = [("card", card.as_str()), ("description", marker), ("metadata[a]", marker)];
+        let token = client.token(GOOD).await;
+        let person = [("card", token.as_str()), ("description", marker), ("metadata[a]", marker)];
         let customer = client.post("/v1/customers", &person).await.ok();
         let id = id_of(&customer);
         let subscribed = [("customer", id.as_str()), ("plan", had.as_str()), ("metadata[a]", marker)];
@@ -160,11 +160,14 @@ impl Side {
         let sale = [("amount", "500"), ("currency", "jpy"), ("customer", &id), ("description", marker)];
         let charge = id_of(&client.post("/v1/charges", &sale).await.ok());
         let events = client.list(&format!("/v1/events?resource_id={charge}")).await;
+        let card = customer["default_card"].as_str().unwrap().to_owned();
+        let confirmed = client.post("/v1/three_d_secure_requests", &[("resource_id", &card)]).await.ok();
         Objects::from([
             ("test_clock", id_of(&clock)),
             ("plan", plan),
             ("customer", id),
-            ("card", customer["default_card"].as_str().unwrap().to_owned()),
+            ("card", card),
+            ("three_d_secure_request", id_of(&confirmed)),
             ("token", client.token("sbx_ok").await),
             ("subscription", subscription),
             ("charge", charge),

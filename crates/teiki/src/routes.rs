@@ -3,7 +3,7 @@
 use crate::web::Operation;
 use crate::web::page::Page;
 use crate::{
-    accounts, charges, clocks, customers, events, payment_methods, payouts, plans, subscriptions,
+    accounts, charges, clocks, customers, events, invoices, payment_methods, payouts, plans, subscriptions,
     three_d_secure, tokens,
 };
 
@@ -57,6 +57,8 @@ pub static ROUTES: &[Route] = &[
     pay("/v1/charges/{charge}/refund", &charges::actions::api::REFUND),
     pay("/v1/charges/{charge}/reauth", &charges::actions::api::REAUTHORIZE),
     pay("/v1/charges/{charge}/tds_finish", &charges::api::FINISH),
+    get("/v1/invoices/{invoice}", &invoices::api::GET),
+    pay("/v1/invoices/{invoice}/pay", &invoices::api::PAY),
     get("/v1/events", &events::api::LIST),
     get("/v1/events/{event}", &events::api::GET),
     get("/v1/accounts", &accounts::api::GET),

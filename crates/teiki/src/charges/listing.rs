@@ -4,14 +4,14 @@
 //! subscription needs no index on the table that every renewal writes to, and costs what that customer has, not what the
 //! account has.
 
-use billing::id::{AccountId, ChargeId, DerivationKey};
+use billing::id::{AccountId, ChargeId, DerivationKey, InvoiceId};
 use billing::invoice::{change_obligation, cycle_obligation};
 use billing::mode::Mode;
 use db::Tx;
 use jiff::Timestamp;
 
 use super::store::shown::{self, ShownRow};
-use super::view::{self, ShownCharge};
+use super::view::{self, ChargeView, ShownCharge};
 use crate::subscriptions::{self, SubscriptionRow};
 use crate::web::ApiError;
 use crate::web::list::{Page, Place};
@@ -60,18 +60,35 @@ fn of_subscriptions(
     side: (AccountId, Mode),
     agreements: &[SubscriptionRow],
 ) -> Result<Vec<ShownRow>, db::Error> {
-    let mut ids: Vec<ChargeId> = Vec::new();
+    let mut all: Vec<ChargeId> = Vec::new();
     for agreement in agreements {
         let obligations = obligations(agreement);
         for billed in shown::billed(tx, agreement.id.slot(), &obligations)? {
             let due_at = Timestamp::from_microsecond(billed.due_at).unwrap_or(Timestamp::MIN);
-            let number = |count: i64| u64::try_from(count).unwrap_or(0);
-            ids.extend((1..=number(billed.charge_count)).map(|number| {
-                ChargeId::derive(key, billed.invoice.as_str(), billed.invoice.slot(), due_at, number)
-            }));
+            let count = u64::try_from(billed.charge_count).unwrap_or(0);
+            all.extend(ids(key, billed.invoice, due_at, count));
         }
     }
-    shown::find_many(tx, side, &ids)
+    shown::find_many(tx, side, &all)
+}
+
+/// The charges of an invoice that was due at this instant and charged so often, newest first.
+pub fn of_invoice(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    side: (AccountId, Mode),
+    (invoice, due_at, count): (InvoiceId, Timestamp, u64),
+) -> Result<Vec<ChargeView>, db::Error> {
+    let rows = shown::find_many(tx, side, &ids(key, invoice, due_at, count))?;
+    let mut charges = view::of_rows(tx, side, rows)?;
+    charges.reverse();
+    Ok(charges.into_iter().map(|charge| charge.view).collect())
+}
+
+/// The ids of an invoice's charges follow from it.
+fn ids(key: &DerivationKey, invoice: InvoiceId, due_at: Timestamp, count: u64) -> Vec<ChargeId> {
+    let of = |number| ChargeId::derive(key, invoice.as_str(), invoice.slot(), due_at, number);
+    (1..=count).map(of).collect()
 }
 
 /// Everything that a subscription may have been charged for.

@@ -39,6 +39,8 @@ mod store;
 pub mod three_d_secure;
 pub mod view;
 
+pub use listing::of_invoice;
+
 /// A charge that is about to be sent.
 #[derive(Clone, Debug)]
 pub struct NewCharge {

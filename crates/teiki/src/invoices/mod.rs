@@ -14,9 +14,14 @@ use serde::Deserialize;
 use crate::charges::settle::Times;
 use crate::line::Scope;
 use crate::stored::unreadable;
+use crate::web::ApiError;
 
+pub mod api;
 pub mod scheduled;
 mod store;
+pub mod view;
+
+pub use store::ShownRow;
 
 /// A scheduled invoice (予約中) to be written.
 #[derive(Clone, Debug)]
@@ -113,6 +118,13 @@ pub struct NewRequested {
     pub period: (Timestamp, Timestamp),
     /// What its payment does to the subscription, as JSON.
     pub on_paid: Option<String>,
+}
+
+/// The invoice `id`. Error: the account has none.
+pub fn find(tx: &mut Tx<'_>, side: (AccountId, Mode), id: &str) -> Result<ShownRow, ApiError> {
+    let none = || ApiError::not_found("invoice", id);
+    let parsed: InvoiceId = id.parse().map_err(|_| none())?;
+    store::find(tx, side, parsed)?.ok_or_else(none)
 }
 
 /// Writes an invoice of a request in the caller's transaction, open and charged once.

@@ -76,7 +76,7 @@ pub fn charge_open(
     tx: &mut Tx<'_>,
     id: InvoiceId,
     charge_count: u32,
-    on_paid: Option<&str>,
+    on_paid: &str,
 ) -> Result<(), db::Error> {
     store::charge_open(tx, id, charge_count, on_paid)
 }

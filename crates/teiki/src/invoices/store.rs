@@ -1,18 +1,97 @@
 //! SQL of invoices.
 
 use billing::calendar::{Cycle, Period};
-use billing::id::{DerivationKey, InvoiceId, Slot, SubscriptionId};
-use billing::invoice::State;
+use billing::id::{AccountId, DerivationKey, InvoiceId, Slot, SubscriptionId};
+use billing::invoice::{Line, State};
+use billing::mode::Mode;
 use billing::money::Money;
 use billing::renewal::Next;
-use db::{Column, Error, OnConflict, Tx, Value};
+use billing::tax::TaxedSum;
+use db::{Column, Error, OnConflict, Row, Tx, Value};
 use jiff::Timestamp;
 
 use super::scheduled::{OpenRow, ScheduledRow};
-use super::{NewRequested, NewScheduled};
+use super::{NewRequested, NewScheduled, tax_from_json};
 use crate::charges::settle::Times;
 use crate::line::Scope;
-use crate::stored::{count, instant, opt_instant, parsed};
+use crate::stored::{count, instant, opt_instant, parsed, unreadable};
+
+/// An invoice as it is shown.
+#[derive(Clone, Debug)]
+pub struct ShownRow {
+    /// Its id.
+    pub id: InvoiceId,
+    /// Where it stands.
+    pub state: State,
+    /// Who pays, when it is a customer.
+    pub customer: Option<String>,
+    /// The agreement that it belongs to; a single sale has none.
+    pub subscription: Option<SubscriptionId>,
+    pub(super) plan: Option<String>,
+    pub(super) amount: Money,
+    pub(super) amount_paid: i64,
+    pub(super) amount_credited: i64,
+    pub(super) lines: Vec<Line>,
+    pub(super) tax: Vec<TaxedSum>,
+    pub(super) due_at: Timestamp,
+    pub(super) period: Period,
+    pub(super) charge_count: u64,
+    pub(super) opened_at: Option<Timestamp>,
+    pub(super) paid_at: Option<Timestamp>,
+}
+
+pub(super) fn find(
+    tx: &mut Tx<'_>,
+    (account, mode): (AccountId, Mode),
+    id: InvoiceId,
+) -> Result<Option<ShownRow>, Error> {
+    tx.query_opt(
+        "select status, customer_id, subscription_id, plan_id, currency, amount, amount_paid, amount_credited, lines, tax, due_at,
+                period_start, period_end, charge_count, opened_at, paid_at
+         from invoices where slot = $1 and id = $2 and account_id = $3 and mode = $4",
+        &[
+            Value::I64(id.slot().as_i64()),
+            Value::Text(id.as_str()),
+            Value::Text(account.as_str()),
+            Value::Text(mode.as_str()),
+        ],
+    )?
+    .map(|row| shown_of(&row, id))
+    .transpose()
+}
+
+fn shown_of(row: &Row, id: InvoiceId) -> Result<ShownRow, Error> {
+    let currency = parsed(row, 4, "invoices.currency", "a currency")?;
+    let subscription = match row.opt_str(2)? {
+        Some(_) => Some(parsed(row, 2, "invoices.subscription_id", "an id")?),
+        None => None,
+    };
+    let lines = row.str(8)?;
+    Ok(ShownRow {
+        id,
+        state: State::from_stored(row.str(0)?)
+            .ok_or_else(|| unreadable("invoices.status", "a status", row.str(0).unwrap_or_default()))?,
+        customer: row.opt_text(1)?,
+        subscription,
+        plan: row.opt_text(3)?,
+        amount: Money::new(row.i64(5)?, currency),
+        amount_paid: row.i64(6)?,
+        amount_credited: row.i64(7)?,
+        lines: serde_json::from_str(lines).map_err(|_| unreadable("invoices.lines", "lines", lines))?,
+        tax: match row.opt_str(9)? {
+            Some(tax) => tax_from_json(tax, currency)?,
+            None => Vec::new(),
+        },
+        due_at: instant(row, 10, "invoices.due_at")?,
+        period: Period {
+            start: instant(row, 11, "invoices.period_start")?,
+            end: instant(row, 12, "invoices.period_end")?,
+        },
+        charge_count: count(row, 13, "invoices.charge_count")?.into(),
+        opened_at: opt_instant(row, 14, "invoices.opened_at")?,
+        paid_at: opt_instant(row, 15, "invoices.paid_at")?,
+    })
+}
 
 pub(super) fn insert_scheduled(
     tx: &mut Tx<'_>,
@@ -213,7 +292,7 @@ pub(super) fn charge_open(
     tx: &mut Tx<'_>,
     id: InvoiceId,
     charge_count: u32,
-    on_paid: Option<&str>,
+    on_paid: &str,
 ) -> Result<(), Error> {
     tx.execute(
         "update invoices set charge_count = $3, on_paid = $4, next_action_at = null
@@ -222,12 +301,12 @@ pub(super) fn charge_open(
             Value::I64(id.slot().as_i64()),
             Value::Text(id.as_str()),
             Value::I64(charge_count.into()),
-            Value::from(on_paid),
+            Value::Text(on_paid),
         ],
     )?;
     Ok(())
 }
 
-fn lines_json(lines: &[billing::invoice::Line]) -> Result<String, Error> {
+fn lines_json(lines: &[Line]) -> Result<String, Error> {
     serde_json::to_string(lines).map_err(|error| Error::Assertion(format!("invoice lines: {error}")))
 }

@@ -66,7 +66,7 @@ pub fn resolve(
             (OnPaid::Renewed(_), false) if row.state == State::Paused => {
                 (row.paused_at, row.resumed_at) = (Some(times.billing.as_microsecond()), None);
             }
-            (OnPaid::Renewed(_) | OnPaid::Asked(_), false) => {}
+            (OnPaid::Renewed(_) | OnPaid::Asked(_), false) | (OnPaid::Debt, _) => {}
         }
         put_back(tx, &row)?;
         store::save(tx, &row)?;

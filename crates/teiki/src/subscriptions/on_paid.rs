@@ -15,6 +15,8 @@ pub enum OnPaid {
     Renewed(Renewed),
     /// What a request asked for.
     Asked(Box<Asked>),
+    /// Nothing further: a request pays an open invoice.
+    Debt,
 }
 
 /// What a request makes of a subscription.

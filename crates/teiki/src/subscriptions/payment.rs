@@ -70,13 +70,13 @@ pub(super) fn pay_oldest(
     tx: &mut Tx<'_>,
     context: &Context<'_>,
     customer: &Held,
-    (row, on_paid): (&mut SubscriptionRow, Option<String>),
+    (row, on_paid): (&mut SubscriptionRow, String),
 ) -> Result<Prepared, ApiError> {
     let Some(open) = scheduled::oldest_open(tx, row.id)? else {
         return Err(ApiError::client("invoice_not_open", "The subscription has no open invoice."));
     };
     let number = open.charge_count + 1;
-    scheduled::charge_open(tx, open.id, number, on_paid.as_deref())?;
+    scheduled::charge_open(tx, open.id, number, &on_paid)?;
     let due = Due { invoice: open.id, number, amount: open.owed, due_at: open.due_at };
     wait_for(tx, context, customer, (row, due))
 }

@@ -7,6 +7,7 @@ use billing::agreement::{self, Agreement, Change, Course, DueNow, New, Refused, 
 use billing::calendar::{Anchor, Period};
 use billing::event::Kind;
 use billing::id::{DerivationKey, Slot, SubscriptionId};
+use billing::invoice;
 use billing::plan::Plan;
 use billing::renewal::Terms;
 use billing::subscription::State;
@@ -20,7 +21,7 @@ use crate::accounts::Account;
 use crate::charges::Outgoing;
 use crate::charges::settle::Times;
 use crate::customers::{self, Held};
-use crate::invoices::scheduled;
+use crate::invoices::{self, scheduled};
 use crate::line::Line;
 use crate::plans;
 use crate::web::ApiError;
@@ -249,6 +250,31 @@ pub fn resume(
     proceed(tx, context, &customer, (&mut row, step, Told::of(Kind::SubscriptionResumed, stamps)))
 }
 
+/// Pays the open invoice `id` of a subscription. Errors: it is not open; an older one is.
+pub fn pay(tx: &mut Tx<'_>, context: &Context<'_>, id: &str) -> Result<Prepared, ApiError> {
+    let subscription = open_invoice(tx, context, id)?;
+    let (customer, mut row) = lock(tx, context, subscription.as_str())?;
+    must_be_free(&row)?;
+    // It may have been paid until the subscription was held.
+    open_invoice(tx, context, id)?;
+    match scheduled::oldest_open(tx, row.id)? {
+        Some(oldest) if oldest.id.as_str() != id => {
+            let message = format!("The invoice {} is older and still open: pay it first.", oldest.id);
+            Err(ApiError::client("older_invoice_open", message))
+        }
+        Some(_) | None => payment::pay_oldest(tx, context, &customer, (&mut row, OnPaid::Debt.to_json()?)),
+    }
+}
+
+/// The subscription of an open invoice. Error: it is not open, or of a single sale.
+fn open_invoice(tx: &mut Tx<'_>, context: &Context<'_>, id: &str) -> Result<SubscriptionId, ApiError> {
+    let invoice = invoices::find(tx, context.side, id)?;
+    match (invoice.state, invoice.subscription) {
+        (invoice::State::Open, Some(subscription)) => Ok(subscription),
+        (..) => Err(ApiError::client("invoice_not_open", format!("The invoice {id} is not open."))),
+    }
+}
+
 /// The subscription and its customer, both held. Error: there is none.
 pub(super) fn lock(
     tx: &mut Tx<'_>,
@@ -356,7 +382,7 @@ fn proceed(
         }
         DueNow::OldestOpen => {
             let on_paid = asked(step.then, metadata)?;
-            payment::pay_oldest(tx, context, customer, (row, Some(on_paid)))
+            payment::pay_oldest(tx, context, customer, (row, on_paid))
         }
     }
 }

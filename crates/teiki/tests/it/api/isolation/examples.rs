@@ -117,12 +117,13 @@ pub(super) fn examples(route: &Route) -> Vec<Example> {
     let forms = forms.unwrap_or_else(|| panic!("give {:?} {} an example here", route.method, route.path));
     let is_never = variables(route.path).iter().any(|name| NEVER.contains(name));
     let own_status = match route.path {
-        // What runs is not resumed, what was taken is neither taken nor reserved again, and what did not begin with 3-D Secure
+        // What runs is not resumed, what is paid is not paid again, what was taken is neither taken nor reserved again, and what did not begin with 3-D Secure
         // is not finished.
         "/v1/subscriptions/{subscription}/resume"
         | "/v1/charges/{charge}/capture"
         | "/v1/charges/{charge}/reauth"
         | "/v1/charges/{charge}/tds_finish"
+        | "/v1/invoices/{invoice}/pay"
         | "/v1/tokens/{token}/tds_finish" => 400,
         _ if is_never => 404,
         _ => 200,
@@ -169,6 +170,7 @@ fn reading(path: &str) -> Option<Forms> {
         | "/v1/account_settings"
         | "/v1/accounts/brands"
         | "/v1/charges/{charge}"
+        | "/v1/invoices/{invoice}"
         | "/v1/events/{event}"
         | "/v1/test_clocks/{test_clock}"
         | "/v1/plans/{plan}"
@@ -204,6 +206,7 @@ fn changing(path: &str) -> Option<Forms> {
         "/v1/charges/{charge}/capture"
         | "/v1/charges/{charge}/reauth"
         | "/v1/charges/{charge}/tds_finish"
+        | "/v1/invoices/{invoice}/pay"
         | "/v1/tokens/{token}/tds_finish" => PLAIN,
         "/v1/three_d_secure_requests" => &[&[("resource_id", Id("card"))]],
         "/v1/account_settings" => &[&[("calendar", Text("anchor"))], &[("test_clock", Id("test_clock"))]],

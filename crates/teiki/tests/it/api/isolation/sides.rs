@@ -158,7 +158,9 @@ impl Side {
         let subscribed = [("customer", id.as_str()), ("plan", had.as_str()), ("metadata[a]", marker)];
         let subscription = id_of(&client.post("/v1/subscriptions", &subscribed).await.ok());
         let sale = [("amount", "500"), ("currency", "jpy"), ("customer", &id), ("description", marker)];
-        let charge = id_of(&client.post("/v1/charges", &sale).await.ok());
+        let charge = client.post("/v1/charges", &sale).await.ok();
+        let invoice = charge["invoice"].as_str().unwrap().to_owned();
+        let charge = id_of(&charge);
         let events = client.list(&format!("/v1/events?resource_id={charge}")).await;
         let card = customer["default_card"].as_str().unwrap();
         let asked = client.post("/v1/three_d_secure_requests", &[("resource_id", card)]).await.ok();
@@ -171,6 +173,7 @@ impl Side {
             ("token", client.token("sbx_ok").await),
             ("subscription", subscription),
             ("charge", charge),
+            ("invoice", invoice),
             ("event", id_of(&events[0])),
         ])
     }
@@ -181,7 +184,7 @@ async fn live_objects(installation: &Installation, merchant: &Merchant) -> Objec
     merchant.live.plan("monthly", 980, &[("name", LIVE_MARKER)]).await;
     let owner = Owner { account: merchant.account.clone(), mode: "live" };
     let subscription = installation.subscription(&owner, "cus_of_the_live_side", "active", "real").await;
-    let charge = installation.paid(&subscription, 1).await.charge;
+    let crate::installation::Paid { charge, invoice } = installation.paid(&subscription, 1).await;
     let path = format!("/v1/customers/{}/cards", subscription.customer);
     let cards = merchant.live.get(&path).await.ok();
     let card = id_of(&cards["data"][0]);
@@ -195,6 +198,7 @@ async fn live_objects(installation: &Installation, merchant: &Merchant) -> Objec
         ("customer", subscription.customer.clone()),
         ("card", card),
         ("charge", charge),
+        ("invoice", invoice),
         ("subscription", subscription.id.clone()),
         ("event", id_of(&events[0])),
     ])

@@ -180,7 +180,21 @@ pub(crate) const PREPARE: [Statement; 7] = [
     },
     events("(select e.*, e.history_id as subscription_id from events e) r where r.number > 1 and r.type = 'invoice.opened'"),
     outbox("(select e.*, e.history_id as subscription_id from events e) r where r.number > 1 and r.type = 'invoice.opened'"),
-    subscriptions("(select e.*, e.history_id as subscription_id from events e) r where r.number > 1 and r.type = 'invoice.opened'"),
+    Statement {
+        verb: Verb::Update,
+        table: "subscriptions",
+        keys: &[int("slot"), text("id").from("r.subscription_id")],
+        values: &[
+            int("event_number").from("r.number"),
+            int("period_start"),
+            int("period_end"),
+            int("next_cycle"),
+        ],
+        fixed: &[("status", "'active'"), ("billed", "true")],
+        rows: "(select e.slot, e.number, s.id as subscription_id, s.period_start, s.period_end, s.next_cycle
+                from events e join subscriptions s on s.slot = e.slot and s.id = e.history_id
+                where e.number > 1 and e.type = 'invoice.opened') r where true",
+    },
 ];
 
 pub(crate) const SETTLE: [Statement; 6] = [
@@ -225,10 +239,15 @@ pub(crate) const SETTLE: [Statement; 6] = [
     events("(select e.*, e.history_id as subscription_id from events e) r where r.number > 1 and r.type <> 'invoice.opened'"),
     outbox("(select e.*, e.history_id as subscription_id from events e) r where r.number > 1 and r.type <> 'invoice.opened'"),
     // The last event of a renewal.
-    subscriptions(
-        "(select e.slot, e.history_id as subscription_id, max(e.number) as number from events e where e.number > 1
-          group by e.slot, e.history_id) r where true",
-    ),
+    Statement {
+        verb: Verb::Update,
+        table: "subscriptions",
+        keys: &[int("slot"), text("id").from("r.subscription_id")],
+        values: &[int("event_number").from("r.number")],
+        fixed: &[("status", "'active'")],
+        rows: "(select e.slot, e.history_id as subscription_id, max(e.number) as number from events e where e.number > 1
+                group by e.slot, e.history_id) r where true",
+    },
 ];
 
 pub(crate) const DELIVER: [Statement; 1] = [Statement {
@@ -272,17 +291,6 @@ const fn outbox(rows: &'static str) -> Statement {
         keys: &[],
         values: const { &[int("slot"), text("event_id").from("r.id"), int("deliver_at").from("r.recorded_at")] },
         fixed: &[("sink", "'log'"), ("attempts", "0")],
-        rows,
-    }
-}
-
-const fn subscriptions(rows: &'static str) -> Statement {
-    Statement {
-        verb: Verb::Update,
-        table: "subscriptions",
-        keys: const { &[int("slot"), text("id").from("r.subscription_id")] },
-        values: const { &[int("event_number").from("r.number")] },
-        fixed: &[("status", "'active'")],
         rows,
     }
 }

@@ -145,7 +145,7 @@ fn not_sent(id: ChargeId) -> ApiError {
 pub(crate) fn not_known(id: ChargeId) -> ApiError {
     let message = format!(
         "Whether this payment succeeded is not known yet. Read the charge {id} to learn its outcome; \
-         do not repeat the request without the same Idempotency-Key."
+         do not repeat the request before that."
     );
     ApiError::server("payment_unknown", message).about_charge(id.to_string())
 }

@@ -489,6 +489,27 @@ create table events (
 create unique index events_number on events (slot, number, history_id);
 create index events_by_time on events (account_id, mode, billing_at, recorded_at, number, slot, id);
 
+-- What a request with an Idempotency-Key has come to, kept for 30 real days. Neither the key nor the request is stored, only
+-- their keyed hashes. seed: what the ids of what it makes derive from. holder: the process that works on it, since held_at;
+-- null when none does. done: what its transaction has committed, as JSON; a repeat goes on from there. answer: the body of the
+-- last word, once there is one, without secrets.
+create table idempotency_keys (
+    slot BIGINT not null,
+    account_id TEXT not null references accounts (id),
+    mode TEXT not null,
+    key_hash BYTEA not null,
+    request_hash BYTEA not null,
+    seed BYTEA not null,
+    holder TEXT,
+    held_at BIGINT,
+    done TEXT,
+    status BIGINT,
+    answer TEXT,
+    created_at BIGINT not null,
+    primary key (slot, account_id, mode, key_hash)
+) /* clustered */;
+create index idempotency_keys_by_time on idempotency_keys (created_at, slot);
+
 -- What must still be delivered. A row goes when its delivery is confirmed.
 create table outbox (
     slot BIGINT not null,

@@ -20,6 +20,7 @@ pub mod exports;
 pub mod failure;
 pub mod gateways;
 pub mod holds;
+pub mod idempotency;
 pub mod imports;
 pub mod invoices;
 pub mod leases;

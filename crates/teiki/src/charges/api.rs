@@ -1,14 +1,17 @@
 //! Charges over HTTP.
 
+use std::sync::Arc;
+
 use billing::event::Kind;
 use billing::id::{AccountId, ChargeId};
 use billing::mode::Mode;
 use billing::money::Money;
 
+use super::request::{Begun, ToSend};
 use super::sale::{self, Intent, Sale, Source};
-use super::three_d_secure::{self, Begun};
 use super::view::{self, ShownCharge};
-use super::{listing, request, store};
+use super::{listing, request, store, three_d_secure};
+use crate::serve::sides::Side;
 use crate::web::list::{LIMIT, List, OFFSET, Page, SINCE, STARTING_AFTER, UNTIL};
 use crate::web::metadata::{self, Metadata};
 use crate::web::params::{Given, Param};
@@ -73,15 +76,31 @@ async fn create(call: Call) -> Result<Answer, ApiError> {
         clock: side.account.test_clock.clone().filter(|_| call.caller.mode == Mode::Test),
         now: call.now,
     };
-    let (line, key, terms) =
-        (std::sync::Arc::clone(&side.line), call.site.app.key.clone(), side.account.terms.clone());
-    let intent = call.site.app.db.write(move |tx| sale::prepare(tx, &line, (&key, &terms), &sale)).await?;
+    let (line, key, terms) = (Arc::clone(&side.line), call.site.app.key.clone(), side.account.terms.clone());
+    let begun = call.begin(move |tx| {
+        Ok(match sale::prepare(tx, &line, (&key, &terms), &sale)? {
+            Intent::Send(outgoing, billing) => begun(outgoing.charge, Some((outgoing, billing))),
+            Intent::Wait(id) => (Begun { about: id.to_string(), charge: None }, None),
+        })
+    });
+    answered(&call, &side, begun.await?).await
+}
+
+/// A charge that a request sends, or has sent.
+fn begun(charge: ChargeId, to_send: Option<ToSend>) -> (Begun, Option<ToSend>) {
+    (Begun { about: charge.to_string(), charge: Some(charge.to_string()) }, to_send)
+}
+
+/// The charge when its outcome is known; at once if it waits for its card holder.
+async fn answered(
+    call: &Call,
+    side: &Arc<Side>,
+    (begun, to_send): (Begun, Option<Option<ToSend>>),
+) -> Result<Answer, ApiError> {
     let owner = call.side();
-    let charge = match intent {
-        Intent::Send(outgoing, billing) => {
-            request::collect(&call.site, &side, (owner, billing), *outgoing).await?
-        }
-        Intent::Wait(id) => call.site.app.db.read(move |tx| find(tx, owner, id.as_str())).await?,
+    let charge = match request::paid(&call.site, side, owner, (&begun, to_send.flatten())).await? {
+        Some(charge) => charge,
+        None => call.site.app.db.read(move |tx| find(tx, owner, &begun.about)).await?,
     };
     Answer::json(&charge.view)
 }
@@ -99,15 +118,14 @@ async fn finish(call: Call) -> Result<Answer, ApiError> {
     let (owner, now) = (call.side(), call.now);
     let id: ChargeId = call.id(0).parse().map_err(|_| ApiError::not_found("charge", call.id(0)))?;
     let side = request::side_of(&call.site, call.caller.account).await?;
-    let line = std::sync::Arc::clone(&side.line);
-    let begun = call.site.app.db.write(move |tx| three_d_secure::begin(tx, &line, owner, (id, now))).await?;
-    let charge = match begun {
-        Begun::Send(outgoing, billing) => {
-            request::collect(&call.site, &side, (owner, billing), *outgoing).await?
-        }
-        Begun::Before(id) => request::watch(&call.site, owner, id).await?,
-    };
-    Answer::json(&charge.view)
+    let line = Arc::clone(&side.line);
+    let begun = call.begin(move |tx| {
+        Ok(match three_d_secure::begin(tx, &line, owner, (id, now))? {
+            three_d_secure::Begun::Send(outgoing, billing) => begun(id, Some((outgoing, billing))),
+            three_d_secure::Begun::Before(id) => begun(id, None),
+        })
+    });
+    answered(&call, &side, begun.await?).await
 }
 
 fn source(call: &Call) -> Result<Source, ApiError> {
@@ -192,7 +210,7 @@ pub static UPDATE: Operation = Operation {
 async fn update(call: Call) -> Result<Answer, ApiError> {
     let (side, key, id, now) = (call.side(), call.site.app.key.clone(), call.id(0).to_owned(), call.now);
     let params = call.params.clone();
-    let updated = call.site.app.db.write(move |tx| {
+    let updated = call.change(move |tx| {
         let found = find(tx, side, &id)?;
         let mut history = super::history::lock(tx, side, &found, now)?;
         // Read again now that nothing else changes it.
@@ -207,7 +225,7 @@ async fn update(call: Call) -> Result<Answer, ApiError> {
         store::shown::update(tx, &row)?;
         let charge = find(tx, side, &id)?;
         history.record(tx, &key, (Kind::ChargeUpdated, &charge), now)?;
-        Ok::<_, ApiError>(charge)
+        Ok(charge.view)
     });
-    Answer::json(&updated.await?.view)
+    updated.await
 }

@@ -10,6 +10,7 @@ use billing::charge::{Fact, State};
 use billing::id::{AccountId, ChargeId, ConnectionId};
 use billing::mode::Mode;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::send::{check_after_send, send_one, send_until};
@@ -52,7 +53,7 @@ pub(crate) fn not_after(now: Timestamp) -> Timestamp {
 }
 
 /// Sends a committed charge and says what became of it. Errors: declined (402), not sent (500), not known (500).
-pub(crate) async fn collect(
+async fn collect(
     site: &Site,
     side: &std::sync::Arc<Side>,
     (owner, billing): ((AccountId, Mode), Timestamp),
@@ -71,12 +72,39 @@ pub(crate) async fn collect(
     wait(site, id, give_up_at, sending, || outcome(site, owner, id)).await
 }
 
-/// What becomes of a charge that another request sent. Errors: as [`collect`].
-pub(crate) async fn watch(
+/// What a request about money has begun, kept with its `Idempotency-Key` so that a repeat goes on from there. Persisted; only
+/// ever add fields.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Begun {
+    /// The id of what it is about: a charge, a subscription, an invoice.
+    pub(crate) about: String,
+    /// The charge that pays for it, if something is paid.
+    pub(crate) charge: Option<String>,
+}
+
+/// A payment that is to be sent, and its billing time. Who repeats a request has none.
+pub(crate) type ToSend = (Box<Outgoing>, Timestamp);
+
+/// Waits for the payment that a request has begun: sends it the first time, and only looks at it on a repeat. Errors: as
+/// [`collect`].
+pub(crate) async fn paid(
     site: &Site,
+    side: &std::sync::Arc<Side>,
     owner: (AccountId, Mode),
-    id: ChargeId,
-) -> Result<ShownCharge, ApiError> {
+    (begun, to_send): (&Begun, Option<ToSend>),
+) -> Result<Option<ShownCharge>, ApiError> {
+    match (&begun.charge, to_send) {
+        (_, Some((outgoing, billing))) => collect(site, side, (owner, billing), *outgoing).await.map(Some),
+        (Some(charge), None) => {
+            let gone = |_| ApiError::inside(format!("charge {charge} is no id"));
+            watch(site, owner, charge.parse().map_err(gone)?).await.map(Some)
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// What becomes of a charge that another request sent. Errors: as [`collect`].
+async fn watch(site: &Site, owner: (AccountId, Mode), id: ChargeId) -> Result<ShownCharge, ApiError> {
     wait(site, id, give_up_at(), async { Ok(()) }, || outcome(site, owner, id)).await
 }
 
@@ -138,14 +166,14 @@ pub(crate) fn declined(shown: &ShownCharge) -> ApiError {
 
 fn not_sent(id: ChargeId) -> ApiError {
     let message = "The payment gateway could not be reached. Nothing was charged; try again later.";
-    ApiError::server("pg_wrong", message).about_charge(id.to_string())
+    ApiError::server("pg_wrong", message).about_charge(id.to_string()).undone()
 }
 
 /// 500, never a success: whether money was taken is not known yet.
 pub(crate) fn not_known(id: ChargeId) -> ApiError {
     let message = format!(
         "Whether this payment succeeded is not known yet. Read the charge {id} to learn its outcome; \
-         do not repeat the request before that."
+         repeat the request only with the same Idempotency-Key, and without one not before that."
     );
     ApiError::server("payment_unknown", message).about_charge(id.to_string())
 }

@@ -45,8 +45,7 @@ async fn create(call: Call) -> Result<Answer, ApiError> {
         created_at: call.now.as_microsecond(),
     };
     let (key, now) = (call.site.app.key.clone(), call.now);
-    let view = call.site.app.db.write(move |tx| objects::create(tx, &key, row.clone(), now)).await?;
-    Answer::json(&view)
+    call.change(move |tx| objects::create(tx, &key, row.clone(), now)).await
 }
 
 fn must_be_test(call: &Call) -> Result<(), ApiError> {
@@ -121,10 +120,9 @@ async fn advance(call: Call) -> Result<Answer, ApiError> {
     must_be_test(&call).map_err(|_| ApiError::not_found("test clock", call.id(0)))?;
     let (owner, to) = ((call.caller.account, call.id(0).to_owned()), instant(&call)?);
     let (key, now) = (call.site.app.key.clone(), call.now);
-    let view =
-        call.site.app.db.write(move |tx| objects::set_out(tx, &key, (owner.0, &owner.1), to, now)).await?;
+    let answer = call.change(move |tx| objects::set_out(tx, &key, (owner.0, &owner.1), to, now)).await?;
     call.site.clock_bell.notify_one();
-    Answer::json(&view)
+    Ok(answer)
 }
 
 /// DELETE /v1/test_clocks/{test_clock}

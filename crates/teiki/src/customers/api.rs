@@ -57,7 +57,7 @@ async fn create(call: Call) -> Result<Answer, ApiError> {
         return Err(ApiError::param("invalid_test_clock", "test_clock", "Live customers live in real time."));
     }
     let clock = clock.or(account.test_clock.filter(|_| side.1 == Mode::Test));
-    let view = call.site.app.db.write(move |tx| {
+    let created = call.change(move |tx| {
         let clock = clocks::to_follow(tx, side.0, clock.as_deref())?;
         let created_at = clocks::now_for_change(tx, &clock, now)?.as_microsecond();
         let mut customer = super::create(tx, side, CustomerRow { clock, created_at, ..row.clone() }, now)?;
@@ -66,7 +66,7 @@ async fn create(call: Call) -> Result<Answer, ApiError> {
         }
         tell(tx, &key, &mut customer, Kind::CustomerCreated, now)
     });
-    Answer::json(&view.await?)
+    created.await
 }
 
 /// Appends the event with the customer as it is now, writes the row and gives the view.
@@ -168,7 +168,7 @@ async fn update(call: Call) -> Result<Answer, ApiError> {
     check_email(&call.params)?;
     let (side, key, now, id) = (call.side(), call.site.app.key.clone(), call.now, call.id(0).to_owned());
     let params = call.params.clone();
-    let view = call.site.app.db.write(move |tx| {
+    let updated = call.change(move |tx| {
         let mut customer = super::lock(tx, side, &id, now)?;
         customer.name = text_of(params.given("name"), customer.name.take());
         customer.email = text_of(params.given("email"), customer.email.take());
@@ -185,7 +185,7 @@ async fn update(call: Call) -> Result<Answer, ApiError> {
         }
         tell(tx, &key, &mut customer, Kind::CustomerUpdated, now)
     });
-    Answer::json(&view.await?)
+    updated.await
 }
 
 /// DELETE /v1/customers/{customer}

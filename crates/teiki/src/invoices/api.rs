@@ -126,12 +126,12 @@ async fn change(
 ) -> Result<Answer, ApiError> {
     let side = request::side_of(&call.site, call.caller.account).await?;
     let (owner, now, key, id) = (call.side(), call.now, call.site.app.key.clone(), call.id(0).to_owned());
-    let shown = call.site.app.db.write(move |tx| {
+    let changed = call.change(move |tx| {
         let context = Context { key: &key, line: &side.line, account: &side.account, side: owner, now };
         change(tx, &context, &id)?;
         view::get(tx, &key, owner, &id)
     });
-    Answer::json(&shown.await?)
+    changed.await
 }
 
 /// POST /v1/invoices/{invoice}/pay
@@ -147,14 +147,13 @@ async fn pay(call: Call) -> Result<Answer, ApiError> {
     let side = request::side_of(&call.site, call.caller.account).await?;
     let (owner, now, key, id) = (call.side(), call.now, call.site.app.key.clone(), call.id(0).to_owned());
     let (charging, asked) = (Arc::clone(&side), id.clone());
-    let prepared = call.site.app.db.write(move |tx| {
+    let begun = call.begin(move |tx| {
         let context =
             Context { key: &key, line: &charging.line, account: &charging.account, side: owner, now };
-        requests::pay(tx, &context, &asked)
+        requests::pay(tx, &context, &asked).map(Prepared::begun)
     });
-    if let Prepared::Charge(_, outgoing, billing) = prepared.await? {
-        request::collect(&call.site, &side, (owner, billing), *outgoing).await?;
-    }
+    let (begun, to_send) = begun.await?;
+    request::paid(&call.site, &side, owner, (&begun, to_send.flatten())).await?;
     shown(call, id).await
 }
 

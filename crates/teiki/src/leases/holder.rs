@@ -15,8 +15,13 @@ pub enum Former {
 }
 
 /// The name of this process.
-pub(super) fn this_process() -> String {
+pub(crate) fn this_process() -> String {
     name_of(std::process::id()).unwrap_or_else(|| format!("unknown/{}", std::process::id()))
+}
+
+/// Whether the process with this name, which is not this one, is known to be dead.
+pub(crate) fn is_gone(name: &str) -> bool {
+    look_for(name) == Former::Gone
 }
 
 /// What is known of the process with this name.

@@ -19,6 +19,7 @@ mod holder;
 mod store;
 
 pub use holder::Former;
+pub(crate) use holder::{is_gone, this_process};
 
 /// What prepare compares with the table before it writes.
 #[derive(Clone, Debug)]

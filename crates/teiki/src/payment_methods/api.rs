@@ -40,7 +40,7 @@ async fn create(call: Call) -> Result<Answer, ApiError> {
     let token = call.params.text("card").unwrap_or_default().to_owned();
     let is_default = call.params.bool("default").unwrap_or(false);
     let metadata = call.params.metadata().cloned();
-    let added = call.site.app.db.write(move |tx| {
+    let added = call.change(move |tx| {
         let mut customer = customers::lock(tx, side, &customer, now)?;
         let metadata = metadata::merged(metadata::Metadata::new(), metadata.as_ref())?;
         let card = customers::cards::add(tx, &key, &mut customer, (&token, &metadata), now)?;
@@ -48,9 +48,9 @@ async fn create(call: Call) -> Result<Answer, ApiError> {
             customers::cards::make_default(tx, &mut customer, card.id)?;
         }
         customers::save(tx, &customer)?;
-        Ok::<_, ApiError>(card)
+        Ok(CardView::of(side.1, &card)?)
     });
-    Answer::json(&CardView::of(side.1, &added.await?)?)
+    added.await
 }
 
 /// GET /v1/customers/{customer}/cards/{card}
@@ -129,7 +129,7 @@ async fn update(call: Call) -> Result<Answer, ApiError> {
     let (side, key, now) = (call.side(), call.site.app.key.clone(), call.now);
     let (customer, id) = (call.id(0).to_owned(), call.id(1).to_owned());
     let params = call.params.clone();
-    let updated = call.site.app.db.write(move |tx| {
+    let updated = call.change(move |tx| {
         let mut customer = customers::lock(tx, side, &customer, now)?;
         let mut card = super::get(tx, side, &customer.id, &id)?;
         card.details = edited(card.details, &params)?;
@@ -138,9 +138,9 @@ async fn update(call: Call) -> Result<Answer, ApiError> {
         super::update(tx, &card)?;
         customers::cards::record_update(tx, &key, &mut customer, &card, now)?;
         customers::save(tx, &customer)?;
-        Ok::<_, ApiError>(card)
+        Ok(CardView::of(side.1, &card)?)
     });
-    Answer::json(&CardView::of(side.1, &updated.await?)?)
+    updated.await
 }
 
 fn edited(mut details: Details, params: &Params) -> Result<Details, ApiError> {

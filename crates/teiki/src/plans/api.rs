@@ -107,8 +107,7 @@ async fn create(call: Call) -> Result<Answer, ApiError> {
         is_deleted: false,
     };
     let (side, key) = (call.side(), call.site.app.key.clone());
-    let view = call.site.app.db.write(move |tx| super::create(tx, &key, side, &plan)).await?;
-    Answer::json(&view)
+    call.change(move |tx| super::create(tx, &key, side, &plan)).await
 }
 
 /// GET /v1/plans/{plan}
@@ -160,8 +159,7 @@ async fn update(call: Call) -> Result<Answer, ApiError> {
     };
     let change = Change { name, metadata: call.params.metadata().cloned() };
     let (side, key, id, now) = (call.side(), call.site.app.key.clone(), call.id(0).to_owned(), call.now);
-    let view = call.site.app.db.write(move |tx| super::update(tx, &key, (side, &id), &change, now)).await?;
-    Answer::json(&view)
+    call.change(move |tx| super::update(tx, &key, (side, &id), &change, now)).await
 }
 
 /// DELETE /v1/plans/{plan}

@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::app::App;
 use crate::clocks::job;
 use crate::failure::Failure;
+use crate::idempotency;
 use crate::output::{self, Format};
 use crate::signals;
 use crate::web::limits::Limits;
@@ -66,6 +67,7 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
     let clock_bell = Arc::new(Notify::new());
     let keeping = job::keep(app.clone(), Arc::clone(&sides), Arc::clone(&clock_bell), stopping.clone());
     let keeping = tokio::spawn(keeping);
+    let forgetting = tokio::spawn(idempotency::job::keep(app.db.clone(), stopping.clone()));
     let payments = TaskTracker::new();
     let site = Site {
         app: app.clone(),
@@ -102,6 +104,7 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
         .map_err(|error| Failure::failed(error.to_string()))?
         .map_err(|error| Failure::failed(format!("the HTTP server failed: {error}")))?;
     keeping.await.map_err(|error| Failure::failed(error.to_string()))?;
+    forgetting.await.map_err(|error| Failure::failed(error.to_string()))?;
     payments.close();
     payments.wait().await;
     sides.stop_sandbox().await;

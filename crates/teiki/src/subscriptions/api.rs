@@ -71,18 +71,15 @@ async fn change(
     let side = request::side_of(&call.site, call.caller.account).await?;
     let (owner, now, key) = (call.side(), call.now, call.site.app.key.clone());
     let charging = Arc::clone(&side);
-    let prepared = call.site.app.db.write(move |tx| {
+    let begun = call.begin(move |tx| {
         let context =
             Context { key: &key, line: &charging.line, account: &charging.account, side: owner, now };
-        prepare(tx, &context)
+        prepare(tx, &context).map(Prepared::begun)
     });
-    let prepared = prepared.await?;
-    let id = prepared.subscription();
-    if let Prepared::Charge(_, outgoing, billing) = prepared {
-        request::collect(&call.site, &side, (owner, billing), *outgoing).await?;
-    }
+    let (begun, to_send) = begun.await?;
+    request::paid(&call.site, &side, owner, (&begun, to_send.flatten())).await?;
     let shown = call.site.app.db.read(move |tx| {
-        let row = super::get(tx, owner, id.as_str())?;
+        let row = super::get(tx, owner, &begun.about)?;
         Ok::<_, ApiError>(view::of_row(tx, owner, &row)?)
     });
     Answer::json(&shown.await?)

@@ -20,6 +20,7 @@ use super::present::Present;
 use super::{Side, SubscriptionRow, must_be_free, payment, store};
 use crate::accounts::Account;
 use crate::charges::Outgoing;
+use crate::charges::request::{Begun, ToSend};
 use crate::charges::settle::Times;
 use crate::customers::{self, Held};
 use crate::invoices::{self, scheduled};
@@ -52,10 +53,14 @@ pub enum Prepared {
 }
 
 impl Prepared {
-    /// The subscription that it is about.
-    pub fn subscription(&self) -> SubscriptionId {
+    /// What is kept of it with an idempotency key, and what is to be sent.
+    pub(crate) fn begun(self) -> (Begun, Option<ToSend>) {
         match self {
-            Self::Done(id) | Self::Charge(id, ..) => *id,
+            Self::Done(id) => (Begun { about: id.to_string(), charge: None }, None),
+            Self::Charge(id, outgoing, billing) => {
+                let charge = Some(outgoing.charge.to_string());
+                (Begun { about: id.to_string(), charge }, Some((outgoing, billing)))
+            }
         }
     }
 }

@@ -23,8 +23,11 @@ async fn create(call: Call) -> Result<Answer, ApiError> {
     let (side, random, now) = (call.side(), call.random, call.now);
     available(side.1)?;
     let card = call.params.text("resource_id").unwrap_or_default().to_owned();
-    let request = call.site.app.db.write(move |tx| make(tx, side, &card, (&random, now))).await?;
-    Answer::json(&RequestView::of(side.1, &request, now))
+    let asked = call.change(move |tx| {
+        let request = make(tx, side, &card, (&random, now))?;
+        Ok(RequestView::of(side.1, &request, now))
+    });
+    asked.await
 }
 
 /// GET /v1/three_d_secure_requests/{three_d_secure_request}

@@ -84,8 +84,7 @@ async fn create(call: Call) -> Result<Answer, ApiError> {
         sequence: now.as_microsecond(),
         is_deleted: false,
     };
-    let view = call.site.app.db.write(move |tx| super::create(tx, &key, side, &token, &method)).await?;
-    Answer::json(&view)
+    call.change(move |tx| super::create(tx, &key, side, &token, &method)).await
 }
 
 fn card_of(call: &Call, today: jiff::civil::Date) -> Result<Card, ApiError> {
@@ -127,6 +126,9 @@ pub static FINISH: Operation = Operation {
 async fn finish(call: Call) -> Result<Answer, ApiError> {
     let (side, now) = (call.side(), call.now);
     let id = call.id(0).parse().map_err(|_| ApiError::not_found("token", call.id(0)))?;
-    let (token, method) = call.site.app.db.write(move |tx| super::finish(tx, side, id, now)).await?;
-    Answer::json(&TokenView::of(side.1, &token, CardView::of(side.1, &method)?))
+    let finished = call.change(move |tx| {
+        let (token, method) = super::finish(tx, side, id, now)?;
+        Ok(TokenView::of(side.1, &token, CardView::of(side.1, &method)?))
+    });
+    finished.await
 }

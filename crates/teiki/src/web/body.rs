@@ -35,6 +35,25 @@ pub enum Node {
     Null,
 }
 
+impl Node {
+    fn to_json(&self) -> serde_json::Value {
+        match self {
+            Self::Text(text) => text.as_str().into(),
+            Self::Map(tree) => to_json(tree),
+            Self::List(items) => items.iter().map(Self::to_json).collect(),
+            Self::Null => serde_json::Value::Null,
+        }
+    }
+}
+
+/// Parameters as JSON, sorted by name: the same for forms and JSON in whatever order.
+pub fn to_json(tree: &Tree) -> serde_json::Value {
+    let mut members: Vec<(&str, serde_json::Value)> =
+        tree.iter().map(|(name, node)| (name.as_str(), node.to_json())).collect();
+    members.sort_by_key(|(name, _)| *name);
+    members.into_iter().collect()
+}
+
 /// The kinds of bodies that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MediaType {

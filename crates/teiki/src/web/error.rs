@@ -61,6 +61,8 @@ struct Told {
     retry_after: Option<u64>,
     /// What failed inside: for the log alone.
     inside: Option<String>,
+    /// Whether what the request did came to nothing for certain, so that it may be made again.
+    is_undone: bool,
 }
 
 impl ApiError {
@@ -188,6 +190,18 @@ impl ApiError {
     fn again_after(mut self, seconds: u64) -> Self {
         self.told.retry_after = Some(seconds);
         self
+    }
+
+    /// The same, and what the request did came to nothing for certain.
+    #[must_use]
+    pub fn undone(mut self) -> Self {
+        self.told.is_undone = true;
+        self
+    }
+
+    /// Whether the request may be made again as if it had not been made.
+    pub fn is_undone(&self) -> bool {
+        self.told.is_undone
     }
 
     /// After how many seconds the request may come again.

@@ -8,18 +8,23 @@ use std::sync::Arc;
 
 use billing::id::AccountId;
 use billing::mode::Mode;
+use db::Tx;
 use jiff::Timestamp;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::auth::{Access, Caller};
 use super::error::ApiError;
 use super::params::{Param, Params};
+use crate::idempotency::{self, Kept, Ticket};
 use crate::serve::site::Site;
 
 /// What an operation answers.
 pub enum Answer {
     /// 200 with JSON.
     Json(serde_json::Value),
+    /// What a request with this `Idempotency-Key` was answered before.
+    Again(Kept),
 }
 
 impl Answer {
@@ -51,14 +56,54 @@ pub struct Call {
     pub params: Params,
     /// Real time.
     pub now: Timestamp,
-    /// 32 bytes that nobody can guess, for the ids of what it makes.
+    /// 32 bytes that nobody can guess, for the ids of what it makes. The same for every try with one `Idempotency-Key`.
     pub random: [u8; 32],
+    /// With an `Idempotency-Key`: its row, which this try holds.
+    pub ticket: Option<Ticket>,
 }
 
 impl Call {
     /// Account and mode: every look-up names both.
     pub fn side(&self) -> (AccountId, Mode) {
         (self.caller.account, self.caller.mode)
+    }
+
+    /// Does what the request is for, in one transaction, and answers with what that gives. With an `Idempotency-Key` it is
+    /// done once: a repeat is given what the first one gave.
+    pub async fn change<V: Serialize>(
+        &self,
+        work: impl Fn(&mut Tx<'_>) -> Result<V, ApiError> + Send + 'static,
+    ) -> Result<Answer, ApiError> {
+        let (shown, _) = self.begin(move |tx| Ok((object(&work(tx)?)?, ()))).await?;
+        Ok(Answer::Json(shown))
+    }
+
+    /// Does what the request is for, in one transaction, and gives what must be known to go on from there, and what only
+    /// the one who did it can do. With an `Idempotency-Key` it is done once: a repeat is given the first alone.
+    pub async fn begin<T, L>(
+        &self,
+        work: impl Fn(&mut Tx<'_>) -> Result<(T, L), ApiError> + Send + 'static,
+    ) -> Result<(T, Option<L>), ApiError>
+    where
+        T: Serialize + DeserializeOwned + Send + 'static,
+        L: Send + 'static,
+    {
+        let unreadable = |error: serde_json::Error| {
+            ApiError::inside(format!("what a request has done does not read: {error}"))
+        };
+        if let Some(done) = self.ticket.as_ref().and_then(|ticket| ticket.done.clone()) {
+            return Ok((serde_json::from_value(done).map_err(unreadable)?, None));
+        }
+        let ticket = self.ticket.clone();
+        let begun = self.site.app.db.write(move |tx| {
+            let (done, live) = work(tx)?;
+            if let Some(ticket) = &ticket {
+                idempotency::mark(tx, ticket, &object(&done)?)?;
+            }
+            Ok::<_, ApiError>((done, live))
+        });
+        let (done, live) = begun.await?;
+        Ok((done, Some(live)))
     }
 
     /// Variable part `index` of the address.

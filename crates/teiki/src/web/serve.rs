@@ -1,5 +1,7 @@
 //! From a request to its answer: key, body, parameters, the operation, and one shape for everything that fails.
 //!
+//! A POST with an `Idempotency-Key` is done once ([`crate::idempotency`]): its row is held while the operation runs.
+//!
 //! Every answer has a `Request-Id`; what the framework refuses (no such address, another method, a body that is too long)
 //! is answered like everything else.
 
@@ -13,13 +15,16 @@ use axum::response::{IntoResponse, Response};
 use super::auth;
 use super::body::{self, BYTES_MAX, MediaType};
 use super::error::ApiError;
-use super::operation::{Answer, Call};
+use super::operation::{Answer, Call, Run};
 use super::params::Params;
-use crate::routes::Route;
+use crate::idempotency::{self, Claimed, End, Kept};
+use crate::routes::{Method, Route};
 use crate::serve::site::Site;
 use crate::{accounts, clock};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// Answers one request to `route`. `path` are the variable parts of its address.
 pub async fn serve(site: Arc<Site>, route: &'static Route, path: Vec<String>, request: Request) -> Response {
@@ -30,6 +35,7 @@ pub async fn serve(site: Arc<Site>, route: &'static Route, path: Vec<String>, re
     let id = format!("req_{}", hex::encode(&random[..14]));
     match answer(site, route, path, request, random).await {
         Ok(Answer::Json(value)) => with_id(json(StatusCode::OK, &value), &id),
+        Ok(Answer::Again(kept)) => again(&kept, &id),
         Err(error) => refused(&error, &id),
     }
 }
@@ -46,10 +52,54 @@ async fn answer(
     let operation = route.operation;
     caller.may(operation.access)?;
     site.limits.take(&caller, route.moves_money, std::time::Instant::now())?;
-    let params = read(&parts.headers, parts.uri.query(), body).await?;
-    let params = Params::check(params, operation.params, operation.object)?;
-    let call = Call { site, caller, path, params, now: clock::now(), random };
-    (operation.run)(call).await
+    let tree = read(&parts.headers, parts.uri.query(), body).await?;
+    let repeatable = match parts.headers.get(IDEMPOTENCY_KEY) {
+        Some(text) if route.method == Method::Post && !text.is_empty() => {
+            let key = idempotency::valid(text.as_bytes())?;
+            let parameters = body::to_json(&tree).to_string();
+            let request = [parts.uri.path().as_bytes(), parameters.as_bytes()];
+            Some(idempotency::Request::new(&site.app.key, (caller.account, caller.mode), &key, &request))
+        }
+        Some(_) | None => None,
+    };
+    let params = Params::check(tree, operation.params, operation.object)?;
+    let call = Call { site, caller, path, params, now: clock::now(), random, ticket: None };
+    match repeatable {
+        None => (operation.run)(call).await,
+        Some(request) => once(call, operation.run, request).await,
+    }
+}
+
+/// Runs an operation once for its key. It goes on when its client leaves, so that its row is given back.
+async fn once(call: Call, run: Run, request: idempotency::Request) -> Result<Answer, ApiError> {
+    let site = Arc::clone(&call.site);
+    let ticket = match idempotency::claim(&site.app.db, &request, call.random).await? {
+        Claimed::Kept(kept) => return Ok(Answer::Again(kept)),
+        Claimed::Mine(ticket) => ticket,
+    };
+    let call = Call { random: ticket.seed, ticket: Some(ticket.clone()), ..call };
+    let db = site.app.db.clone();
+    let working = site.payments.spawn(async move {
+        let answer = run(call).await;
+        if let Err(error) = idempotency::finish(&db, ticket, end_of(&answer)).await {
+            tracing::error!(%error, "an idempotency key could not be given back; it is free in a minute");
+        }
+        answer
+    });
+    working.await.map_err(|error| ApiError::inside(format!("a request did not end: {error}")))?
+}
+
+/// A success and a refusal of the card are answered from now on. Anything else may still become otherwise.
+fn end_of(answer: &Result<Answer, ApiError>) -> End {
+    match answer {
+        Ok(Answer::Json(body)) => End::Kept(Kept { status: StatusCode::OK.as_u16(), body: body.clone() }),
+        Ok(Answer::Again(kept)) => End::Kept(kept.clone()),
+        Err(error) if error.status == StatusCode::PAYMENT_REQUIRED => {
+            End::Kept(Kept { status: error.status.as_u16(), body: error.body() })
+        }
+        Err(error) if error.is_undone() => End::Undone,
+        Err(_) => End::Open,
+    }
 }
 
 pub(super) async fn read(
@@ -102,6 +152,14 @@ fn refused(error: &ApiError, id: &str) -> Response {
     if let Some(seconds) = error.retry_after() {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
+    with_id(response, id)
+}
+
+/// The answer that was given before, and says so.
+fn again(kept: &Kept, id: &str) -> Response {
+    let status = StatusCode::from_u16(kept.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = json(status, &kept.body);
+    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     with_id(response, id)
 }
 

@@ -6,7 +6,7 @@ use billing::charge_action::{Asked, Kind, Refusal};
 use billing::id::ChargeId;
 
 use super::prepare::{Intent, prepare};
-use super::{perform, store::Outcome};
+use super::{perform, store::Outcome, watch};
 use crate::charges::request;
 use crate::charges::view::payjp_code;
 use crate::web::params::{Given, Param};
@@ -82,8 +82,14 @@ async fn act(call: Call, asked: Asked) -> Result<Answer, ApiError> {
         now: call.now,
     };
     let (line, key) = (Arc::clone(&side.line), call.site.app.key.clone());
-    let order = call.site.app.db.write(move |tx| prepare(tx, &line, &key, &intent)).await?;
-    let shown = perform(&call.site, &side, order).await?;
+    let begun = call.begin(move |tx| {
+        let order = prepare(tx, &line, &key, &intent)?;
+        Ok((order.begun(), order))
+    });
+    let shown = match begun.await? {
+        (_, Some(order)) => perform(&call.site, &side, order).await?,
+        (begun, None) => watch(&call.site, call.side(), &begun).await?,
+    };
     Answer::json(&shown.view)
 }
 
@@ -142,5 +148,5 @@ pub(super) fn failed(charge: ChargeId, outcome: &Outcome) -> ApiError {
 /// 500: surely nothing was sent.
 pub(super) fn not_sent(charge: ChargeId) -> ApiError {
     let message = "The payment gateway could not be reached. Nothing was changed; try again later.";
-    ApiError::server("pg_wrong", message).about_charge(charge.to_string())
+    ApiError::server("pg_wrong", message).about_charge(charge.to_string()).undone()
 }

@@ -15,6 +15,7 @@ use billing::resolution::pause_after;
 use db::Tx;
 use gateway::{Action, ActionOutcome, ActionRequest, ActionTruth, Obstacle};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use self::prepare::{Intent, prepare};
 use super::request::{give_up_at, wait};
@@ -47,6 +48,11 @@ pub(crate) struct Order {
 }
 
 impl Order {
+    /// What is kept of it with an idempotency key.
+    pub(super) fn begun(&self) -> Begun {
+        Begun { action: self.action.to_string(), charge: self.charge.to_string() }
+    }
+
     /// What it is done to.
     pub(crate) const fn charge(&self) -> ChargeId {
         self.charge
@@ -56,6 +62,13 @@ impl Order {
     pub(crate) const fn amount(&self) -> Money {
         self.request.amount
     }
+}
+
+/// What a request has begun to do to a charge, kept with its `Idempotency-Key`. Persisted; only ever add fields.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Begun {
+    action: String,
+    charge: String,
 }
 
 /// Writes the intent of a refund that is part of a greater change.
@@ -130,22 +143,37 @@ pub(crate) async fn perform(site: &Site, side: &Arc<Side>, order: Order) -> Resu
         let news = send(&line, &order).await;
         settle::settle(&line, news, rounding).await
     };
-    wait(site, charge, give_up_at, sending, || async move {
-        let read = site.app.db.read(move |tx| {
-            Ok::<_, db::Error>((store::outcome(tx, action)?, view::find(tx, owner, charge)?))
-        });
-        let (outcome, shown) = read.await?;
-        match outcome.state {
-            State::Succeeded => {
-                let gone = || ApiError::inside(format!("charge {charge} is gone"));
-                shown.map(Some).ok_or_else(gone)
-            }
-            State::Failed => Err(api::failed(charge, &outcome)),
-            State::Void => Err(api::not_sent(charge)),
-            State::Sending | State::Unknown => Ok(None),
+    wait(site, charge, give_up_at, sending, || outcome(site, owner, (action, charge))).await
+}
+
+/// What becomes of an action that a former try of the request sent. Errors: as [`perform`].
+async fn watch(site: &Site, owner: (AccountId, Mode), begun: &Begun) -> Result<ShownCharge, ApiError> {
+    let (Ok(action), Ok(charge)) = (begun.action.parse(), begun.charge.parse()) else {
+        return Err(ApiError::inside(format!("{begun:?} has no ids")));
+    };
+    wait(site, charge, give_up_at(), async { Ok(()) }, || outcome(site, owner, (action, charge))).await
+}
+
+/// The charge after an action; `None` while nothing is known. Errors: refused (4xx), not sent (500).
+async fn outcome(
+    site: &Site,
+    owner: (AccountId, Mode),
+    (action, charge): (ChargeActionId, ChargeId),
+) -> Result<Option<ShownCharge>, ApiError> {
+    let read = site
+        .app
+        .db
+        .read(move |tx| Ok::<_, db::Error>((store::outcome(tx, action)?, view::find(tx, owner, charge)?)));
+    let (outcome, shown) = read.await?;
+    match outcome.state {
+        State::Succeeded => {
+            let gone = || ApiError::inside(format!("charge {charge} is gone"));
+            shown.map(Some).ok_or_else(gone)
         }
-    })
-    .await
+        State::Failed => Err(api::failed(charge, &outcome)),
+        State::Void => Err(api::not_sent(charge)),
+        State::Sending | State::Unknown => Ok(None),
+    }
 }
 
 /// Sends one request, if sending is allowed, and says what its answer means.

@@ -16,6 +16,7 @@ pub(super) struct Client {
     http: reqwest::Client,
     url: String,
     key: Option<String>,
+    idempotency_key: Option<String>,
 }
 
 /// What was answered.
@@ -23,11 +24,19 @@ pub(super) struct Answer {
     asked: String,
     pub(super) status: u16,
     pub(super) body: Value,
+    /// Whether it says that it was given before.
+    pub(super) is_replay: bool,
 }
 
 impl Client {
     pub(super) fn new(url: &str, key: Option<&str>) -> Self {
-        Self { http: reqwest::Client::new(), url: url.to_owned(), key: key.map(str::to_owned) }
+        let key = key.map(str::to_owned);
+        Self { http: reqwest::Client::new(), url: url.to_owned(), key, idempotency_key: None }
+    }
+
+    /// The same, whose requests have this `Idempotency-Key`.
+    pub(super) fn keyed(&self, key: &str) -> Self {
+        Self { idempotency_key: Some(key.to_owned()), ..self.clone() }
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {
@@ -65,12 +74,16 @@ impl Client {
         if is_post {
             request = request.header("content-type", "application/x-www-form-urlencoded").body(form);
         }
+        if let Some(key) = &self.idempotency_key {
+            request = request.header("idempotency-key", key);
+        }
         let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await?;
         let body = serde_json::from_str(&text)
             .unwrap_or_else(|error| panic!("{asked}: {error} in the answer {text:?}"));
-        let answer = Answer { asked, status, body };
+        let is_replay = headers.contains_key("idempotent-replayed");
+        let answer = Answer { asked, status, body, is_replay };
         answer.must_have_its_shape(&headers);
         Ok(answer)
     }

@@ -78,6 +78,8 @@ pub(super) struct Payer {
     pub(super) before: Option<Subscription>,
     path: String,
     form: Vec<(&'static str, String)>,
+    /// The key of its request.
+    key: String,
 }
 
 /// What of a subscription a payment decides about.
@@ -112,12 +114,13 @@ impl Payer {
             }
         };
         let (path, form) = request(what, &customer, before.as_ref());
-        Self { customer, before, path, form }
+        let key = format!("payment of {customer}");
+        Self { customer, before, path, form, key }
     }
 
-    /// Sends the request; the answer may never come.
+    /// Sends the request, with the same key each time; the answer may never come.
     pub(super) fn begin(&self, client: &Client) -> JoinHandle<reqwest::Result<Answer>> {
-        let (client, path, form) = (client.clone(), self.path.clone(), self.form.clone());
+        let (client, path, form) = (client.keyed(&self.key), self.path.clone(), self.form.clone());
         tokio::spawn(async move {
             let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
             let form: Form<'_> = &form;

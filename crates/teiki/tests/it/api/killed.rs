@@ -1,4 +1,5 @@
 //! The server is killed while requests move money: after a restart each was paid once or never, and what it was for is so.
+//! Whoever repeats a request with its key is told so, and is paid once.
 
 use std::time::Duration;
 
@@ -44,6 +45,12 @@ async fn killed_while_hanging(faults: &str, is_paid: impl Fn(&str) -> bool) {
         let client = Merchant::new(&created, &server.url()).test;
         let mut paid = 0;
         for (what, rule, payer) in &payers {
+            let again = payer.begin(&client).await.unwrap().unwrap();
+            if is_paid(rule) {
+                again.ok();
+            } else {
+                again.refused(500, "pg_wrong");
+            }
             let outcome = payer.outcome(&client).await.unwrap();
             assert_eq!(outcome == "paid", is_paid(rule), "{what:?} {rule}: {outcome}");
             payer.must_stand(&client, *what, is_paid(rule)).await;
@@ -67,6 +74,57 @@ async fn a_request_that_hung_when_the_server_was_killed_is_paid_once() {
 #[tokio::test]
 async fn without_keys_what_was_not_executed_when_the_server_was_killed_is_never_paid() {
     killed_while_hanging("idempotency=none", |rule| rule == "sbx_timeout_after_1").await;
+}
+
+/// Where a card that was never charged may be charged anew: the repeat with the same key is the first one that pays.
+#[tokio::test]
+async fn whenever_the_server_is_killed_a_repeat_with_the_same_key_pays_once() {
+    on_both(async |installation| {
+        let created = account(&installation.place, "one");
+        let gateway = Gateway::start(&installation.place, "latency=5-60");
+        let mut server = Server::start(&installation.place, &["--sandbox", &gateway.url]);
+        plans(&Merchant::new(&created, &server.url()).test).await;
+        let mut all = Vec::new();
+        for after_ms in KILLED_AFTER_MS {
+            let client = Merchant::new(&created, &server.url()).test;
+            let mut payers = Vec::new();
+            for what in EACH {
+                payers.push((what, Payer::of(&client, what, "sbx_ok").await));
+            }
+            let under_way: Vec<_> = payers.iter().map(|payer| payer.1.begin(&client)).collect();
+            // Any instant is right: the outcome is read from the book.
+            tokio::time::sleep(Duration::from_millis(after_ms)).await;
+            server.signal("-KILL");
+            for answer in under_way {
+                // It may have been answered before.
+                let _ = answer.await.unwrap();
+            }
+            drop(server);
+            // Clients do not wait until everything is settled.
+            server = Server::start(&installation.place, &["--sandbox", &gateway.url]);
+            let client = Merchant::new(&created, &server.url()).test;
+            for (what, payer) in payers {
+                let answer = soon("an answer", async || {
+                    let answer = payer.begin(&client).await.unwrap().unwrap();
+                    (answer.status < 409).then_some(answer)
+                });
+                let paid = answer.await.ok();
+                assert_eq!(payer.outcome(&client).await.as_deref(), Some("paid"), "{what:?}: {paid}");
+                payer.must_stand(&client, what, true).await;
+                let again = payer.begin(&client).await.unwrap().unwrap();
+                assert!(again.is_replay);
+                assert_eq!(again.ok(), paid);
+                all.push(what);
+            }
+        }
+        let before = all.iter().filter(|what| **what == What::Change).count();
+        let booked = gateway.successes();
+        assert_eq!(booked.len(), all.len() + before, "{booked:?}");
+        assert!(booked.values().all(|count| *count == 1), "{booked:?}");
+        assert_eq!(server.stop(), Some(0));
+        must_be_well(&installation.place);
+    })
+    .await;
 }
 
 /// How long after the requests the server is killed, in milliseconds: before the first transaction, while requests are at the

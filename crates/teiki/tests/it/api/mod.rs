@@ -8,6 +8,7 @@
 
 mod client;
 mod gateway;
+mod idempotency;
 mod invoices;
 mod isolation;
 mod killed;

@@ -26,3 +26,38 @@ pub(super) async fn open_charges(db: &Db) -> i64 {
     });
     read.await.unwrap()
 }
+
+/// An idempotency key as it is stored.
+#[derive(Debug)]
+pub(super) struct StoredKey {
+    pub(super) key_hash: Vec<u8>,
+    pub(super) request_hash: Vec<u8>,
+    /// Everything of it that is text.
+    pub(super) texts: String,
+}
+
+pub(super) async fn idempotency_keys(db: &Db) -> Vec<StoredKey> {
+    let read = db.read(|tx| {
+        let rows = tx.query(
+            "select key_hash, request_hash, account_id || mode || coalesce(holder, '') || coalesce(done, '') || coalesce(answer, '')
+             from idempotency_keys order by created_at",
+            &[],
+        )?;
+        rows.iter()
+            .map(|row| Ok(StoredKey { key_hash: row.bytes(0)?, request_hash: row.bytes(1)?, texts: row.text(2)? }))
+            .collect::<Result<_, Error>>()
+    });
+    read.await.unwrap()
+}
+
+/// Makes all keys look as if the processes that work on them had been gone for long.
+pub(super) async fn abandon(db: &Db) {
+    let abandoned = db.write(|tx| {
+        tx.execute(
+            "update idempotency_keys set holder = 'elsewhere', held_at = 0, status = null, answer = null",
+            &[],
+        )
+    });
+    let abandoned: Result<u64, Error> = abandoned.await;
+    assert!(abandoned.unwrap() > 0);
+}

@@ -17,31 +17,31 @@ use Is::{Id, Text};
 
 /// One way to call a route.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Example {
+pub(in crate::api) struct Example {
     form: &'static [(&'static str, Is)],
     path: &'static str,
     /// What the owner's key is answered.
-    pub(super) own_status: u16,
+    pub(in crate::api) own_status: u16,
 }
 
 /// Where an id stands: a variable part of the address, or a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(in crate::api) enum Place {
     Address(&'static str),
     Parameter(&'static str),
 }
 
 /// A request with its ids.
 #[derive(Debug)]
-pub(super) struct Request {
-    pub(super) method: Method,
+pub(in crate::api) struct Request {
+    pub(in crate::api) method: Method,
     path: String,
     form: Vec<(&'static str, String)>,
-    pub(super) is_foreign_address: bool,
+    pub(in crate::api) is_foreign_address: bool,
 }
 
 impl Request {
-    pub(super) async fn send(&self, client: &Client) -> Answer {
+    pub(in crate::api) async fn send(&self, client: &Client) -> Answer {
         let form: Vec<(&str, &str)> = self.form.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let method = match self.method {
             Method::Get => reqwest::Method::GET,
@@ -51,26 +51,26 @@ impl Request {
         client.send(method, &self.path, &form).await
     }
 
-    pub(super) fn sends(&self, id: &str) -> bool {
+    pub(in crate::api) fn sends(&self, id: &str) -> bool {
         self.path.contains(id) || self.form.iter().any(|(_, value)| value == id)
     }
 }
 
 impl Example {
     /// Where it has ids.
-    pub(super) fn places(&self) -> Vec<Place> {
+    pub(in crate::api) fn places(&self) -> Vec<Place> {
         let address = variables(self.path).into_iter().map(Place::Address);
         let parameters = self.form.iter().filter(|(_, is)| matches!(is, Id(_)));
         address.chain(parameters.map(|(name, _)| Place::Parameter(name))).collect()
     }
 
     /// The request with one's own ids; `None` if the side has no such object.
-    pub(super) fn own(&self, route: &Route, own: &Objects) -> Option<Request> {
+    pub(in crate::api) fn own(&self, route: &Route, own: &Objects) -> Option<Request> {
         self.request(route, own, own, &[])
     }
 
     /// The request with foreign ids in these places; `None` if a side has no such object.
-    pub(super) fn request(
+    pub(in crate::api) fn request(
         &self,
         route: &Route,
         own: &Objects,
@@ -108,7 +108,7 @@ type Forms = &'static [&'static [(&'static str, Is)]];
 const PLAIN: Forms = &[&[]];
 
 /// How a route is called. A new route needs a line here.
-pub(super) fn examples(route: &Route) -> Vec<Example> {
+pub(in crate::api) fn examples(route: &Route) -> Vec<Example> {
     let forms = match route.method {
         Method::Get => reading(route.path),
         Method::Post => changing(route.path),

@@ -3,8 +3,8 @@
 //!
 //! The requests are made from the table of routes and from `examples`; a route without an example fails the test.
 
-mod examples;
-mod sides;
+pub(super) mod examples;
+pub(super) mod sides;
 
 use std::collections::BTreeMap;
 

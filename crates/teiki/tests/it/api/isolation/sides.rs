@@ -13,7 +13,7 @@ use super::examples::examples;
 use crate::installation::{Installation, Side as Owner, WRITTEN_AT};
 
 /// Ids by the name of their place in an address.
-pub(super) type Objects = BTreeMap<&'static str, String>;
+pub(in crate::api) type Objects = BTreeMap<&'static str, String>;
 
 /// A key that may read, of the first account's test side.
 const RESTRICTED: &str = "rk_test_000102030405060708090a0b0c0d0e0f1011121314151617";
@@ -24,10 +24,10 @@ const LIVE_MARKER: &str = "taro@example.jp";
 
 /// What a key may do, said a second time.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Power(KeyKind);
+pub(in crate::api) struct Power(KeyKind);
 
 impl Power {
-    pub(super) fn may(self, access: Access) -> bool {
+    pub(in crate::api) fn may(self, access: Access) -> bool {
         match self.0 {
             KeyKind::Secret => true,
             KeyKind::Restricted => access != Access::Write,
@@ -37,13 +37,13 @@ impl Power {
 }
 
 /// The accounts, as they were made.
-pub(super) struct Keys {
+pub(in crate::api) struct Keys {
     one: Value,
     other: Value,
 }
 
 impl Keys {
-    pub(super) async fn make(installation: &Installation) -> Self {
+    pub(in crate::api) async fn make(installation: &Installation) -> Self {
         let [one, other] = ["one", "other"].map(|name| account(&installation.place, name));
         let row = vec![
             ("id", "key_restricted".into()),
@@ -58,12 +58,12 @@ impl Keys {
         Self { one, other }
     }
 
-    pub(super) fn unknown(&self, url: &str) -> Client {
+    pub(in crate::api) fn unknown(&self, url: &str) -> Client {
         Client::new(url, Some(UNKNOWN))
     }
 
     /// The secret keys of all four sides.
-    pub(super) fn secrets(&self, url: &str) -> Vec<Client> {
+    pub(in crate::api) fn secrets(&self, url: &str) -> Vec<Client> {
         let of = |account: &Value| {
             let merchant = Merchant::new(account, url);
             [merchant.test, merchant.live]
@@ -73,20 +73,20 @@ impl Keys {
 }
 
 /// A side with its keys and objects.
-pub(super) struct Side {
-    pub(super) name: &'static str,
+pub(in crate::api) struct Side {
+    pub(in crate::api) name: &'static str,
     /// A word that is in its objects and nowhere else.
-    pub(super) marker: &'static str,
-    pub(super) secret: Client,
+    pub(in crate::api) marker: &'static str,
+    pub(in crate::api) secret: Client,
     others: Vec<(Client, KeyKind)>,
-    pub(super) objects: Objects,
+    pub(in crate::api) objects: Objects,
 }
 
 /// All sides; the first one has every kind of key.
-pub(super) struct Sides([Side; 3]);
+pub(in crate::api) struct Sides([Side; 3]);
 
 impl Sides {
-    pub(super) async fn fill(installation: &Installation, keys: &Keys, url: &str) -> Self {
+    pub(in crate::api) async fn fill(installation: &Installation, keys: &Keys, url: &str) -> Self {
         let [one, other] = [&keys.one, &keys.other].map(|account| Merchant::new(account, url));
         let restricted = Client::new(url, Some(RESTRICTED));
         let live = live_objects(installation, &one).await;
@@ -109,12 +109,12 @@ impl Sides {
         ])
     }
 
-    pub(super) fn all(&self) -> [&Side; 3] {
+    pub(in crate::api) fn all(&self) -> [&Side; 3] {
         [&self.0[0], &self.0[1], &self.0[2]]
     }
 
     /// Everything that each side's own key reads. The settings are those of the account, so they are read with the test key.
-    pub(super) async fn snapshots(&self) -> Vec<BTreeMap<String, Value>> {
+    pub(in crate::api) async fn snapshots(&self) -> Vec<BTreeMap<String, Value>> {
         let mut snapshots = Vec::new();
         for side in self.all() {
             let mut read = BTreeMap::new();
@@ -133,19 +133,19 @@ impl Sides {
 
 impl Side {
     /// Whether both are sides of one account.
-    pub(super) fn is_of_account_of(&self, side: &Self) -> bool {
+    pub(in crate::api) fn is_of_account_of(&self, side: &Self) -> bool {
         (self.name == "other") == (side.name == "other")
     }
 
     /// Its keys, and what each may do.
-    pub(super) fn clients(&self) -> Vec<(&Client, Power)> {
+    pub(in crate::api) fn clients(&self) -> Vec<(&Client, Power)> {
         let secret = (&self.secret, Power(KeyKind::Secret));
         let others = self.others.iter().map(|(client, kind)| (client, Power(*kind)));
         std::iter::once(secret).chain(others).collect()
     }
 
     /// Objects of every kind on a test side: a customer who has a subscription, and a plan that nobody has.
-    pub(super) async fn objects_of_test(client: &Client, marker: &str) -> Objects {
+    pub(in crate::api) async fn objects_of_test(client: &Client, marker: &str) -> Objects {
         let clock = [("frozen_time", "1800000000"), ("name", marker)];
         let clock = client.post("/v1/test_clocks", &clock).await.ok();
         let price = [("amount", "1000"), ("currency", "jpy"), ("interval", "month"), ("name", marker)];

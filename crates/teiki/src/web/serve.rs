@@ -20,14 +20,16 @@ use crate::serve::site::Site;
 use crate::{accounts, clock};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+/// The id of a request when the system has no random bytes.
+const NO_ID: &str = "req_none";
 
 /// Answers one request to `route`. `path` are the variable parts of its address.
 pub async fn serve(site: Arc<Site>, route: &'static Route, path: Vec<String>, request: Request) -> Response {
     let random = match accounts::random() {
         Ok(random) => random,
-        Err(failure) => return refused(&ApiError::from(failure), "req_none"),
+        Err(failure) => return refused(&ApiError::from(failure), NO_ID),
     };
-    let id = format!("req_{}", hex::encode(&random[..14]));
+    let id = request_id(&random);
     match answer(site, route, path, request, random).await {
         Ok(Answer::Json(value)) => with_id(json(StatusCode::OK, &value), &id),
         Err(error) => refused(&error, &id),
@@ -42,13 +44,15 @@ async fn answer(
     random: [u8; 32],
 ) -> Result<Answer, ApiError> {
     let (parts, body) = request.into_parts();
-    let caller = auth::caller(&site.app.db, &parts.headers).await?;
+    let now = clock::now();
+    let caller = auth::caller(&site.app.db, &parts.headers, now).await?;
+    site.key_uses.note(&caller, now);
     let operation = route.operation;
     caller.may(operation.access)?;
     site.limits.take(&caller, route.moves_money, std::time::Instant::now())?;
     let params = read(&parts.headers, parts.uri.query(), body).await?;
     let params = Params::check(params, operation.params, operation.object)?;
-    let call = Call { site, caller, path, params, now: clock::now(), random };
+    let call = Call { site, caller, path, params, now, random };
     (operation.run)(call).await
 }
 
@@ -83,10 +87,16 @@ pub async fn no_method(request: Request) -> Response {
 }
 
 fn fallback(error: &ApiError) -> Response {
-    match accounts::random() {
-        Ok(random) => refused(error, &format!("req_{}", hex::encode(&random[..14]))),
-        Err(_) => refused(error, "req_none"),
-    }
+    refused(error, &new_request_id())
+}
+
+/// The id of a request that makes nothing.
+pub(super) fn new_request_id() -> String {
+    accounts::random().map_or_else(|_| NO_ID.to_owned(), |random| request_id(&random))
+}
+
+fn request_id(random: &[u8; 32]) -> String {
+    format!("req_{}", hex::encode(&random[..14]))
 }
 
 fn refused(error: &ApiError, id: &str) -> Response {
@@ -109,7 +119,7 @@ fn json(status: StatusCode, value: &serde_json::Value) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
 }
 
-fn with_id(mut response: Response, id: &str) -> Response {
+pub(super) fn with_id(mut response: Response, id: &str) -> Response {
     if let Ok(value) = HeaderValue::from_str(id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }

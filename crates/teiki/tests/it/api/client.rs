@@ -30,6 +30,11 @@ impl Client {
         Self { http: reqwest::Client::new(), url: url.to_owned(), key: key.map(str::to_owned) }
     }
 
+    /// The same server with another key.
+    pub(super) fn with_key(&self, key: &str) -> Self {
+        Self { key: Some(key.to_owned()), ..self.clone() }
+    }
+
     pub(super) async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, &[]).await
     }

@@ -10,6 +10,7 @@ mod client;
 mod gateway;
 mod invoices;
 mod isolation;
+mod keys;
 mod killed;
 mod life;
 mod shop;

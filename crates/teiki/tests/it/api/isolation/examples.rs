@@ -166,12 +166,14 @@ fn reading(path: &str) -> Option<Forms> {
             &[&[], &[("plan", Id("plan"))], &[("starting_after", Id("subscription"))]]
         }
         "/v1/customers/{customer}/cards" => &[&[], &[("starting_after", Id("card"))]],
+        "/v1/api_keys" => &[&[], &[("starting_after", Id("api_key"))]],
         "/v1/accounts"
         | "/v1/account_settings"
         | "/v1/accounts/brands"
         | "/v1/charges/{charge}"
         | "/v1/invoices/{invoice}"
         | "/v1/events/{event}"
+        | "/v1/api_keys/{api_key}"
         | "/v1/test_clocks/{test_clock}"
         | "/v1/plans/{plan}"
         | "/v1/tokens/{token}"
@@ -210,6 +212,9 @@ fn changing(path: &str) -> Option<Forms> {
         | "/v1/tokens/{token}/tds_finish" => PLAIN,
         "/v1/three_d_secure_requests" => &[&[("resource_id", Id("card"))]],
         "/v1/account_settings" => &[&[("calendar", Text("anchor"))], &[("test_clock", Id("test_clock"))]],
+        "/v1/api_keys" => &[&[("kind", Text("secret"))]],
+        "/v1/api_keys/{api_key}" => &[&[("name", Text("mine"))]],
+        "/v1/api_keys/{api_key}/roll" => &[&[], &[("expires_in", Text("60"))]],
         "/v1/test_clocks" => &[&[("frozen_time", Text("1900000000"))]],
         "/v1/test_clocks/{test_clock}/advance" => &[&[("frozen_time", Text("1900000000"))]],
         "/v1/plans" => &[&[YEN[0], YEN[1], ("interval", Text("month"))]],
@@ -236,7 +241,8 @@ fn changing(path: &str) -> Option<Forms> {
 
 fn deleting(path: &str) -> Option<Forms> {
     Some(match path {
-        "/v1/test_clocks/{test_clock}"
+        "/v1/api_keys/{api_key}"
+        | "/v1/test_clocks/{test_clock}"
         | "/v1/plans/{plan}"
         | "/v1/customers/{customer}"
         | "/v1/customers/{customer}/cards/{card}"

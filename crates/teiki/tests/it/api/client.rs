@@ -30,6 +30,10 @@ impl Client {
         Self { http: reqwest::Client::new(), url: url.to_owned(), key: key.map(str::to_owned) }
     }
 
+    pub(super) fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
     /// The same server with another key.
     pub(super) fn with_key(&self, key: &str) -> Self {
         Self { key: Some(key.to_owned()), ..self.clone() }

@@ -7,6 +7,7 @@
 )]
 
 mod client;
+mod cors;
 mod gateway;
 mod invoices;
 mod isolation;

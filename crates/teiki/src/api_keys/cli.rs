@@ -79,10 +79,15 @@ fn line(key: &KeyView) -> String {
         key.last4,
         instant(key.created),
         key.last_used_at.map_or_else(|| "never".to_owned(), instant),
-        key.name.as_deref().unwrap_or(""),
+        key.name.as_deref().map(plain).unwrap_or_default(),
     )
     .trim_end()
     .to_owned()
+}
+
+/// A text of the merchant's as a terminal may show it.
+fn plain(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 fn instant(seconds: i64) -> String {

@@ -105,3 +105,32 @@ async fn write(db: &Db, uses: &Uses) -> Result<(), db::Error> {
     }
     written
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("an instant")
+    }
+
+    #[test]
+    fn what_is_written_is_old_after_an_hour() {
+        for (written, is_noted) in
+            [(None, true), (Some(0), true), (Some(1), false), (Some(3_600), false), (Some(9_999), false)]
+        {
+            assert_eq!(is_old(written.map(at), at(3_600)), is_noted, "{written:?}");
+        }
+    }
+
+    #[test]
+    fn notes_keep_the_newest_use_and_are_bounded() {
+        let uses = Uses::default();
+        uses.add([("a".to_owned(), at(2)), ("a".to_owned(), at(1))]);
+        uses.add((0..2 * WAITING_MAX).map(|number| (format!("key_{number}"), at(3))));
+        uses.add([("a".to_owned(), at(4))]);
+        let taken = uses.take();
+        assert_eq!((taken.len(), taken["a"]), (WAITING_MAX, at(4)));
+        assert!(uses.take().is_empty());
+    }
+}

@@ -285,7 +285,8 @@ create table imported_rows (
 ) /* clustered */;
 
 -- The bill and the debt; also the work list: next_action_at is the charge time of a scheduled invoice, the
--- next retry of an open one, else null. clock_id is 'real' or a test clock.
+-- next retry of an open one, else null. clock_id is 'real' or a test clock. amount_outside is the part of amount_paid that no
+-- gateway collected; memo is the merchant's note, reason why a person skipped it or marked it as paid.
 create table invoices (
     slot BIGINT not null,
     id TEXT not null,
@@ -302,6 +303,7 @@ create table invoices (
     amount BIGINT not null check (amount >= 0),
     amount_paid BIGINT not null check (amount_paid >= 0),
     amount_credited BIGINT not null check (amount_credited >= 0),
+    amount_outside BIGINT not null default 0 check (amount_outside >= 0),
     lines TEXT not null,
     tax TEXT,
     due_on TEXT not null,
@@ -313,6 +315,8 @@ create table invoices (
     -- Made inside a request: a decline voids it. on_paid is what its payment then does to the subscription, as JSON.
     in_request BOOLEAN not null default false,
     on_paid TEXT,
+    memo TEXT,
+    reason TEXT,
     -- Numbers the history of a sale, which has no subscription to do so.
     event_number BIGINT not null default 0,
     opened_at BIGINT,
@@ -323,6 +327,9 @@ create table invoices (
 create unique index invoices_obligation on invoices (slot, obligation);
 create index invoices_due on invoices (account_id, mode, clock_id, next_action_at, slot, id)
     where next_action_at is not null;
+-- Lists: of a status by time, all of them by merging these; and of a plan (decision 0009).
+create index invoices_by_status on invoices (account_id, mode, status, due_at, id);
+create index invoices_by_plan on invoices (account_id, mode, plan_id, due_at, id) where plan_id is not null;
 create index invoices_open on invoices (slot, subscription_id) where status = 'open';
 
 create table charges (

@@ -10,6 +10,8 @@ pub enum State {
     Open,
     /// The invoice was paid.
     Recovered,
+    /// The invoice was waived, or its subscription deleted.
+    GivenUp,
 }
 
 impl State {
@@ -18,6 +20,7 @@ impl State {
         match self {
             Self::Open => "open",
             Self::Recovered => "recovered",
+            Self::GivenUp => "given_up",
         }
     }
 }

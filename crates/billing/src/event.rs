@@ -129,8 +129,12 @@ kinds! {
     SubscriptionRenewed = "subscription.renewed", true;
     /// A bill was issued.
     InvoiceOpened = "invoice.opened", false;
-    /// A bill of zero was settled without a charge.
+    /// A scheduled bill was moved or repriced by a person.
+    InvoiceUpdated = "invoice.updated", false;
+    /// A bill was settled without a charge: it was of zero, or was paid by other means.
     InvoicePaid = "invoice.paid", false;
+    /// A bill was skipped by a person.
+    InvoiceVoided = "invoice.voided", false;
     /// A payment of the schedule failed; the bill stays open.
     InvoicePaymentFailed = "invoice.payment_failed", false;
     /// A test clock was made.
@@ -143,6 +147,13 @@ kinds! {
     TestClockFailed = "test_clock.failed", false;
     /// A test clock was deleted with its customers.
     TestClockDeleted = "test_clock.deleted", false;
+}
+
+impl Kind {
+    /// Whether what it happened to is an invoice.
+    pub fn is_about_invoice(self) -> bool {
+        self.as_str().starts_with("invoice.")
+    }
 }
 
 impl std::str::FromStr for Kind {

@@ -68,6 +68,8 @@ pub enum LineKind {
     SetupFee,
     /// A single sale.
     Sale,
+    /// What makes the sum the one that a person has set; may be negative.
+    Adjustment,
 }
 
 /// One row of a bill. Persisted as JSON; only ever add fields.
@@ -97,6 +99,30 @@ const fn one() -> u32 {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 const fn is_one(quantity: &u32) -> bool {
     *quantity == 1
+}
+
+/// The least that a person may set an invoice to, in yen, besides nothing: gateways refuse less.
+pub const AMOUNT_MIN: i64 = 50;
+
+/// The lines of an invoice whose sum a person has set to `amount`: those that it had, and the difference as a line taxed
+/// like the first. A former adjustment is replaced. `None` if a sum does not fit.
+pub fn adjusted(lines: &[Line], amount: Money) -> Option<Vec<Line>> {
+    let mut lines: Vec<Line> =
+        lines.iter().filter(|line| line.kind != LineKind::Adjustment).cloned().collect();
+    let sum = total(&lines, Money::new(0, amount.currency))?;
+    let difference = amount.minus(sum).ok()?;
+    if let (Some(first), true) = (lines.first(), difference.minor != 0) {
+        let adjustment = Line {
+            kind: LineKind::Adjustment,
+            plan: first.plan.clone(),
+            amount: difference.minor,
+            tax_category: first.tax_category,
+            quantity: 1,
+            share: None,
+        };
+        lines.push(adjustment);
+    }
+    Some(lines)
 }
 
 /// The sum of the lines, in the invoice's currency. `None` if it does not fit.

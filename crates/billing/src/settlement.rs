@@ -8,6 +8,7 @@ use crate::event::Kind;
 use crate::ledger::{self, Entry};
 use crate::money::Money;
 use crate::subscription;
+use crate::tax::TaxedSum;
 use crate::{dunning, invoice};
 
 /// The subscription of a charge, when it has one.
@@ -93,6 +94,47 @@ pub fn settle(standing: &Standing, fact: Fact) -> Result<Settled, charge::Refuse
     })
 }
 
+/// How a person closes an open invoice without a charge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByHand {
+    /// It was paid by other means.
+    PaidOutside,
+    /// It is skipped: nobody owes it any longer.
+    Waived,
+}
+
+/// Closes an open invoice of a subscription, of which `owed` is left and which was issued with `tax`. No charge of it may
+/// be under way. A charge that turns out to have succeeded later is surplus.
+pub fn close(of: &OfSubscription, how: ByHand, (owed, tax): (Money, &[TaxedSum])) -> Settled {
+    let mut settled = match how {
+        ByHand::PaidOutside => Settled {
+            invoice: Some(invoice::State::Paid),
+            dunning: Some(dunning::State::Recovered),
+            entries: ledger::paid_outside::entries(owed),
+            events: vec![Kind::InvoicePaid],
+            ..Settled::default()
+        },
+        ByHand::Waived => Settled {
+            invoice: Some(invoice::State::Void),
+            dunning: Some(dunning::State::GivenUp),
+            entries: ledger::invoice_voided::entries(tax),
+            events: vec![Kind::InvoiceVoided],
+            ..Settled::default()
+        },
+    };
+    change_subscription(of.state, nothing_open(of), &mut settled);
+    settled
+}
+
+/// What happens to a subscription of which one more invoice is no longer open.
+const fn nothing_open(of: &OfSubscription) -> Option<subscription::Event> {
+    match (of.other_open_invoices, of.has_next) {
+        (0, true) => Some(subscription::Event::NothingOpen),
+        (0, false) => Some(subscription::Event::LastCollected),
+        _ => None,
+    }
+}
+
 const fn is_collectible(state: invoice::State) -> bool {
     state.may_become(invoice::State::Paid)
 }
@@ -129,12 +171,7 @@ fn collected(standing: &Standing, moved: Settled) -> Settled {
         return settled;
     }
     settled.events.push(Kind::SubscriptionRenewed);
-    let event = match (of.other_open_invoices, of.has_next) {
-        (0, true) => Some(subscription::Event::NothingOpen),
-        (0, false) => Some(subscription::Event::LastCollected),
-        _ => None,
-    };
-    change_subscription(of.state, event, &mut settled);
+    change_subscription(of.state, nothing_open(of), &mut settled);
     settled
 }
 
@@ -181,6 +218,7 @@ fn change_subscription(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::Account;
     use crate::subscription::{CancelReason, State};
 
     fn standing() -> Standing {
@@ -209,6 +247,36 @@ mod tests {
         assert_eq!((settled.subscription, settled.is_surplus), (None, false));
         assert_eq!(settled.events, [Kind::ChargeSucceeded, Kind::SubscriptionRenewed]);
         assert_eq!(settled.entries.len(), 1);
+    }
+
+    #[test]
+    fn an_invoice_closed_by_hand_leaves_the_subscription_as_if_it_had_been_paid() {
+        let tax = [TaxedSum { percent: Some(10), gross: Money::yen(980), tax: Money::yen(89) }];
+        for how in [ByHand::PaidOutside, ByHand::Waived] {
+            for state in State::ALL {
+                for (other_open_invoices, has_next) in [(0, true), (0, false), (1, true), (1, false)] {
+                    let of = OfSubscription { other_open_invoices, has_next, ..of(state) };
+                    let closed = close(&of, how, (Money::yen(980), &tax));
+                    let paid = check(Standing { subscription: Some(of), ..standing() }, Fact::Succeeded);
+                    assert_eq!(closed.subscription, paid.subscription, "{how:?} {of:?}");
+                    assert_eq!((closed.charge, closed.is_surplus), (None, false));
+                    let sum: i64 = closed.entries.iter().map(|entry| entry.amount.minor).sum();
+                    assert!(
+                        sum == 980 && closed.entries.iter().all(|entry| entry.credit == Account::Receivable)
+                    );
+                    let (invoice, dunning, event) = match how {
+                        ByHand::PaidOutside => {
+                            (invoice::State::Paid, dunning::State::Recovered, Kind::InvoicePaid)
+                        }
+                        ByHand::Waived => {
+                            (invoice::State::Void, dunning::State::GivenUp, Kind::InvoiceVoided)
+                        }
+                    };
+                    assert_eq!((closed.invoice, closed.dunning), (Some(invoice), Some(dunning)));
+                    assert_eq!(closed.events[0], event);
+                }
+            }
+        }
     }
 
     #[test]

@@ -12,7 +12,8 @@
 //! | pause, cancel, end of the period after cancel | [`stop`] |
 //! | resume | [`resume`] |
 //! | delete, with the refund of what is left | [`delete`] |
-//! | the next cycles, to be shown | [`preview`] |
+//! | move, reprice or skip the scheduled invoice | [`edit`] |
+//! | the next cycles, to be shown, also after a change | [`preview`] |
 //!
 //! The dialect is PAY.JP's (specs/payjp-v1.md 6), in teiki's calendar or in PAY.JP's. Boundaries that a request makes
 //! are whole seconds: the second in which it came. Where the specification is silent the function says what it does.
@@ -21,10 +22,10 @@ use jiff::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::{Anchor, CalendarError, Cycle, Period};
-use crate::invoice::Line;
+use crate::invoice::{AMOUNT_MIN, Line};
 use crate::ledger::Entry;
 use crate::money::{Money, MoneyError};
-use crate::plan::Plan;
+use crate::plan::{AMOUNT_MAX, Plan};
 use crate::renewal::{self, Next};
 use crate::subscription::{self, CancelReason, State};
 use crate::tax::{TaxError, TaxedSum};
@@ -32,6 +33,7 @@ use crate::tax::{TaxError, TaxedSum};
 mod create;
 mod delete;
 mod draw;
+mod edit;
 mod preview;
 mod resume;
 mod stop;
@@ -39,7 +41,8 @@ mod update;
 
 pub use create::{New, create};
 pub use delete::{Paid, REFUND_DAYS_MAX, Refund, deleted, refund_left};
-pub use preview::{PREVIEW_MAX, preview};
+pub use edit::{charge_window, skip, valid_amount};
+pub use preview::{PREVIEW_MAX, after, preview};
 pub use resume::{Resumption, resume};
 pub use stop::{cancel, ends_at, pause};
 pub use update::{Change, update};
@@ -208,6 +211,12 @@ pub enum Refused {
     /// A plan of another currency.
     #[error("the plan has another currency")]
     InvalidPlan,
+    /// Neither zero nor [`AMOUNT_MIN`] to [`AMOUNT_MAX`].
+    #[error("amount must be 0, or {AMOUNT_MIN} to {AMOUNT_MAX}")]
+    InvalidAmount,
+    /// Nothing is scheduled: the last instalment is issued.
+    #[error("no further invoice is scheduled")]
+    NothingScheduled,
     /// Not 1 to [`QUANTITY_MAX`].
     #[error("quantity must be 1 to {QUANTITY_MAX}, not {0}")]
     InvalidQuantity(u32),
@@ -220,7 +229,8 @@ pub enum Refused {
 }
 
 impl Refused {
-    /// The error code of PAY.JP's dialect (specs/payjp-v1.md 3.4); `invalid_quantity` is teiki's own.
+    /// The error code of PAY.JP's dialect (specs/payjp-v1.md 3.4); `invalid_quantity` and
+    /// `nothing_scheduled` are teiki's own.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::AlreadyPaused => "already_paused",
@@ -230,6 +240,8 @@ impl Refused {
             Self::InvalidTrialEnd => "invalid_trial_end",
             Self::CannotChangeProrateStatus => "cannot_change_prorate_status",
             Self::InvalidPlan => "invalid_plan",
+            Self::InvalidAmount => "invalid_amount",
+            Self::NothingScheduled => "nothing_scheduled",
             Self::InvalidQuantity(_) => "invalid_quantity",
             Self::CannotProratedRefund => "cannot_prorated_refund_of_subscription",
             Self::Bill(_) => "payjp_wrong",

@@ -12,6 +12,7 @@ use crate::renewal::{AccountTerms, Offer, Running, Scheduled, Terms, open};
 use crate::tax::TaxCategory;
 
 mod creating;
+mod editing;
 mod proration;
 mod resuming;
 mod sequences;
@@ -236,6 +237,12 @@ impl<'a> Book<'a> {
         self.follow(&course);
     }
 
+    fn skip(&mut self) -> Result<(), Refused> {
+        let course = skip(&self.terms, &self.held)?;
+        self.follow(&course);
+        Ok(())
+    }
+
     /// Instants and yen of what was collected.
     fn charges(&self) -> Vec<(String, i64)> {
         self.paid.iter().map(|(at, _, yen)| (at.to_string(), *yen)).collect()
@@ -303,6 +310,8 @@ fn each_refusal_has_one_code() {
         Refused::CannotChangeProrateStatus,
         Refused::InvalidPlan,
         Refused::InvalidQuantity(0),
+        Refused::InvalidAmount,
+        Refused::NothingScheduled,
         Refused::CannotProratedRefund,
         Refused::Bill(CalendarError::OutOfRange.into()),
     ];

@@ -2,13 +2,15 @@
 //!
 //! One entry is one 仕訳 with a debit (借方) and a credit (貸方) of the same amount, so a posting that
 //! does not balance cannot be written down (docs/decisions/0002). Each posting has its own file:
-//! [`invoice_issued`], [`charge_succeeded`], [`surplus`], [`refund`], [`fee`].
+//! [`invoice_issued`], [`invoice_voided`], [`charge_succeeded`], [`paid_outside`], [`surplus`], [`refund`], [`fee`].
 
 use crate::money::Money;
 
 pub mod charge_succeeded;
 pub mod fee;
 pub mod invoice_issued;
+pub mod invoice_voided;
+pub mod paid_outside;
 pub mod refund;
 pub mod surplus;
 
@@ -23,6 +25,8 @@ pub enum Account {
     ConsumptionTax,
     /// What a gateway holds for the merchant until it pays out (未収入金).
     Gateway,
+    /// What was received by other means than a gateway (現金預金).
+    Cash,
     /// Money of customers that no invoice asks for (預り金).
     Surplus,
     /// What gateways take (支払手数料).
@@ -30,6 +34,17 @@ pub enum Account {
 }
 
 impl Account {
+    /// Every account.
+    pub const ALL: [Self; 7] = [
+        Self::Receivable,
+        Self::Revenue,
+        Self::ConsumptionTax,
+        Self::Gateway,
+        Self::Cash,
+        Self::Surplus,
+        Self::Fees,
+    ];
+
     /// The stored name.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -37,6 +52,7 @@ impl Account {
             Self::Revenue => "revenue",
             Self::ConsumptionTax => "consumption_tax",
             Self::Gateway => "gateway",
+            Self::Cash => "cash",
             Self::Surplus => "surplus",
             Self::Fees => "fees",
         }
@@ -125,6 +141,18 @@ mod tests {
             }
             prop_assert!(balances(&books).values().all(|&balance| balance == 0), "{:?}", balances(&books));
         }
+    }
+
+    #[test]
+    fn a_void_invoice_leaves_nothing_and_one_paid_outside_leaves_cash() {
+        let lines = [(Some(10), Money::yen(980)), (Some(8), Money::yen(1_080))];
+        let tax = tax_of(&lines, Rounding::Floor).expect("fits");
+        let mut books = invoice_issued::entries(&tax);
+        books.extend(invoice_voided::entries(&tax));
+        assert!(balances(&books).values().all(|&balance| balance == 0));
+        let mut books = invoice_issued::entries(&tax);
+        books.extend(paid_outside::entries(Money::yen(2_060)));
+        assert_eq!((balances(&books)[&Account::Receivable], balances(&books)[&Account::Cash]), (0, 2_060));
     }
 
     #[test]

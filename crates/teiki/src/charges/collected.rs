@@ -6,7 +6,6 @@ use billing::money::Money;
 use db::Tx;
 use jiff::Timestamp;
 
-use super::listing::obligations;
 use super::store::shown;
 use crate::subscriptions::SubscriptionRow;
 
@@ -31,7 +30,7 @@ pub fn of_period(
     subscription: &SubscriptionRow,
     at: Timestamp,
 ) -> Result<Option<Collected>, db::Error> {
-    let all = shown::collected(tx, subscription.id.slot(), &obligations(subscription))?;
+    let all = shown::collected(tx, subscription.id.slot(), &subscription.obligations())?;
     let running = all.into_iter().filter(|paid| (paid.period.start..paid.period.end).contains(&at));
     Ok(running.max_by_key(|paid| (paid.period.start, paid.collected_at, paid.charge)))
 }

@@ -4,8 +4,9 @@
 //! subscription needs no index on the table that every renewal writes to, and costs what that customer has, not what the
 //! account has.
 
+use std::collections::BTreeMap;
+
 use billing::id::{AccountId, ChargeId, DerivationKey, InvoiceId};
-use billing::invoice::{change_obligation, cycle_obligation};
 use billing::mode::Mode;
 use db::Tx;
 use jiff::Timestamp;
@@ -62,8 +63,7 @@ fn of_subscriptions(
 ) -> Result<Vec<ShownRow>, db::Error> {
     let mut all: Vec<ChargeId> = Vec::new();
     for agreement in agreements {
-        let obligations = obligations(agreement);
-        for billed in shown::billed(tx, agreement.id.slot(), &obligations)? {
+        for billed in shown::billed(tx, agreement.id.slot(), &agreement.obligations())? {
             let due_at = Timestamp::from_microsecond(billed.due_at).unwrap_or(Timestamp::MIN);
             let count = u64::try_from(billed.charge_count).unwrap_or(0);
             all.extend(ids(key, billed.invoice, due_at, count));
@@ -72,31 +72,27 @@ fn of_subscriptions(
     shown::find_many(tx, side, &all)
 }
 
-/// The charges of an invoice that was due at this instant and charged so often, newest first.
-pub fn of_invoice(
+/// The charges of invoices, newest first: of each its id, when it was due, and how often it was charged.
+pub fn of_invoices(
     tx: &mut Tx<'_>,
     key: &DerivationKey,
     side: (AccountId, Mode),
-    (invoice, due_at, count): (InvoiceId, Timestamp, u64),
-) -> Result<Vec<ChargeView>, db::Error> {
-    let rows = shown::find_many(tx, side, &ids(key, invoice, due_at, count))?;
-    let mut charges = view::of_rows(tx, side, rows)?;
-    charges.reverse();
-    Ok(charges.into_iter().map(|charge| charge.view).collect())
+    invoices: &[(InvoiceId, Timestamp, u64)],
+) -> Result<BTreeMap<InvoiceId, Vec<ChargeView>>, db::Error> {
+    let all: Vec<ChargeId> =
+        invoices.iter().flat_map(|&(invoice, due_at, count)| ids(key, invoice, due_at, count)).collect();
+    let rows = shown::find_many(tx, side, &all)?;
+    let mut charges: BTreeMap<InvoiceId, Vec<ChargeView>> = BTreeMap::new();
+    for charge in view::of_rows(tx, side, rows)?.into_iter().rev() {
+        charges.entry(charge.row().invoice).or_default().push(charge.view);
+    }
+    Ok(charges)
 }
 
 /// The ids of an invoice's charges follow from it.
 fn ids(key: &DerivationKey, invoice: InvoiceId, due_at: Timestamp, count: u64) -> Vec<ChargeId> {
     let of = |number| ChargeId::derive(key, invoice.as_str(), invoice.slot(), due_at, number);
     (1..=count).map(of).collect()
-}
-
-/// Everything that a subscription may have been charged for.
-pub(super) fn obligations(agreement: &SubscriptionRow) -> Vec<String> {
-    let count = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
-    let cycles = (0..=count(agreement.next_cycle)).map(|cycle| cycle_obligation(agreement.id, cycle));
-    let changes = (1..=count(agreement.change_count)).map(|number| change_obligation(agreement.id, number));
-    cycles.chain(changes).collect()
 }
 
 /// The part of the rows that the page asks for.

@@ -8,6 +8,7 @@
 
 use billing::charge::Fact;
 use billing::decline::DeclineClass;
+use billing::dunning;
 use billing::event::History;
 use billing::id::{
     AccountId, ChargeId, ConnectionId, DerivationKey, InvoiceId, PaymentMethodId, Slot, SubscriptionId,
@@ -39,7 +40,7 @@ mod store;
 pub mod three_d_secure;
 pub mod view;
 
-pub use listing::of_invoice;
+pub use listing::of_invoices;
 
 /// A charge that is about to be sent.
 #[derive(Clone, Debug)]
@@ -102,6 +103,15 @@ pub fn open_cases(
     at: Timestamp,
 ) -> Result<(), db::Error> {
     store::open_cases(tx, key, cases, at)
+}
+
+/// Closes the open dunning cases of these invoices; most have none.
+pub fn close_cases(
+    tx: &mut Tx<'_>,
+    closed: (&[InvoiceId], dunning::State),
+    at: Timestamp,
+) -> Result<(), db::Error> {
+    store::close_cases(tx, closed, at).map(|_| ())
 }
 
 /// Writes charges in the caller's transaction, as being sent.

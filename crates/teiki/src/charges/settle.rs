@@ -12,7 +12,7 @@ use std::sync::Arc;
 use billing::charge::{Fact, State};
 use billing::event::{History, Kind};
 use billing::id::{ChargeId, DerivationKey, InvoiceId};
-use billing::ledger::{Entry, invoice_issued};
+use billing::ledger::{Entry, invoice_issued, invoice_voided};
 use billing::settlement::{self, OfSubscription, Settled};
 use billing::{dunning, invoice, subscription};
 use db::{Error, Tx};
@@ -305,7 +305,7 @@ fn follow(
     if let (Some(state), Some(subscription)) = (settled.subscription, &mut current.subscription) {
         subscription.state = state;
     }
-    let issued = if settled.invoice == Some(invoice::State::Paid) { issue(charge)? } else { Vec::new() };
+    let issued = issue(charge, settled.invoice)?;
     let entries = issued.iter().chain(&settled.entries).zip(0_u64..).map(|(entry, number)| NewEntry {
         account: current.account,
         mode: current.mode,
@@ -324,12 +324,18 @@ fn follow(
     Ok(())
 }
 
-/// What issuing the invoice of a request posts; that of the schedule was posted when it was opened.
-fn issue(charge: &ChargeRow) -> Result<Vec<Entry>, Error> {
-    match &charge.invoice_tax {
-        Some(tax) => Ok(invoice_issued::entries(&invoices::tax_from_json(tax, charge.amount.currency)?)),
-        None => Ok(Vec::new()),
-    }
+/// What the end of the invoice posts besides the payment: that of a request is issued when it is paid; that of the schedule
+/// was issued when it was opened, which is taken back when it becomes void.
+fn issue(charge: &ChargeRow, now: Option<invoice::State>) -> Result<Vec<Entry>, Error> {
+    let Some(tax) = &charge.invoice_tax else {
+        return Ok(Vec::new());
+    };
+    let tax = invoices::tax_from_json(tax, charge.amount.currency)?;
+    Ok(match (charge.in_request, now) {
+        (true, Some(invoice::State::Paid)) => invoice_issued::entries(&tax),
+        (false, Some(invoice::State::Void)) => invoice_voided::entries(&tax),
+        (true | false, _) => Vec::new(),
+    })
 }
 
 /// A subscription that waited for this payment learns its outcome.
@@ -383,7 +389,7 @@ fn follow_case(news: &News, charge: &ChargeRow, settled: &Settled, current: &Cur
         Some(dunning::State::Recovered) if may_have_case(subscription.state) => {
             writes.recovered.push(charge.invoice)
         }
-        Some(dunning::State::Recovered) => {}
+        Some(dunning::State::Recovered | dunning::State::GivenUp) => {}
         None => {}
     }
 }
@@ -407,7 +413,7 @@ fn event(kind: Kind, news: &News, charge: &ChargeRow, current: &Current, times: 
             "failure_code": code,
         });
         (charge.id.to_string(), data)
-    } else if name.starts_with("invoice.") {
+    } else if kind.is_about_invoice() {
         (
             charge.invoice.to_string(),
             serde_json::json!({"amount": charge.amount.minor, "charge": charge.id.as_str()}),
@@ -457,7 +463,7 @@ fn write_all(tx: &mut Tx<'_>, key: &DerivationKey, writes: &mut Writes, times: T
     must_all(store::charge_again(tx, &writes.again, times.billing)?, writes.again.len(), "invoices")?;
     ledger::insert(tx, key, &writes.entries)?;
     store::open_cases(tx, key, &writes.cases, times.billing)?;
-    store::close_cases(tx, &writes.recovered, times.billing)?;
+    store::close_cases(tx, (&writes.recovered, dunning::State::Recovered), times.billing)?;
     alarms::raise(tx, key, &writes.alarms, times.real)?;
     tell_in_full(tx, &mut writes.events)?;
     events::append(tx, key, &writes.events, times.real)

@@ -41,11 +41,13 @@ pub(super) fn newest_instant(tx: &mut Tx<'_>) -> Result<Option<i64>, Error> {
     .opt_i64(0)
 }
 
-/// Issued invoices whose receivable in the ledger is not what they still owe. A refund credits the invoice and gives back
-/// what was paid: it changes nothing of what is owed. The issue of an invoice of a request is posted when it is paid.
+/// Issued invoices whose receivable in the ledger is not what they still owe, which is nothing when they are void. A refund
+/// credits the invoice and gives back what was paid: it changes nothing of what is owed. The issue of an invoice of a
+/// request is posted when it is paid.
 pub(super) fn ledger_mismatches(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<String>, Error> {
     let rows = tx.query(
-        "select i.account_id, i.mode, i.id, i.amount - i.amount_paid - i.amount_credited + coalesce(r.refunded, 0),
+        "select i.account_id, i.mode, i.id,
+                case when i.status = 'void' then 0 else i.amount - i.amount_paid - i.amount_credited + coalesce(r.refunded, 0) end,
                 coalesce(l.receivable, 0)
          from invoices i
          left join (
@@ -61,8 +63,9 @@ pub(super) fn ledger_mismatches(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<Strin
              where a.slot = $1 and a.kind = 'refund' and a.status = 'succeeded' and c.surplus = false
              group by c.invoice_id, c.account_id, c.mode
          ) r on r.account_id = i.account_id and r.mode = i.mode and r.invoice_id = i.id
-         where i.slot = $1 and i.status not in ('scheduled', 'void') and not (i.in_request and i.status = 'open')
-             and coalesce(l.receivable, 0) <> i.amount - i.amount_paid - i.amount_credited + coalesce(r.refunded, 0)
+         where i.slot = $1 and i.status <> 'scheduled' and not (i.in_request and i.status = 'open')
+             and coalesce(l.receivable, 0)
+                 <> case when i.status = 'void' then 0 else i.amount - i.amount_paid - i.amount_credited + coalesce(r.refunded, 0) end
          order by i.id limit $2",
         &keys(slot),
     )?;
@@ -71,11 +74,11 @@ pub(super) fn ledger_mismatches(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<Strin
     rows.iter().map(line).collect()
 }
 
-/// Invoices whose paid amount is not the sum of their successful charges; one that was only reserved counts with what was
-/// captured of it.
+/// Invoices whose paid amount is not the sum of their successful charges and of what was paid outside; one that was only
+/// reserved counts with what was captured of it.
 pub(super) fn payment_mismatches(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<String>, Error> {
     let rows = tx.query(
-        "select i.account_id, i.mode, i.id, i.amount_paid, coalesce(c.collected, 0)
+        "select i.account_id, i.mode, i.id, i.amount_paid - i.amount_outside, coalesce(c.collected, 0)
          from invoices i
          left join (
              select h.account_id, h.mode, h.invoice_id, cast(sum(coalesce(a.amount, h.amount)) as bigint) as collected
@@ -84,7 +87,7 @@ pub(super) fn payment_mismatches(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<Stri
              where h.slot = $1 and h.status = 'succeeded' and h.surplus = false
              group by h.invoice_id, h.account_id, h.mode
          ) c on c.account_id = i.account_id and c.mode = i.mode and c.invoice_id = i.id
-         where i.slot = $1 and coalesce(c.collected, 0) <> i.amount_paid
+         where i.slot = $1 and coalesce(c.collected, 0) <> i.amount_paid - i.amount_outside
          order by i.id limit $2",
         &keys(slot),
     )?;

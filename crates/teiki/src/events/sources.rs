@@ -1,11 +1,11 @@
 //! Which histories an object's events are in.
 
 use billing::event::History;
-use billing::id::{AccountId, ChargeId, PaymentMethodId, Slot, SubscriptionId, TokenId};
+use billing::id::{AccountId, ChargeId, InvoiceId, PaymentMethodId, Slot, SubscriptionId, TokenId};
 use billing::mode::Mode;
 use db::Tx;
 
-use crate::{charges, customers, payment_methods, plans, subscriptions};
+use crate::{charges, customers, invoices, payment_methods, plans, subscriptions};
 
 /// A history and the number of its last event.
 pub(super) struct Source {
@@ -23,11 +23,16 @@ pub(super) fn of(tx: &mut Tx<'_>, side: (AccountId, Mode), resource: &str) -> Re
     if let Ok(id) = resource.parse::<ChargeId>() {
         match charges::view::find(tx, side, id)?.map(|charge| charge.history()) {
             Some(History::Subscription(id)) => sources.extend(of_subscription(tx, side, id)?),
-            Some(History::Sale(id)) => {
-                let last = charges::history::last_of_sale(tx, id)?;
-                sources.push(Source { history: id.to_string(), slot: id.slot(), last });
-            }
+            Some(History::Sale(id)) => sources.push(of_sale(tx, id)?),
             None => {}
+        }
+    }
+    if let Ok(id) = resource.parse::<InvoiceId>()
+        && let Some(invoice) = invoices::find_any(tx, side, id)?
+    {
+        match invoice.subscription {
+            Some(subscription) => sources.extend(of_subscription(tx, side, subscription)?),
+            None => sources.push(of_sale(tx, id)?),
         }
     }
     if let Ok(id) = resource.parse::<TokenId>() {
@@ -48,6 +53,11 @@ pub(super) fn of(tx: &mut Tx<'_>, side: (AccountId, Mode), resource: &str) -> Re
         sources.push(Source { history, slot: Slot::of_key(&plan.id), last: plan.event_number });
     }
     Ok(sources)
+}
+
+fn of_sale(tx: &mut Tx<'_>, id: InvoiceId) -> Result<Source, db::Error> {
+    let last = charges::history::last_of_sale(tx, id)?;
+    Ok(Source { history: id.to_string(), slot: id.slot(), last })
 }
 
 fn of_subscription(

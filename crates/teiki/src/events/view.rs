@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use billing::charge;
-use billing::id::{AccountId, ChargeId, SubscriptionId};
+use billing::id::{AccountId, ChargeId, InvoiceId, SubscriptionId};
+use billing::invoice;
 use billing::mode::Mode;
 use billing::subscription::State;
 use db::Tx;
@@ -17,7 +18,7 @@ use super::EventRow;
 use crate::stored::unreadable;
 use crate::subscriptions::view::status_of;
 use crate::web::list::is_live;
-use crate::{charges, plans, subscriptions};
+use crate::{charges, invoices, plans, subscriptions};
 
 /// PAY.JP's event object.
 #[derive(Clone, Debug, Serialize)]
@@ -62,6 +63,7 @@ fn data_of(tx: &mut Tx<'_>, side: (AccountId, Mode), row: &EventRow) -> Result<V
     }
     let shown = match row.kind.split('.').next() {
         Some("charge") => charge_then(tx, side, row, &stored)?,
+        Some("invoice") => invoice_then(tx, side, row)?,
         Some("subscription") => subscription_then(tx, side, row, stored.clone())?,
         Some(_) | None => None,
     };
@@ -93,6 +95,20 @@ fn charge_then(
         _ => return Ok(Some(to_value(&charge.view)?)),
     };
     Ok(Some(to_value(&then)?))
+}
+
+/// The invoice as it is now, with the status that the event gave it. Its charges are not told: they have events of their own.
+fn invoice_then(
+    tx: &mut Tx<'_>,
+    side: (AccountId, Mode),
+    row: &EventRow,
+) -> Result<Option<Value>, db::Error> {
+    let Ok(id) = row.object.parse::<InvoiceId>() else {
+        return Ok(None);
+    };
+    let status = if row.kind == "invoice.paid" { invoice::State::Paid } else { invoice::State::Open };
+    let view = invoices::view::told(tx, side, id, status)?;
+    view.map(|view| to_value(&view)).transpose()
 }
 
 /// What an event of the schedule holds of its subscription.

@@ -79,7 +79,7 @@ static CHARGES: [Field; 18] = [
     field("settled_at", Read::OptInstant),
 ];
 
-static INVOICES: [Field; 20] = [
+static INVOICES: [Field; 23] = [
     field("invoice_id", Read::Text),
     field("customer_id", Read::OptText),
     field("subscription_id", Read::OptText),
@@ -100,6 +100,9 @@ static INVOICES: [Field; 20] = [
     field("opened_at", Read::OptInstant),
     field("paid_at", Read::OptInstant),
     field("created_at", Read::Instant),
+    field("amount_paid_outside", Read::Number),
+    field("memo", Read::OptText),
+    field("reason", Read::OptText),
 ];
 
 /// Where `next_charge_on` stands among the columns of subscriptions: it comes from another statement.
@@ -198,17 +201,7 @@ fn failure_class(name: &str) -> Option<&'static str> {
 }
 
 fn ledger_account(name: &str) -> Option<&'static str> {
-    [
-        Account::Receivable,
-        Account::Revenue,
-        Account::ConsumptionTax,
-        Account::Gateway,
-        Account::Surplus,
-        Account::Fees,
-    ]
-    .into_iter()
-    .map(Account::as_str)
-    .find(|account| *account == name)
+    Account::ALL.into_iter().map(Account::as_str).find(|account| *account == name)
 }
 
 #[cfg(test)]

@@ -97,7 +97,7 @@ fn invoices_after(tx: &mut Tx<'_>, keys: &[Value<'_>]) -> Result<Vec<Row>, Error
     tx.query(
         "select slot, id, customer_id, subscription_id, plan_id, cycle, obligation, status, amount, amount_paid,
                 amount_credited, tax, currency, due_on, due_at, period_start, period_end, next_action_at, opened_at, paid_at,
-                created_at
+                created_at, amount_outside, memo, reason
          from invoices
          where (slot, id) > ($1, $2) and account_id = $3 and mode = $4
          order by slot, id limit $5",

@@ -17,11 +17,14 @@ use crate::stored::unreadable;
 use crate::web::ApiError;
 
 pub mod api;
+mod editing;
+mod listing;
+mod preview;
 pub mod scheduled;
 mod store;
 pub mod view;
 
-pub use store::ShownRow;
+pub use store::shown::ShownRow;
 
 /// A scheduled invoice (予約中) to be written.
 #[derive(Clone, Debug)]
@@ -124,7 +127,16 @@ pub struct NewRequested {
 pub fn find(tx: &mut Tx<'_>, side: (AccountId, Mode), id: &str) -> Result<ShownRow, ApiError> {
     let none = || ApiError::not_found("invoice", id);
     let parsed: InvoiceId = id.parse().map_err(|_| none())?;
-    store::find(tx, side, parsed)?.ok_or_else(none)
+    find_any(tx, side, parsed)?.ok_or_else(none)
+}
+
+/// The invoice `id`, if the account has it.
+pub fn find_any(
+    tx: &mut Tx<'_>,
+    side: (AccountId, Mode),
+    id: InvoiceId,
+) -> Result<Option<ShownRow>, db::Error> {
+    Ok(store::shown::find_many(tx, side, &[id])?.pop())
 }
 
 /// Writes an invoice of a request in the caller's transaction, open and charged once.

@@ -1,6 +1,7 @@
 //! The scheduled invoice of a subscription, and its open ones, as requests change them. The caller holds the subscription.
 
-use billing::calendar::{Cycle, Period};
+use billing::calendar::Period;
+use billing::dunning;
 use billing::id::{InvoiceId, SubscriptionId};
 use billing::money::Money;
 use billing::renewal::Next;
@@ -8,6 +9,7 @@ use db::Tx;
 use jiff::Timestamp;
 
 use super::store;
+use crate::charges;
 use crate::subscriptions::SubscriptionRow;
 
 /// A scheduled invoice, as far as requests change it.
@@ -15,8 +17,8 @@ use crate::subscriptions::SubscriptionRow;
 pub struct ScheduledRow {
     /// Its id.
     pub id: InvoiceId,
-    /// Its dates as they are stored.
-    pub cycle: Cycle,
+    /// Its dates, amount and lines as they are stored.
+    pub next: Next,
     /// When it comes due; none while it is off the work list.
     pub next_action_at: Option<Timestamp>,
 }
@@ -56,9 +58,14 @@ pub fn void(tx: &mut Tx<'_>, id: InvoiceId) -> Result<(), db::Error> {
     store::void_scheduled(tx, id)
 }
 
-/// What is open of a subscription that has ended is given up.
-pub fn give_up_open(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<(), db::Error> {
-    store::give_up_open(tx, id)
+/// What is open of subscriptions that have ended is given up, with its recovery.
+pub fn give_up_open(tx: &mut Tx<'_>, ids: &[SubscriptionId], at: Timestamp) -> Result<(), db::Error> {
+    let open = store::open_of(tx, ids)?;
+    if open.is_empty() {
+        return Ok(());
+    }
+    store::give_up(tx, &open)?;
+    charges::close_cases(tx, (&open, dunning::State::GivenUp), at)
 }
 
 /// How many invoices of a subscription are open.

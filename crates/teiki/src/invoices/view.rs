@@ -1,15 +1,22 @@
-//! An invoice as the API shows it, with its charges.
+//! An invoice as the API shows it, with its charges; and invoices that are not written yet.
 
-use billing::id::{AccountId, DerivationKey};
-use billing::invoice::{Line, LineKind};
+use billing::agreement::{Bill, Course};
+use billing::id::{AccountId, ChargeId, DerivationKey, InvoiceId};
+use billing::invoice::{Line, LineKind, State};
 use billing::mode::Mode;
+use billing::money::Money;
+use billing::renewal::Next;
 use billing::tax::TaxedSum;
 use db::Tx;
 use serde::Serialize;
 
-use super::store;
+use super::ShownRow;
+use super::scheduled::OpenRow;
+use super::store::shown;
 use crate::charges;
 use crate::charges::view::ChargeView;
+use crate::subscriptions::SubscriptionRow;
+use crate::subscriptions::view::status_of;
 use crate::web::ApiError;
 use crate::web::list::{is_live, seconds};
 
@@ -23,8 +30,12 @@ pub struct InvoiceView {
     amount: i64,
     amount_paid: i64,
     amount_credited: i64,
+    /// The part of `amount_paid` that no gateway collected.
+    amount_paid_outside: i64,
     currency: &'static str,
     due_at: i64,
+    /// When it is charged next by itself; null where a person must act, or nobody.
+    next_attempt_at: Option<i64>,
     issued_at: Option<i64>,
     paid_at: Option<i64>,
     period_start: i64,
@@ -32,6 +43,9 @@ pub struct InvoiceView {
     customer: Option<String>,
     subscription: Option<String>,
     plan: Option<String>,
+    memo: Option<String>,
+    /// Why a person skipped it or marked it as paid.
+    reason: Option<String>,
     lines: Vec<LineView>,
     tax: Vec<TaxView>,
     charges: Vec<ChargeView>,
@@ -65,11 +79,54 @@ pub(super) fn get(
     id: &str,
 ) -> Result<InvoiceView, ApiError> {
     let row = super::find(tx, side, id)?;
-    let charges = charges::of_invoice(tx, key, side, (row.id, row.due_at, row.charge_count))?;
-    Ok(of(side.1, row, charges))
+    let mut views = of_rows(tx, key, side, vec![row])?;
+    views.pop().ok_or_else(|| ApiError::inside("an invoice has one view"))
 }
 
-fn of(mode: Mode, row: store::ShownRow, charges: Vec<ChargeView>) -> InvoiceView {
+/// Invoices with their charges: two further reads, however many they are.
+pub(super) fn of_rows(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    side: (AccountId, Mode),
+    rows: Vec<ShownRow>,
+) -> Result<Vec<InvoiceView>, ApiError> {
+    let charged: Vec<_> = rows.iter().map(|row| (row.id, row.due_at, row.charge_count)).collect();
+    let mut charges = charges::of_invoices(tx, key, side, &charged)?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let charges = charges.remove(&row.id).unwrap_or_default();
+            of(side.1, row, charges)
+        })
+        .collect())
+}
+
+/// An invoice as the event tells it that gave it this status: what happened to it later is left out.
+pub fn told(
+    tx: &mut Tx<'_>,
+    side: (AccountId, Mode),
+    id: InvoiceId,
+    state: State,
+) -> Result<Option<InvoiceView>, db::Error> {
+    let row = shown::find_many(tx, side, &[id])?.pop();
+    Ok(row.map(|row| {
+        let is_paid = state == State::Paid;
+        let amount_paid = if is_paid { row.amount_paid } else { 0 };
+        let paid_at = row.paid_at.filter(|_| is_paid);
+        let then = ShownRow {
+            state,
+            amount_paid,
+            amount_credited: 0,
+            paid_at,
+            next_action_at: None,
+            reason: None,
+            ..row
+        };
+        of(side.1, then, Vec::new())
+    }))
+}
+
+fn of(mode: Mode, row: ShownRow, charges: Vec<ChargeView>) -> InvoiceView {
     InvoiceView {
         object: "invoice",
         id: row.id.to_string(),
@@ -78,8 +135,10 @@ fn of(mode: Mode, row: store::ShownRow, charges: Vec<ChargeView>) -> InvoiceView
         amount: row.amount.minor,
         amount_paid: row.amount_paid,
         amount_credited: row.amount_credited,
+        amount_paid_outside: row.amount_outside,
         currency: row.amount.currency.code(),
         due_at: seconds(row.due_at),
+        next_attempt_at: row.next_action_at.map(seconds),
         issued_at: row.opened_at.map(seconds),
         paid_at: row.paid_at.map(seconds),
         period_start: seconds(row.period.start),
@@ -87,6 +146,8 @@ fn of(mode: Mode, row: store::ShownRow, charges: Vec<ChargeView>) -> InvoiceView
         customer: row.customer,
         subscription: row.subscription.map(|id| id.to_string()),
         plan: row.plan,
+        memo: row.memo,
+        reason: row.reason,
         lines: row.lines.into_iter().map(line_of).collect(),
         tax: row.tax.into_iter().map(tax_of).collect(),
         charges,
@@ -107,4 +168,140 @@ fn line_of(line: Line) -> LineView {
 
 fn tax_of(sum: TaxedSum) -> TaxView {
     TaxView { percent: sum.percent, amount: sum.gross.minor, tax: sum.tax.minor }
+}
+
+/// What would come of a subscription.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct PreviewView {
+    object: &'static str,
+    livemode: bool,
+    subscription: String,
+    /// Of the subscription afterwards; `deleted` if it would be gone.
+    status: &'static str,
+    current_period_start: i64,
+    current_period_end: i64,
+    /// When it would be deleted by itself.
+    ends_at: Option<i64>,
+    due_now: Option<DueView>,
+    refund: Option<RefundView>,
+    invoices: Vec<NextView>,
+}
+
+impl PreviewView {
+    /// The subscription as it stands.
+    pub(super) fn new(mode: Mode, row: &SubscriptionRow) -> Self {
+        let second = |micros: i64| micros.div_euclid(1_000_000);
+        Self {
+            object: "invoice_preview",
+            livemode: is_live(mode),
+            subscription: row.id.to_string(),
+            status: status_of(row.state),
+            current_period_start: second(row.period.0),
+            current_period_end: second(row.period.1),
+            ends_at: None,
+            due_now: None,
+            refund: None,
+            invoices: Vec::new(),
+        }
+    }
+
+    /// The same as `course` would leave it, after `due_now` is paid.
+    pub(super) fn changed(self, course: &Course, due_now: Option<DueView>) -> Self {
+        Self {
+            status: status_of(course.state),
+            current_period_start: seconds(course.period.start),
+            current_period_end: seconds(course.period.end),
+            ends_at: course.ends_at.map(seconds),
+            due_now,
+            ..self
+        }
+    }
+
+    /// The same, deleted.
+    pub(super) fn deleted(self, refund: Option<RefundView>) -> Self {
+        Self { status: "deleted", refund, ..self }
+    }
+
+    /// The same with the invoices that come.
+    pub(super) fn with_invoices(self, invoices: Vec<NextView>) -> Self {
+        Self { invoices, ..self }
+    }
+}
+
+/// What would be paid inside the request: a bill that it makes, or the open invoice that is named.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct DueView {
+    invoice: Option<String>,
+    amount: i64,
+    currency: &'static str,
+    period_start: i64,
+    period_end: i64,
+    lines: Vec<LineView>,
+    tax: Vec<TaxView>,
+}
+
+impl DueView {
+    pub(super) fn bill(bill: Bill) -> Self {
+        Self {
+            invoice: None,
+            amount: bill.amount.minor,
+            currency: bill.amount.currency.code(),
+            period_start: seconds(bill.cycle.period.start),
+            period_end: seconds(bill.cycle.period.end),
+            lines: bill.lines.into_iter().map(line_of).collect(),
+            tax: bill.tax.into_iter().map(tax_of).collect(),
+        }
+    }
+
+    pub(super) fn open(open: &OpenRow) -> Self {
+        Self {
+            invoice: Some(open.id.to_string()),
+            amount: open.owed.minor,
+            currency: open.owed.currency.code(),
+            period_start: seconds(open.period.start),
+            period_end: seconds(open.period.end),
+            lines: Vec::new(),
+            tax: Vec::new(),
+        }
+    }
+}
+
+/// What would be given back.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct RefundView {
+    charge: String,
+    amount: i64,
+    currency: &'static str,
+}
+
+impl RefundView {
+    pub(super) fn new(charge: ChargeId, amount: Money) -> Self {
+        Self { charge: charge.to_string(), amount: amount.minor, currency: amount.currency.code() }
+    }
+}
+
+/// An invoice that is still to come.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct NextView {
+    amount: i64,
+    currency: &'static str,
+    due_at: i64,
+    period_start: i64,
+    period_end: i64,
+    lines: Vec<LineView>,
+    tax: Vec<TaxView>,
+}
+
+impl NextView {
+    pub(super) fn new(next: Next, tax: Vec<TaxedSum>) -> Self {
+        Self {
+            amount: next.amount.minor,
+            currency: next.amount.currency.code(),
+            due_at: seconds(next.cycle.charge_at),
+            period_start: seconds(next.cycle.period.start),
+            period_end: seconds(next.cycle.period.end),
+            lines: next.lines.into_iter().map(line_of).collect(),
+            tax: tax.into_iter().map(tax_of).collect(),
+        }
+    }
 }

@@ -79,14 +79,14 @@ fn missed_cycles(terms: &AccountTerms, row: &OverdueRow, end: Timestamp) -> DayT
     DayTotal { count, amount: row.amount.saturating_add(row.plan_amount.saturating_mul(count - 1)) }
 }
 
-/// A request has scheduled an invoice for `at`: a day that has its plan already gets it in there.
+/// A request has scheduled this much for `at`: a day that has its plan already gets it in there.
 pub fn raise(
     tx: &mut Tx<'_>,
     scope: &Scope,
     terms: &AccountTerms,
-    (at, amount): (Timestamp, i64),
+    (at, added): (Timestamp, DayTotal),
 ) -> Result<(), db::Error> {
-    day::raise_day_plan(tx, scope, terms.zone.day_of(at), (1, amount))
+    day::raise_day_plan(tx, scope, terms.zone.day_of(at), (added.count, added.amount))
 }
 
 /// What has been opened on `day` so far.

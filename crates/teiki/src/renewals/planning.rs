@@ -375,7 +375,7 @@ fn append(
 ) {
     subscription.event_number += 1;
     writes.changed.insert(subscription.id);
-    let is_about_invoice = kind.as_str().starts_with("invoice.");
+    let is_about_invoice = kind.is_about_invoice();
     let data = if is_about_invoice {
         format!(
             "{{\"cycle\":{},\"amount\":{},\"currency\":\"{}\"}}",

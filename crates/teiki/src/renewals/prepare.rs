@@ -23,7 +23,7 @@ use crate::charges::settle::Times;
 use crate::charges::{self, Outgoing};
 use crate::events;
 use crate::holds;
-use crate::invoices;
+use crate::invoices::{self, scheduled};
 use crate::ledger;
 use crate::line::{Line, Scope, add};
 
@@ -212,7 +212,7 @@ fn write_all(
     store::switch(tx, &writes.switched)?;
     store::pause(tx, &writes.paused, task.billing)?;
     store::delete(tx, &writes.ended, task.real)?;
-    store::give_up_open(tx, &writes.ended)?;
+    scheduled::give_up_open(tx, &writes.ended, task.billing)?;
     store::take_off_list(tx, &writes.off)?;
     charges::open_cases(tx, key, &writes.cases, task.billing)?;
     invoices::insert_scheduled(tx, key, &writes.next, task.real)?;

@@ -17,10 +17,11 @@ use crate::web::metadata::{self, Metadata};
 use crate::web::params::{Given, InstantOrNow, Param, Params};
 use crate::web::{Access, Answer, ApiError, Call, Operation, deleted};
 
-const TRIAL_END: Param =
+pub(crate) const TRIAL_END: Param =
     Param::instant_or_now("trial_end", "invalid_trial_end", "End of the trial in seconds, or now.");
-const PRORATE: Param = Param::bool("prorate", "Whether a part of a period is charged by the day.");
-const QUANTITY: Param = Param::int("quantity", (1, 10_000), "invalid_quantity", "How many of the plan.");
+pub(crate) const PRORATE: Param = Param::bool("prorate", "Whether a part of a period is charged by the day.");
+pub(crate) const QUANTITY: Param =
+    Param::int("quantity", (1, 10_000), "invalid_quantity", "How many of the plan.");
 
 /// POST /v1/subscriptions
 pub static CREATE: Operation = Operation {
@@ -53,7 +54,8 @@ async fn create(call: Call) -> Result<Answer, ApiError> {
     change(call, move |tx, context| requests::create(tx, context, &create)).await
 }
 
-fn trial_end(params: &Params) -> Option<TrialEnd> {
+/// The end of a trial as a request gives it.
+pub(crate) fn trial_end(params: &Params) -> Option<TrialEnd> {
     params.instant_or_now("trial_end").map(|end| match end {
         InstantOrNow::Now => TrialEnd::Now,
         // The parameter is checked to be in range.

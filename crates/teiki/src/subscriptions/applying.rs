@@ -6,6 +6,7 @@
 use billing::agreement::{Course, Upcoming};
 use billing::calendar::Period;
 use billing::event::Kind;
+use billing::guard::DayTotal;
 use billing::id::{DerivationKey, SubscriptionId};
 use billing::renewal::{Next, Renewed};
 use billing::subscription::{Event, State};
@@ -13,10 +14,9 @@ use db::Tx;
 use jiff::Timestamp;
 
 use super::on_paid::{Asked, OnPaid, Stamps};
-use super::{Side, SubscriptionRow, store, view};
+use super::{Side, SubscriptionRow, record, store, view};
 use crate::accounts;
 use crate::charges::settle::Times;
-use crate::events::{self, NewEvent};
 use crate::invoices::{self, NewScheduled, scheduled};
 use crate::line::Scope;
 use crate::renewals::day_plan;
@@ -112,10 +112,10 @@ fn complete(
 }
 
 /// The scheduled invoice comes due again as the state has it.
-fn put_back(tx: &mut Tx<'_>, row: &SubscriptionRow) -> Result<(), db::Error> {
+pub(crate) fn put_back(tx: &mut Tx<'_>, row: &SubscriptionRow) -> Result<(), db::Error> {
     match scheduled::find(tx, row)? {
         Some(found) => {
-            let due = due_of(row, found.cycle.charge_at);
+            let due = due_of(row, found.next.cycle.charge_at);
             if found.next_action_at == due { Ok(()) } else { scheduled::set_action(tx, found.id, due) }
         }
         None => Ok(()),
@@ -136,7 +136,7 @@ fn due_of(row: &SubscriptionRow, charge_at: Timestamp) -> Option<Timestamp> {
 }
 
 /// Makes a course hold: the row and its scheduled invoice. The caller saves the row. `now` is real time.
-pub(super) fn apply(
+pub(crate) fn apply(
     tx: &mut Tx<'_>,
     key: &DerivationKey,
     scope: &Scope,
@@ -194,7 +194,8 @@ fn schedule(
     now: Timestamp,
 ) -> Result<(), db::Error> {
     let terms = accounts::read(tx, scope.account)?.terms;
-    day_plan::raise(tx, scope, &terms, (next.cycle.charge_at, next.amount.minor))?;
+    let added = DayTotal { count: 1, amount: next.amount.minor };
+    day_plan::raise(tx, scope, &terms, (next.cycle.charge_at, added))?;
     row.next_cycle = i64::from(next.cycle.number) + 1;
     let new = NewScheduled {
         account: scope.account,
@@ -209,33 +210,21 @@ fn schedule(
 }
 
 /// Appends an event with the subscription as it is now. The caller saves the row.
-pub(super) fn tell(
+pub(crate) fn tell(
     tx: &mut Tx<'_>,
     key: &DerivationKey,
     side: Side,
     (row, kind): (&mut SubscriptionRow, Kind),
     times: Times,
 ) -> Result<(), db::Error> {
-    row.event_number += 1;
-    let view = view::of_row(tx, side, row)?;
-    let data = serde_json::to_string(&view)
+    let view = serde_json::to_value(view::of_row(tx, side, row)?)
         .map_err(|error| db::Error::Assertion(format!("a subscription is not JSON: {error}")))?;
-    let event = NewEvent {
-        account: side.0,
-        mode: side.1,
-        history: row.id.to_string(),
-        slot: row.id.slot(),
-        number: row.event_number,
-        kind,
-        object: row.id.to_string(),
-        data,
-        billing_at: times.billing,
-    };
-    events::append(tx, key, &[event], times.real)
+    let about = row.id.to_string();
+    record(tx, key, side, (row, kind, about, &view), times)
 }
 
 /// The time and side that a subscription's invoices are written in.
-pub(super) fn scope_of(side: Side, row: &SubscriptionRow) -> Scope {
+pub(crate) fn scope_of(side: Side, row: &SubscriptionRow) -> Scope {
     Scope { account: side.0, mode: side.1, clock: row.clock.clone(), lease: None }
 }
 

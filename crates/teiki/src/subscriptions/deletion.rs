@@ -3,9 +3,9 @@
 //! One transaction: nothing more is billed, what is open is given up, and the intent of the refund is written. The refund
 //! is sent afterwards; the subscription stays deleted whatever becomes of it.
 
-use billing::agreement::{self, Paid};
+use billing::agreement::{self, Paid, Refund};
 use billing::event::Kind;
-use billing::id::DerivationKey;
+use billing::id::{ChargeId, DerivationKey};
 use billing::renewal::Terms;
 use db::Tx;
 use jiff::Timestamp;
@@ -15,6 +15,7 @@ use super::requests::{Context, lock, refused};
 use super::{SubscriptionRow, must_be_free, record, store};
 use crate::charges::actions::{self, Order};
 use crate::charges::collected;
+use crate::charges::settle::Times;
 use crate::customers::Held;
 use crate::invoices::scheduled;
 use crate::web::ApiError;
@@ -38,6 +39,22 @@ fn refund(
     customer: &Held,
     row: &SubscriptionRow,
 ) -> Result<Option<Order>, ApiError> {
+    match left(tx, context, customer, row)? {
+        None => Ok(None),
+        Some((charge, refund)) => {
+            let what = (context.side, charge, refund.amount);
+            actions::prepare_refund(tx, (context.line, context.key), what, context.now).map(Some)
+        }
+    }
+}
+
+/// What a deletion now would give back of which charge. Writes nothing.
+pub(crate) fn left(
+    tx: &mut Tx<'_>,
+    context: &Context<'_>,
+    customer: &Held,
+    row: &SubscriptionRow,
+) -> Result<Option<(ChargeId, Refund)>, ApiError> {
     let Some(paid) = collected::of_period(tx, row, customer.billing)? else {
         return Ok(None);
     };
@@ -48,11 +65,8 @@ fn refund(
         refunded: paid.refunded,
         collected_at: paid.collected_at,
     };
-    let Some(left) = agreement::refund_left(&terms, &rule, customer.billing).map_err(refused)? else {
-        return Ok(None);
-    };
-    let what = (context.side, paid.charge, left.amount);
-    actions::prepare_refund(tx, (context.line, context.key), what, context.now).map(Some)
+    let left = agreement::refund_left(&terms, &rule, customer.billing).map_err(refused)?;
+    Ok(left.map(|refund| (paid.charge, refund)))
 }
 
 /// Ends a locked subscription for good. Error: a payment is under way.
@@ -68,7 +82,9 @@ pub(super) fn delete(
     if let Some(scheduled) = scheduled::find(tx, row)? {
         scheduled::void(tx, scheduled.id)?;
     }
-    scheduled::give_up_open(tx, row.id)?;
-    record(tx, key, customer, row, (Kind::SubscriptionDeleted, answer), now)?;
+    scheduled::give_up_open(tx, &[row.id], customer.billing)?;
+    let times = Times { billing: customer.billing, real: now };
+    let about = row.id.to_string();
+    record(tx, key, customer.side, (row, Kind::SubscriptionDeleted, about, answer), times)?;
     Ok(store::delete(tx, row, now)?)
 }

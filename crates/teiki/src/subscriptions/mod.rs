@@ -6,12 +6,13 @@
 
 use billing::event::Kind;
 use billing::id::{AccountId, DerivationKey, SubscriptionId};
-use billing::invoice::cycle_obligation;
+use billing::invoice::{change_obligation, cycle_obligation};
 use billing::mode::Mode;
 use db::Tx;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::charges::settle::Times;
 use crate::customers::Held;
 use crate::events::{self, NewEvent};
 use crate::web::list::{Page, Place};
@@ -19,9 +20,10 @@ use crate::web::{ApiError, deleted};
 
 pub mod api;
 pub mod applying;
-mod deletion;
+pub(crate) mod deletion;
 pub mod on_paid;
 mod payment;
+pub mod present;
 pub mod requests;
 mod store;
 pub mod view;
@@ -90,17 +92,16 @@ pub fn must_be_free(row: &SubscriptionRow) -> Result<(), ApiError> {
     }
 }
 
-/// Appends an event to the history of a locked subscription. `now` is real time.
+/// Appends an event to the history of a locked subscription: what happened, to which object, and what is told of that. The
+/// caller saves the row.
 pub fn record(
     tx: &mut Tx<'_>,
     key: &DerivationKey,
-    customer: &Held,
-    row: &mut SubscriptionRow,
-    (kind, data): (Kind, &Value),
-    now: Timestamp,
+    (account, mode): Side,
+    (row, kind, object, data): (&mut SubscriptionRow, Kind, String, &Value),
+    times: Times,
 ) -> Result<(), db::Error> {
     row.event_number += 1;
-    let (account, mode) = customer.side;
     let event = NewEvent {
         account,
         mode,
@@ -108,11 +109,16 @@ pub fn record(
         slot: row.id.slot(),
         number: row.event_number,
         kind,
-        object: row.id.to_string(),
+        object,
         data: data.to_string(),
-        billing_at: customer.billing,
+        billing_at: times.billing,
     };
-    events::append(tx, key, &[event], now)
+    events::append(tx, key, &[event], times.real)
+}
+
+/// Writes what has become of a locked subscription.
+pub fn save(tx: &mut Tx<'_>, row: &SubscriptionRow) -> Result<(), db::Error> {
+    store::save(tx, row)
 }
 
 /// The subscription `id`, deleted or not.
@@ -133,6 +139,14 @@ impl SubscriptionRow {
     /// The obligation of its scheduled invoice.
     pub fn scheduled_obligation(&self) -> String {
         cycle_obligation(self.id, u32::try_from(self.next_cycle - 1).unwrap_or(u32::MAX))
+    }
+
+    /// Everything that it may have been billed for: its cycles, and the bills of requests.
+    pub fn obligations(&self) -> Vec<String> {
+        let count = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
+        let cycles = (0..=count(self.next_cycle)).map(|cycle| cycle_obligation(self.id, cycle));
+        let changes = (1..=count(self.change_count)).map(|number| change_obligation(self.id, number));
+        cycles.chain(changes).collect()
     }
 
     /// Its place in lists.

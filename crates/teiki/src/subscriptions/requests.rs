@@ -3,8 +3,8 @@
 //! One transaction: hold the customer and the subscription, ask `billing::agreement`, and either make the course hold or
 //! write the bill and its charge. In that case the subscription waits: until the payment is known nothing else changes it.
 
-use billing::agreement::{self, Agreement, Change, Course, DueNow, New, Refused, Resumption, Step, TrialEnd};
-use billing::calendar::{Anchor, Period};
+use billing::agreement::{self, Change, Course, DueNow, New, Refused, Resumption, Step, TrialEnd};
+use billing::calendar::Anchor;
 use billing::event::Kind;
 use billing::id::{DerivationKey, Slot, SubscriptionId};
 use billing::invoice;
@@ -16,6 +16,7 @@ use jiff::Timestamp;
 
 use super::applying::{apply, micros, scope_of, tell};
 use super::on_paid::{Asked, OnPaid, Stamps};
+use super::present::Present;
 use super::{Side, SubscriptionRow, must_be_free, payment, store};
 use crate::accounts::Account;
 use crate::charges::Outgoing;
@@ -137,7 +138,7 @@ pub fn create(tx: &mut Tx<'_>, context: &Context<'_>, create: &Create) -> Result
 }
 
 /// What an update changes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Update {
     /// Another plan, paid now.
     pub plan: Option<String>,
@@ -163,13 +164,25 @@ pub fn update(
     let (customer, mut row) = lock(tx, context, id)?;
     must_be_free(&row)?;
     let present = Present::read(tx, context, &row)?;
-    let plan = other_plan(tx, context, (&customer, &row), ("plan", update.plan.as_deref()))?;
+    let step = plan_update(tx, context, (&customer, &row, &present), update)?;
+    let merged = metadata::merged(metadata::from_stored(&row.metadata)?, update.metadata.as_ref())?;
+    let mut told = Told::of(Kind::SubscriptionUpdated, stamps(&row));
+    told.metadata = Some(metadata::to_stored(&merged));
+    proceed(tx, context, &customer, (&mut row, step, told))
+}
+
+/// What an update comes to. Writes nothing; the plans that it names are held.
+pub fn plan_update(
+    tx: &mut Tx<'_>,
+    context: &Context<'_>,
+    (customer, row, present): (&Held, &SubscriptionRow, &Present),
+    update: &Update,
+) -> Result<Step, ApiError> {
+    let plan = other_plan(tx, context, (customer, row), ("plan", update.plan.as_deref()))?;
     let next = match &update.next_plan {
         None => None,
         Some(None) => Some(None),
-        Some(Some(next)) => {
-            Some(other_plan(tx, context, (&customer, &row), ("next_cycle_plan", Some(next)))?)
-        }
+        Some(Some(next)) => Some(other_plan(tx, context, (customer, row), ("next_cycle_plan", Some(next)))?),
     };
     let change = Change {
         plan: plan.as_ref(),
@@ -179,12 +192,7 @@ pub fn update(
         next_plan: next.as_ref().map(Option::as_ref),
     };
     let terms = Terms { account: &context.account.terms, calendar: row.calendar };
-    let step =
-        agreement::update(&terms, &present.agreement(&row)?, &change, customer.billing).map_err(refused)?;
-    let merged = metadata::merged(metadata::from_stored(&row.metadata)?, update.metadata.as_ref())?;
-    let mut told = Told::of(Kind::SubscriptionUpdated, stamps(&row));
-    told.metadata = Some(metadata::to_stored(&merged));
-    proceed(tx, context, &customer, (&mut row, step, told))
+    agreement::update(&terms, &present.agreement(row)?, &change, customer.billing).map_err(refused)
 }
 
 /// The plan that a request names. Error: there is none, or the customer has it.
@@ -276,68 +284,12 @@ fn open_invoice(tx: &mut Tx<'_>, context: &Context<'_>, id: &str) -> Result<Subs
 }
 
 /// The subscription and its customer, both held. Error: there is none.
-pub(super) fn lock(
-    tx: &mut Tx<'_>,
-    context: &Context<'_>,
-    id: &str,
-) -> Result<(Held, SubscriptionRow), ApiError> {
+pub fn lock(tx: &mut Tx<'_>, context: &Context<'_>, id: &str) -> Result<(Held, SubscriptionRow), ApiError> {
     let none = || ApiError::not_found("subscription", id);
     let found = super::get(tx, context.side, id)?;
     let customer = customers::lock(tx, context.side, &found.customer, context.now)?;
     let row = store::lock(tx, context.side, found.id)?.filter(|row| !row.is_deleted).ok_or_else(none)?;
     Ok((customer, row))
-}
-
-/// What the rules must know of a subscription besides its row.
-struct Present {
-    plan: Plan,
-    next_plan: Option<Plan>,
-    scheduled: Option<scheduled::ScheduledRow>,
-    open_invoices: i64,
-}
-
-impl Present {
-    fn read(tx: &mut Tx<'_>, context: &Context<'_>, row: &SubscriptionRow) -> Result<Self, ApiError> {
-        let mut ids = vec![row.plan.as_str()];
-        ids.extend(row.next_plan.as_deref());
-        let found = plans::find_many(tx, context.side, &ids)?;
-        let of = |id: &str| match found.iter().find(|plan| plan.id == id) {
-            Some(plan) => Ok(plan.terms()?),
-            None => Err(ApiError::inside(format!("the plan {id} of subscription {} is missing", row.id))),
-        };
-        Ok(Self {
-            plan: of(&row.plan)?,
-            next_plan: row.next_plan.as_deref().map(of).transpose()?,
-            scheduled: scheduled::find(tx, row)?,
-            open_invoices: scheduled::count_open(tx, row.id)?,
-        })
-    }
-
-    fn agreement(&self, row: &SubscriptionRow) -> Result<Agreement<'_>, ApiError> {
-        let number =
-            |value: i64| u32::try_from(value).map_err(|_| ApiError::inside("a count is out of range"));
-        Ok(Agreement {
-            state: row.state,
-            plan: &self.plan,
-            next_plan: self.next_plan.as_ref(),
-            quantity: number(row.quantity)?,
-            prorate: row.prorate,
-            anchor: row.anchor,
-            period: period_of(row.period)?,
-            trial: row.trial.map(period_of).transpose()?,
-            remaining: row.remaining.map(number).transpose()?,
-            scheduled: self.scheduled.as_ref().map(|scheduled| scheduled.cycle),
-            next_cycle: number(row.next_cycle)?,
-            open_invoices: self.open_invoices,
-            is_first_bill: !row.is_billed,
-        })
-    }
-}
-
-fn period_of((start, end): (i64, i64)) -> Result<Period, ApiError> {
-    let instant =
-        |micros| Timestamp::from_microsecond(micros).map_err(|error| ApiError::inside(error.to_string()));
-    Ok(Period { start: instant(start)?, end: instant(end)? })
 }
 
 /// What is told, and shown beside the course, when a request holds.
@@ -416,15 +368,17 @@ const fn param_of(refused: &Refused) -> Option<&'static str> {
         Refused::CannotChangeProrateStatus | Refused::CannotProratedRefund => Some("prorate"),
         Refused::AlreadySubscribed | Refused::InvalidPlan => Some("plan"),
         Refused::InvalidQuantity(_) => Some("quantity"),
+        Refused::InvalidAmount => Some("amount"),
         Refused::AlreadyPaused
         | Refused::AlreadyCanceled
         | Refused::SubscriptionWorked
+        | Refused::NothingScheduled
         | Refused::Bill(_) => None,
     }
 }
 
 /// A refusal of the rules in the words of the API.
-pub(super) fn refused(refused: Refused) -> ApiError {
+pub fn refused(refused: Refused) -> ApiError {
     match &refused {
         Refused::Bill(cause) => ApiError::inside(cause.to_string()),
         Refused::AlreadyPaused => {
@@ -437,6 +391,8 @@ pub(super) fn refused(refused: Refused) -> ApiError {
         | Refused::CannotChangeProrateStatus
         | Refused::InvalidPlan
         | Refused::InvalidQuantity(_)
+        | Refused::InvalidAmount
+        | Refused::NothingScheduled
         | Refused::CannotProratedRefund => {
             let text = refused.to_string();
             let mut letters = text.chars();

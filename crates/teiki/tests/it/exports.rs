@@ -25,7 +25,8 @@ const HEADERS: [(&str, &str); 5] = [
     (
         "invoices",
         "invoice_id,customer_id,subscription_id,plan_id,cycle,obligation,status,amount,amount_paid,amount_credited,tax,\
-         currency,due_on,due_at,period_start,period_end,next_action_at,opened_at,paid_at,created_at\n",
+         currency,due_on,due_at,period_start,period_end,next_action_at,opened_at,paid_at,created_at,\
+         amount_paid_outside,memo,reason\n",
     ),
     (
         "subscriptions",

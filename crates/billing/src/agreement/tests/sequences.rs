@@ -17,6 +17,7 @@ enum Request {
     Reserve,
     EndTrial,
     SetTrial,
+    Skip,
     Quantity(u32),
 }
 
@@ -30,6 +31,7 @@ fn any_request() -> impl Strategy<Value = Request> {
         Just(Request::Reserve),
         Just(Request::EndTrial),
         Just(Request::SetTrial),
+        Just(Request::Skip),
         (1_u32..5).prop_map(Request::Quantity),
     ]
 }
@@ -56,6 +58,7 @@ fn ask(book: &mut Book<'_>, request: Request, plans: (Change<'_>, Change<'_>), n
         Request::Reserve => update(&book.terms, &held, &plans.1, now),
         Request::EndTrial => update(&book.terms, &held, &trial(TrialEnd::Now), now),
         Request::SetTrial => update(&book.terms, &held, &trial(end), now),
+        Request::Skip => skip(&book.terms, &held).map(|then| Step { due_now: DueNow::Nothing, then }),
         Request::Quantity(count) => {
             let change = Change { quantity: Some(count), ..Change::default() };
             update(&book.terms, &held, &change, now)
@@ -99,7 +102,8 @@ proptest! {
                 prop_assert!(book.held.state.is_live() && book.held.remaining != Some(0));
                 prop_assert!(next.cycle.charge_at >= book.held.period.end);
                 prop_assert!(book.held.trial.is_none_or(|trial| next.cycle.charge_at >= trial.end));
-                prop_assert_eq!(&preview(&book.terms, &book.held, 1).expect("previewed")[0], next);
+                let period = draw::scheduled(&book.terms, &book.held).expect("drawn").expect("scheduled");
+                prop_assert_eq!(&draw::draw(&book.terms, &book.held, &period).expect("drawn").next, next);
             }
         }
         for paid in &book.paid {

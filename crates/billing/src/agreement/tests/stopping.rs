@@ -131,7 +131,7 @@ fn a_preview_is_what_will_be_charged() {
         let mut book = Book::create(calendar, &asked, &[&plus], START);
         let reserve = Change { next_plan: Some(Some(&plus)), quantity: Some(2), ..Change::default() };
         book.update(&reserve, "2027-02-01T00:00:00Z").expect("reserved");
-        let invoices = preview(&book.terms, &book.held, 14).expect("previewed");
+        let invoices = preview(&book.terms, &book.held, book.next().clone(), 14).expect("previewed");
         book.run("2028-02-29T00:00:00Z");
         let seen: Vec<_> = invoices
             .iter()
@@ -146,7 +146,9 @@ fn a_preview_is_what_will_be_charged() {
 fn a_preview_ends_with_the_last_instalment_and_is_empty_when_it_does_not_run() {
     let plan = Plan { instalments: Some(4), ..plan() };
     let mut book = Book::create(Calendar::Anchor, &new(&plan), &[], START);
-    let count = |book: &Book<'_>, asked| preview(&book.terms, &book.held, asked).expect("previewed").len();
+    let count = |book: &Book<'_>, asked| {
+        preview(&book.terms, &book.held, book.next().clone(), asked).expect("previewed").len()
+    };
     assert_eq!((count(&book, 10), count(&book, 2), count(&book, 0)), (3, 2, 0));
     book.pause();
     assert_eq!(count(&book, 10), 0);

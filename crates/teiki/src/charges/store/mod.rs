@@ -129,7 +129,8 @@ pub(super) struct ChargeRow {
     pub(super) invoice: InvoiceId,
     pub(super) invoice_state: invoice::State,
     pub(super) invoice_amount_paid: i64,
-    /// Tax of an invoice that was made inside a request: its issue is posted when it is paid.
+    /// Tax of an invoice whose issue or end posts something now: one that was made inside a request is posted when it is
+    /// paid, one on which a subscription waits is taken back when it becomes void.
     pub(super) invoice_tax: Option<String>,
     /// Whether the invoice was made inside a request.
     pub(super) in_request: bool,
@@ -146,7 +147,7 @@ pub(super) fn charges_with_invoices(
     let rows = tx.select_many(
         "select c.id, c.status, c.amount, c.currency, c.surplus, c.frozen, c.tries, c.gateway_charge_id, c.absent_at,
                 i.id, i.status, i.amount_paid, c.last_sent_at, i.in_request,
-                case when i.in_request then i.tax end, i.on_paid
+                case when i.in_request or i.on_paid is not null then i.tax end, i.on_paid
          from charges c join invoices i on i.slot = c.slot and i.id = c.invoice_id
          where c.slot = $1 and c.id = $2",
         &keys,
@@ -388,13 +389,17 @@ pub(super) fn open_cases(
 }
 
 /// Closes the open cases of these invoices; most have none.
-pub(super) fn close_cases(tx: &mut Tx<'_>, invoices: &[InvoiceId], at: Timestamp) -> Result<u64, Error> {
+pub(super) fn close_cases(
+    tx: &mut Tx<'_>,
+    (invoices, state): (&[InvoiceId], dunning::State),
+    at: Timestamp,
+) -> Result<u64, Error> {
     let keys = [
         ("slot", slots(invoices.iter().map(InvoiceId::slot))),
         ("invoice_id", Column::Text(invoices.iter().map(InvoiceId::as_str).collect())),
     ];
     let set = [
-        ("status", Column::Text(invoices.iter().map(|_| dunning::State::Recovered.as_str()).collect())),
+        ("status", Column::Text(invoices.iter().map(|_| state.as_str()).collect())),
         ("closed_at", Column::I64(invoices.iter().map(|_| at.as_microsecond()).collect())),
     ];
     tx.update_many("dunning_cases", &keys, &set, "status = 'open'")

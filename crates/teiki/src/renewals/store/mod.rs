@@ -352,19 +352,6 @@ pub(super) fn delete(tx: &mut Tx<'_>, ids: &[SubscriptionId], now: Timestamp) ->
     tx.update_many("subscriptions", &subscription_keys(ids), &set, "")
 }
 
-/// Gives up what is open of subscriptions that have ended.
-pub(super) fn give_up_open(tx: &mut Tx<'_>, ids: &[SubscriptionId]) -> Result<u64, Error> {
-    let keys = [
-        ("slot", slots(ids.iter().map(SubscriptionId::slot))),
-        ("subscription_id", Column::Text(ids.iter().map(SubscriptionId::as_str).collect())),
-    ];
-    let set = [
-        ("status", Column::Text(vec![invoice::State::Uncollectible.as_str(); ids.len()])),
-        ("next_action_at", Column::OptI64(vec![None; ids.len()])),
-    ];
-    tx.update_many("invoices", &keys, &set, "status = 'open'")
-}
-
 /// A subscription as it is after preparing.
 pub(super) struct SubscriptionAfter {
     pub(super) id: SubscriptionId,

@@ -103,9 +103,10 @@ const FOREIGN: [Foreign; 12] = [
 /// A check: (name, its text, which is SQLite's name of it), (table, column), (refused, nearest allowed).
 type Check = ((&'static str, &'static str), (&'static str, &'static str), (Is, Is));
 
-fn checks() -> [Check; 17] {
+fn checks() -> [Check; 18] {
     let least = |number: i64| (Is::from(number - 1), Is::from(number));
     let (amount, paid, credited) = ("amount >= 0", "amount_paid >= 0", "amount_credited >= 0");
+    let outside = "amount_outside >= 0";
     [
         (
             ("api_keys_kind_check", "kind in ('secret', 'public', 'restricted')"),
@@ -127,6 +128,7 @@ fn checks() -> [Check; 17] {
         (("invoices_amount_check", amount), ("invoices", "amount"), least(0)),
         (("invoices_amount_paid_check", paid), ("invoices", "amount_paid"), least(0)),
         (("invoices_amount_credited_check", credited), ("invoices", "amount_credited"), least(0)),
+        (("invoices_amount_outside_check", outside), ("invoices", "amount_outside"), least(0)),
         (("charges_amount_check", "amount > 0"), ("charges", "amount"), least(1)),
         (("charges_amount_refunded_check", "amount_refunded >= 0"), ("charges", "amount_refunded"), least(0)),
         (("charge_actions_amount_check", "amount > 0"), ("charge_actions", "amount"), least(1)),

@@ -123,8 +123,15 @@ pub(super) fn examples(route: &Route) -> Vec<Example> {
         | "/v1/charges/{charge}/capture"
         | "/v1/charges/{charge}/reauth"
         | "/v1/charges/{charge}/tds_finish"
+        | "/v1/invoices/{invoice}"
         | "/v1/invoices/{invoice}/pay"
-        | "/v1/tokens/{token}/tds_finish" => 400,
+        | "/v1/invoices/{invoice}/skip"
+        | "/v1/invoices/{invoice}/mark_paid"
+        | "/v1/tokens/{token}/tds_finish"
+            if route.method == Method::Post =>
+        {
+            400
+        }
         _ if is_never => 404,
         _ => 200,
     };
@@ -132,6 +139,10 @@ pub(super) fn examples(route: &Route) -> Vec<Example> {
 }
 
 fn reading(path: &str) -> Option<Forms> {
+    listing(path).or_else(|| showing(path))
+}
+
+fn listing(path: &str) -> Option<Forms> {
     Some(match path {
         "/v1/charges" => &[
             &[],
@@ -150,6 +161,19 @@ fn reading(path: &str) -> Option<Forms> {
             &[("resource_id", Id("token"))],
             &[("starting_after", Id("event"))],
         ],
+        "/v1/invoices" => &[
+            &[],
+            &[("customer", Id("customer"))],
+            &[("subscription", Id("subscription"))],
+            &[("plan", Id("plan"))],
+            &[("status", Text("paid"))],
+            &[("starting_after", Id("invoice"))],
+        ],
+        "/v1/invoices/preview" => &[
+            &[("subscription", Id("subscription"))],
+            &[("subscription", Id("subscription")), ("next_cycle_plan", Id("plan"))],
+            &[("subscription", Id("subscription")), ("change", Text("cancel"))],
+        ],
         "/v1/plans" => &[&[], &[("starting_after", Id("plan"))]],
         "/v1/customers" => &[&[], &[("starting_after", Id("customer"))]],
         "/v1/test_clocks" => &[&[], &[("starting_after", Id("test_clock"))]],
@@ -167,6 +191,12 @@ fn reading(path: &str) -> Option<Forms> {
         }
         "/v1/customers/{customer}/cards" => &[&[], &[("starting_after", Id("card"))]],
         "/v1/api_keys" => &[&[], &[("starting_after", Id("api_key"))]],
+        _ => return None,
+    })
+}
+
+fn showing(path: &str) -> Option<Forms> {
+    Some(match path {
         "/v1/accounts"
         | "/v1/account_settings"
         | "/v1/accounts/brands"
@@ -210,6 +240,8 @@ fn changing(path: &str) -> Option<Forms> {
         | "/v1/charges/{charge}/tds_finish"
         | "/v1/invoices/{invoice}/pay"
         | "/v1/tokens/{token}/tds_finish" => PLAIN,
+        "/v1/invoices/{invoice}" => &[&[("memo", Text("mine"))]],
+        "/v1/invoices/{invoice}/skip" | "/v1/invoices/{invoice}/mark_paid" => &[&[("reason", Text("mine"))]],
         "/v1/three_d_secure_requests" => &[&[("resource_id", Id("card"))]],
         "/v1/account_settings" => &[&[("calendar", Text("anchor"))], &[("test_clock", Id("test_clock"))]],
         "/v1/api_keys" => &[&[("kind", Text("secret"))]],

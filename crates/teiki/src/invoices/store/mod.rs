@@ -1,97 +1,20 @@
 //! SQL of invoices.
 
 use billing::calendar::{Cycle, Period};
-use billing::id::{AccountId, DerivationKey, InvoiceId, Slot, SubscriptionId};
+use billing::id::{DerivationKey, InvoiceId, Slot, SubscriptionId};
 use billing::invoice::{Line, State};
-use billing::mode::Mode;
 use billing::money::Money;
 use billing::renewal::Next;
-use billing::tax::TaxedSum;
-use db::{Column, Error, OnConflict, Row, Tx, Value};
+use db::{Column, Error, OnConflict, Tx, Value};
 use jiff::Timestamp;
 
 use super::scheduled::{OpenRow, ScheduledRow};
-use super::{NewRequested, NewScheduled, tax_from_json};
+use super::{NewRequested, NewScheduled};
 use crate::charges::settle::Times;
 use crate::line::Scope;
-use crate::stored::{count, instant, opt_instant, parsed, unreadable};
+use crate::stored::{count, instant, opt_instant, parsed, slots, unreadable};
 
-/// An invoice as it is shown.
-#[derive(Clone, Debug)]
-pub struct ShownRow {
-    /// Its id.
-    pub id: InvoiceId,
-    /// Where it stands.
-    pub state: State,
-    /// Who pays, when it is a customer.
-    pub customer: Option<String>,
-    /// The agreement that it belongs to; a single sale has none.
-    pub subscription: Option<SubscriptionId>,
-    pub(super) plan: Option<String>,
-    pub(super) amount: Money,
-    pub(super) amount_paid: i64,
-    pub(super) amount_credited: i64,
-    pub(super) lines: Vec<Line>,
-    pub(super) tax: Vec<TaxedSum>,
-    pub(super) due_at: Timestamp,
-    pub(super) period: Period,
-    pub(super) charge_count: u64,
-    pub(super) opened_at: Option<Timestamp>,
-    pub(super) paid_at: Option<Timestamp>,
-}
-
-pub(super) fn find(
-    tx: &mut Tx<'_>,
-    (account, mode): (AccountId, Mode),
-    id: InvoiceId,
-) -> Result<Option<ShownRow>, Error> {
-    tx.query_opt(
-        "select status, customer_id, subscription_id, plan_id, currency, amount, amount_paid, amount_credited, lines, tax, due_at,
-                period_start, period_end, charge_count, opened_at, paid_at
-         from invoices where slot = $1 and id = $2 and account_id = $3 and mode = $4",
-        &[
-            Value::I64(id.slot().as_i64()),
-            Value::Text(id.as_str()),
-            Value::Text(account.as_str()),
-            Value::Text(mode.as_str()),
-        ],
-    )?
-    .map(|row| shown_of(&row, id))
-    .transpose()
-}
-
-fn shown_of(row: &Row, id: InvoiceId) -> Result<ShownRow, Error> {
-    let currency = parsed(row, 4, "invoices.currency", "a currency")?;
-    let subscription = match row.opt_str(2)? {
-        Some(_) => Some(parsed(row, 2, "invoices.subscription_id", "an id")?),
-        None => None,
-    };
-    let lines = row.str(8)?;
-    Ok(ShownRow {
-        id,
-        state: State::from_stored(row.str(0)?)
-            .ok_or_else(|| unreadable("invoices.status", "a status", row.str(0).unwrap_or_default()))?,
-        customer: row.opt_text(1)?,
-        subscription,
-        plan: row.opt_text(3)?,
-        amount: Money::new(row.i64(5)?, currency),
-        amount_paid: row.i64(6)?,
-        amount_credited: row.i64(7)?,
-        lines: serde_json::from_str(lines).map_err(|_| unreadable("invoices.lines", "lines", lines))?,
-        tax: match row.opt_str(9)? {
-            Some(tax) => tax_from_json(tax, currency)?,
-            None => Vec::new(),
-        },
-        due_at: instant(row, 10, "invoices.due_at")?,
-        period: Period {
-            start: instant(row, 11, "invoices.period_start")?,
-            end: instant(row, 12, "invoices.period_end")?,
-        },
-        charge_count: count(row, 13, "invoices.charge_count")?.into(),
-        opened_at: opt_instant(row, 14, "invoices.opened_at")?,
-        paid_at: opt_instant(row, 15, "invoices.paid_at")?,
-    })
-}
+pub(super) mod shown;
 
 pub(super) fn insert_scheduled(
     tx: &mut Tx<'_>,
@@ -189,22 +112,24 @@ pub(super) fn find_scheduled(
     obligation: &str,
 ) -> Result<Option<ScheduledRow>, Error> {
     tx.query_opt(
-        "select id, cycle, due_on, period_start, period_end, due_at, next_action_at from invoices
+        "select id, cycle, due_on, period_start, period_end, due_at, next_action_at, amount, currency, lines from invoices
          where slot = $1 and obligation = $2 and status = 'scheduled'",
         &[Value::I64(slot.as_i64()), Value::Text(obligation)],
     )?
     .map(|row| {
+        let cycle = Cycle {
+            number: count(&row, 1, "invoices.cycle")?,
+            on: parsed(&row, 2, "invoices.due_on", "a date")?,
+            period: Period {
+                start: instant(&row, 3, "invoices.period_start")?,
+                end: instant(&row, 4, "invoices.period_end")?,
+            },
+            charge_at: instant(&row, 5, "invoices.due_at")?,
+        };
+        let amount = Money::new(row.i64(7)?, parsed(&row, 8, "invoices.currency", "a currency")?);
         Ok(ScheduledRow {
             id: parsed(&row, 0, "invoices.id", "an id")?,
-            cycle: Cycle {
-                number: count(&row, 1, "invoices.cycle")?,
-                on: parsed(&row, 2, "invoices.due_on", "a date")?,
-                period: Period {
-                    start: instant(&row, 3, "invoices.period_start")?,
-                    end: instant(&row, 4, "invoices.period_end")?,
-                },
-                charge_at: instant(&row, 5, "invoices.due_at")?,
-            },
+            next: Next { cycle, amount, lines: lines_from(row.str(9)?)? },
             next_action_at: opt_instant(&row, 6, "invoices.next_action_at")?,
         })
     })
@@ -241,6 +166,82 @@ pub(super) fn edit_scheduled(tx: &mut Tx<'_>, id: InvoiceId, next: &Next, plan: 
     Ok(())
 }
 
+/// Moves a scheduled invoice, and gives it another amount and note.
+pub(super) fn move_scheduled(
+    tx: &mut Tx<'_>,
+    id: InvoiceId,
+    next: &Next,
+    memo: Option<&str>,
+) -> Result<(), Error> {
+    let (lines, on) = (lines_json(&next.lines)?, next.cycle.on.to_string());
+    tx.execute(
+        "update invoices set due_on = $3, due_at = $4, amount = $5, lines = $6, memo = $7
+         where slot = $1 and id = $2 and status = 'scheduled'",
+        &[
+            Value::I64(id.slot().as_i64()),
+            Value::Text(id.as_str()),
+            Value::Text(&on),
+            Value::I64(next.cycle.charge_at.as_microsecond()),
+            Value::I64(next.amount.minor),
+            Value::Text(&lines),
+            Value::from(memo),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Says why a person did what was done to an invoice.
+pub(super) fn set_reason(tx: &mut Tx<'_>, id: InvoiceId, reason: &str) -> Result<(), Error> {
+    tx.execute(
+        "update invoices set reason = $3 where slot = $1 and id = $2",
+        &[Value::I64(id.slot().as_i64()), Value::Text(id.as_str()), Value::Text(reason)],
+    )?;
+    Ok(())
+}
+
+/// Closes an open invoice without a charge: `outside` was paid by other means, at `paid_at` if it was.
+pub(super) fn close(
+    tx: &mut Tx<'_>,
+    id: InvoiceId,
+    state: State,
+    (outside, paid_at): (i64, Option<Timestamp>),
+) -> Result<u64, Error> {
+    tx.execute(
+        "update invoices set status = $3, amount_paid = amount_paid + $4, amount_outside = amount_outside + $4,
+                paid_at = $5, next_action_at = null
+         where slot = $1 and id = $2 and status = 'open'",
+        &[
+            Value::I64(id.slot().as_i64()),
+            Value::Text(id.as_str()),
+            Value::Text(state.as_str()),
+            Value::I64(outside),
+            Value::from(paid_at.map(Timestamp::as_microsecond)),
+        ],
+    )
+}
+
+/// Whether a charge of the invoice is under way.
+pub(super) fn is_being_charged(tx: &mut Tx<'_>, id: InvoiceId) -> Result<bool, Error> {
+    let found = tx.query_opt(
+        "select 1 from charges where slot = $1 and invoice_id = $2
+             and status in ('prepared', 'sending', 'unknown', 'pending', 'requires_customer', 'authorized')",
+        &[Value::I64(id.slot().as_i64()), Value::Text(id.as_str())],
+    )?;
+    Ok(found.is_some())
+}
+
+/// The open invoices of these subscriptions.
+pub(super) fn open_of(tx: &mut Tx<'_>, ids: &[SubscriptionId]) -> Result<Vec<InvoiceId>, Error> {
+    let rows = tx.select_many(
+        "select id from invoices where slot = $1 and subscription_id = $2 and status = 'open'",
+        &[
+            slots(ids.iter().map(SubscriptionId::slot)),
+            Column::Text(ids.iter().map(SubscriptionId::as_str).collect()),
+        ],
+    )?;
+    rows.iter().map(|(_, row)| parsed(row, 0, "invoices.id", "an id")).collect()
+}
+
 pub(super) fn void_scheduled(tx: &mut Tx<'_>, id: InvoiceId) -> Result<(), Error> {
     tx.execute(
         "update invoices set status = 'void', next_action_at = null where slot = $1 and id = $2 and status = 'scheduled'",
@@ -249,13 +250,17 @@ pub(super) fn void_scheduled(tx: &mut Tx<'_>, id: InvoiceId) -> Result<(), Error
     Ok(())
 }
 
-pub(super) fn give_up_open(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<(), Error> {
-    tx.execute(
-        "update invoices set status = 'uncollectible', next_action_at = null
-         where slot = $1 and subscription_id = $2 and status = 'open'",
-        &[Value::I64(id.slot().as_i64()), Value::Text(id.as_str())],
-    )?;
-    Ok(())
+/// Open invoices are given up.
+pub(super) fn give_up(tx: &mut Tx<'_>, ids: &[InvoiceId]) -> Result<u64, Error> {
+    let keys = [
+        ("slot", slots(ids.iter().map(InvoiceId::slot))),
+        ("id", Column::Text(ids.iter().map(InvoiceId::as_str).collect())),
+    ];
+    let set = [
+        ("status", Column::Text(ids.iter().map(|_| State::Uncollectible.as_str()).collect())),
+        ("next_action_at", Column::OptI64(vec![None; ids.len()])),
+    ];
+    tx.update_many("invoices", &keys, &set, "status = 'open'")
 }
 
 pub(super) fn count_open(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<i64, Error> {
@@ -309,4 +314,8 @@ pub(super) fn charge_open(
 
 fn lines_json(lines: &[Line]) -> Result<String, Error> {
     serde_json::to_string(lines).map_err(|error| Error::Assertion(format!("invoice lines: {error}")))
+}
+
+fn lines_from(text: &str) -> Result<Vec<Line>, Error> {
+    serde_json::from_str(text).map_err(|_| unreadable("invoices.lines", "lines", text))
 }

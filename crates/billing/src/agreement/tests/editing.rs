@@ -1,0 +1,139 @@
+//! The scheduled invoice moved, repriced and skipped by a person; previews of changes.
+
+use super::*;
+use crate::invoice::{LineKind, adjusted, total};
+
+const START: &str = "2027-01-31T06:00:00Z";
+
+#[test]
+fn a_skipped_cycle_is_not_paid_and_the_next_one_stays_where_it_was() {
+    let plan = plan();
+    let mut book = Book::create(Calendar::Anchor, &new(&plan), &[], START);
+    book.skip().expect("skipped");
+    assert_eq!(book.standing(), standing(State::Active, "2027-03-31T06:00:00Z", 1_000));
+    assert_eq!(book.held.period, period(START, "2027-03-31T06:00:00Z"));
+    // Once more, and on.
+    book.skip().expect("skipped");
+    book.run("2027-05-31T06:00:00Z");
+    assert_eq!(
+        book.charges(),
+        charges(&[(START, 1_000), ("2027-04-30T06:00:00Z", 1_000), ("2027-05-31T06:00:00Z", 1_000)])
+    );
+}
+
+#[test]
+fn a_skip_forgoes_no_instalment_no_fee_and_no_switch() {
+    let sold = Plan { trial_days: 10, setup_fee: Money::yen(500), instalments: Some(2), ..plan() };
+    let other = Plan { setup_fee: Money::yen(500), instalments: Some(2), ..plus() };
+    for calendar in BOTH {
+        let mut book = Book::create(calendar, &new(&sold), &[&other], START);
+        let free = book.held.period;
+        book.skip().expect("skipped");
+        assert_eq!(book.held.state, State::Trialing);
+        let until = book.next().cycle.period.start;
+        assert_eq!(book.held.trial, Some(Period { end: until, ..free }));
+        assert_eq!((book.next().amount.minor, book.held.remaining), (1_500, Some(2)));
+        let reserve = Change { next_plan: Some(Some(&other)), ..Change::default() };
+        book.update(&reserve, "2027-02-01T00:00:00Z").expect("reserved");
+        book.skip().expect("skipped");
+        book.run("2028-02-01T00:00:00Z");
+        assert_eq!(book.paid.iter().map(|paid| paid.2).collect::<Vec<_>>(), [2_000, 1_500], "{calendar:?}");
+    }
+}
+
+#[test]
+fn only_what_is_scheduled_and_runs_is_edited() {
+    let plan = Plan { instalments: Some(1), ..plan() };
+    let book = Book::create(Calendar::Anchor, &new(&plan), &[], START);
+    assert_eq!(book.held.state, COMPLETED);
+    for (state, refused) in [
+        (State::Active, Refused::NothingScheduled),
+        (State::Paused, Refused::AlreadyPaused),
+        (COMPLETED, Refused::AlreadyCanceled),
+        (State::Canceled(CancelReason::Requested), Refused::AlreadyCanceled),
+    ] {
+        let held = Agreement { state, ..book.held };
+        assert_eq!(skip(&book.terms, &held).map(|course| course.state), Err(refused.clone()));
+        assert_eq!(charge_window(&book.terms, &held), Err(refused));
+    }
+}
+
+#[test]
+fn an_invoice_is_charged_within_its_cycle_and_not_on_the_day_of_the_next() {
+    let last = Plan { instalments: Some(2), ..plan() };
+    let annual = Plan { id: "annual".into(), interval: every(Unit::Year, 1), ..plan() };
+    let (by_instant, by_day) = (plan(), on_day(31));
+    let window = |book: &Book<'_>| charge_window(&book.terms, &book.held).expect("a window");
+    let book = |plan| Book::create(Calendar::Anchor, &new(plan), &[&annual], START);
+    let february = "2027-02-28T06:00:00Z";
+    // Midnight in Tokyo.
+    let until = "2027-03-30T15:00:00Z";
+    assert_eq!(window(&book(&by_instant)), period(february, until));
+    assert_eq!(window(&book(&last)), period(february, until));
+    assert_eq!(window(&book(&by_day)), period("2027-02-27T15:00:00Z", until));
+    let mut switched = book(&by_instant);
+    let reserve = Change { next_plan: Some(Some(&annual)), ..Change::default() };
+    switched.update(&reserve, "2027-02-01T00:00:00Z").expect("reserved");
+    assert_eq!(window(&switched), period(february, "2028-02-27T15:00:00Z"));
+}
+
+#[test]
+fn an_amount_that_a_person_sets_is_the_lines_and_one_that_makes_up_for_the_rest() {
+    let offer = Offer::from(&plan());
+    let lines = vec![offer.line(2, None).expect("fits")];
+    for (amount, adjustment) in [(2_000, None), (1_500, Some(-500)), (2_500, Some(500)), (0, Some(-2_000))] {
+        let once = adjusted(&lines, Money::yen(amount)).expect("fits");
+        assert_eq!(total(&once, Money::yen(0)), Some(Money::yen(amount)));
+        let of_it = once.iter().find(|line| line.kind == LineKind::Adjustment).map(|line| line.amount);
+        assert_eq!((of_it, once.len()), (adjustment, if adjustment.is_some() { 2 } else { 1 }));
+        let again = adjusted(&adjusted(&lines, Money::yen(7_777)).expect("fits"), Money::yen(amount));
+        assert_eq!(again, Some(once), "a former adjustment is replaced");
+    }
+    for (yen, is_valid) in [
+        (-1, false),
+        (0, true),
+        (1, false),
+        (49, false),
+        (50, true),
+        (99_999_999, true),
+        (100_000_000, false),
+    ] {
+        assert_eq!(valid_amount(Money::yen(yen)).is_ok(), is_valid, "{yen}");
+    }
+}
+
+#[test]
+fn a_preview_of_a_change_is_what_the_change_then_does() {
+    let (basic, plus) = (plan(), plus());
+    let annual = Plan { id: "annual".into(), interval: every(Unit::Year, 1), ..plan() };
+    let now = "2027-02-10T00:00:00Z";
+    let changes = [
+        Change { plan: Some(&plus), ..Change::default() },
+        Change { next_plan: Some(Some(&annual)), ..Change::default() },
+        Change { quantity: Some(3), ..Change::default() },
+        Change { trial_end: Some(TrialEnd::At(at("2027-03-10T00:00:00Z"))), ..Change::default() },
+    ];
+    for calendar in BOTH {
+        for change in &changes {
+            let mut book = Book::create(calendar, &new(&basic), &[&plus, &annual], START);
+            let step = update(&book.terms, &book.held, change, at(now)).expect("planned");
+            let found = |id: &String| *book.plans.iter().find(|plan| plan.id == *id).expect("known");
+            let plans = (found(&step.then.plan), step.then.next_plan.as_ref().map(found));
+            let changed = after(&book.held, &step.then, plans);
+            let first = match &step.then.upcoming {
+                Upcoming::Edited(next) | Upcoming::Replaced(next) => next.clone(),
+                Upcoming::Kept | Upcoming::Off | Upcoming::Void => book.next().clone(),
+            };
+            let seen = preview(&book.terms, &changed, first, 3).expect("previewed");
+            book.update(change, now).expect("changed");
+            let paid = book.paid.len();
+            book.run("2031-01-01T00:00:00Z");
+            let then: Vec<_> = book.paid[paid..paid + 3].to_vec();
+            let seen: Vec<_> = seen
+                .iter()
+                .map(|next| (next.cycle.charge_at, next.cycle.period, next.amount.minor))
+                .collect();
+            assert_eq!(seen, then, "{calendar:?} {change:?}");
+        }
+    }
+}

@@ -1,9 +1,11 @@
-//! A merchant at a running server, what its charges show, and what the gateway has booked.
+//! Who owns the charges, what it does to them, what they show, and what the gateway has booked.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::super::client::{Answer, Client, Form};
+use super::super::shop::{account, id_of};
 use crate::installation::{Installation, Is};
 use crate::serve::Server;
 
@@ -11,29 +13,29 @@ const CLOCK: &str = "clk_0001a1fec43d81417c558e2cd88aa";
 /// Where the test clock begins: 2027-01-01T00:00:00Z.
 pub(super) const BEGINNING: i64 = 1_798_761_600;
 pub(super) const DAY: i64 = 86_400;
-pub(super) const GOOD: &str = "sbx_ok";
+pub(super) const OK: &str = "sbx_ok";
 
-/// An account with its test key.
-pub(super) struct Merchant<'a> {
+/// An account with its test key, whichever server runs.
+pub(super) struct Owner<'a> {
     pub(super) installation: &'a Installation,
     pub(super) account: String,
     pub(super) key: String,
 }
 
-impl<'a> Merchant<'a> {
+impl<'a> Owner<'a> {
     pub(super) fn new(installation: &'a Installation) -> Self {
-        let created = installation.run(&["account", "create", "みどり農園", "--json"]).json();
+        let created = account(&installation.place, "みどり農園");
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         Self { installation, account: text(&created["account"]), key: text(&created["test"]["secret_key"]) }
     }
 
     /// The same, on a test clock that stands at [`BEGINNING`].
     pub(super) async fn on_a_clock(installation: &'a Installation) -> Self {
-        let merchant = Self::new(installation);
+        let owner = Self::new(installation);
         let micros = BEGINNING * 1_000_000;
         let clock = vec![
             ("id", CLOCK.into()),
-            ("account_id", (&merchant.account).into()),
+            ("account_id", (&owner.account).into()),
             ("name", Is::NoText),
             ("started_at", micros.into()),
             ("frozen_time", micros.into()),
@@ -41,58 +43,19 @@ impl<'a> Merchant<'a> {
             ("created_at", micros.into()),
         ];
         installation.insert("test_clocks", clock).await;
-        let keys = vec![("id", (&merchant.account).into())];
+        let keys = vec![("id", (&owner.account).into())];
         installation.change("accounts", keys, vec![("test_clock_id", CLOCK.into())]).await;
-        merchant
+        owner
+    }
+
+    /// Its client of this server.
+    pub(super) fn at(&self, server: &Server) -> Client {
+        Client::new(&server.url(), Some(&self.key))
     }
 
     pub(super) async fn set_clock(&self, seconds: i64) {
         let frozen = vec![("frozen_time", (seconds * 1_000_000).into())];
         self.installation.change("test_clocks", vec![("id", CLOCK.into())], frozen).await;
-    }
-
-    pub(super) fn post(&self, server: &Server, path: &str, form: &str) -> (u16, Value) {
-        server.call(&self.key, path, Some(form))
-    }
-
-    /// A charge with a card of the sandbox's `rule`.
-    pub(super) fn charge(&self, server: &Server, rule: &str, form: &str) -> String {
-        let (status, token) = self.post(server, "/v1/tokens", &format!("sandbox_token={rule}"));
-        assert_eq!(status, 200, "{token}");
-        let form = format!("{form}&currency=jpy&card={}", token["id"].as_str().unwrap());
-        let (status, charge) = self.post(server, "/v1/charges", &form);
-        assert_eq!(status, 200, "{charge}");
-        charge["id"].as_str().unwrap().to_owned()
-    }
-
-    pub(super) fn act(&self, server: &Server, charge: &str, action: &str, form: &str) -> (u16, Value) {
-        self.post(server, &format!("/v1/charges/{charge}/{action}"), form)
-    }
-
-    /// An action that succeeds.
-    pub(super) fn done(&self, server: &Server, charge: &str, action: &str, form: &str) -> Value {
-        let (status, shown) = self.act(server, charge, action, form);
-        assert_eq!(status, 200, "{action} {form}: {shown}");
-        shown
-    }
-
-    pub(super) fn shown(&self, server: &Server, charge: &str) -> Value {
-        server.call(&self.key, &format!("/v1/charges/{charge}"), None).1
-    }
-
-    /// Asks for what must be refused.
-    #[track_caller]
-    pub(super) fn refused(
-        &self,
-        server: &Server,
-        charge: &str,
-        (action, form): (&str, &str),
-        expected: (u16, &str),
-    ) {
-        let (status, body) = self.act(server, charge, action, form);
-        let code = body["error"]["code"].as_str().unwrap_or_default();
-        assert_eq!((status, code), expected, "{action} {form}: {body}");
-        assert_eq!(body["error"]["status"], status);
     }
 
     pub(super) fn exported(&self, subject: &str) -> Vec<Value> {
@@ -121,6 +84,30 @@ impl<'a> Merchant<'a> {
     }
 }
 
+/// What a merchant does to its charges.
+impl Client {
+    /// A charge with a card of the sandbox's `rule`.
+    pub(super) async fn charge(&self, rule: &str, form: Form<'_>) -> String {
+        let token = self.token(rule).await;
+        let form = [form, &[("currency", "jpy"), ("card", &token)]].concat();
+        id_of(&self.post("/v1/charges", &form).await.ok())
+    }
+
+    pub(super) async fn charge_shown(&self, charge: &str) -> Value {
+        self.get(&format!("/v1/charges/{charge}")).await.ok()
+    }
+
+    /// Asks for an action.
+    pub(super) async fn ask(&self, charge: &str, action: &str, form: Form<'_>) -> Answer {
+        self.post(&format!("/v1/charges/{charge}/{action}"), form).await
+    }
+
+    /// An action that succeeds.
+    pub(super) async fn done(&self, charge: &str, action: &str, form: Form<'_>) -> Value {
+        self.ask(charge, action, form).await.ok()
+    }
+}
+
 /// Amounts of the lines of the sandbox's book with this outcome.
 pub(super) fn booked(installation: &Installation, outcome: &str) -> Vec<i64> {
     let book = std::fs::read_to_string(installation.file("sandbox-book.jsonl")).unwrap_or_default();
@@ -128,11 +115,6 @@ pub(super) fn booked(installation: &Installation, outcome: &str) -> Vec<i64> {
     let whole = book.rsplit_once('\n').map_or("", |whole| whole.0);
     let lines = whole.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     lines.filter(|line| line["outcome"] == outcome).map(|line| line["amount"].as_i64().unwrap()).collect()
-}
-
-pub(super) fn assert_well(installation: &Installation) {
-    let doctor = installation.run(&["doctor"]);
-    assert_eq!(doctor.code, 0, "{doctor:?}");
 }
 
 /// What a charge shows of its money.

@@ -2,12 +2,7 @@
 //!
 //! What truly happened is read from the sandbox's own book.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test may stop where it stands: the line of the panic is the message"
-)]
-
 mod doing;
 mod faults;
-mod merchant;
+mod owner;
 mod refusals;

@@ -33,10 +33,15 @@ create table api_keys ( -- catalogue
     kind TEXT not null check (kind in ('secret', 'public', 'restricted')),
     hash BYTEA not null unique,
     last4 TEXT not null,
+    name TEXT,
     created_at BIGINT not null,
+    -- To the hour.
     last_used_at BIGINT,
+    -- Of a key that was rolled: it works until then.
+    expires_at BIGINT,
     revoked_at BIGINT
 );
+create index api_keys_by_time on api_keys (account_id, mode, created_at, id);
 
 -- A row is a stop: scope is 'all' or an account's id. Read inside every prepare.
 create table holds ( -- catalogue

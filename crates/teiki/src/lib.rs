@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod actor;
 pub mod alarms;
+pub mod api_keys;
 pub mod app;
 pub mod charges;
 pub mod cli;

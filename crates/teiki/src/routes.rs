@@ -3,8 +3,8 @@
 use crate::web::Operation;
 use crate::web::page::Page;
 use crate::{
-    accounts, charges, clocks, customers, events, invoices, payment_methods, payouts, plans, subscriptions,
-    three_d_secure, tokens,
+    accounts, api_keys, charges, clocks, customers, events, invoices, payment_methods, payouts, plans,
+    subscriptions, three_d_secure, tokens,
 };
 
 /// The methods of the API.
@@ -70,6 +70,12 @@ pub static ROUTES: &[Route] = &[
     get("/v1/account_settings", &accounts::api::SETTINGS),
     post("/v1/account_settings", &accounts::api::CHANGE),
     get("/v1/accounts/brands", &accounts::api::BRANDS_OF),
+    post("/v1/api_keys", &api_keys::api::CREATE),
+    get("/v1/api_keys", &api_keys::api::LIST),
+    get("/v1/api_keys/{api_key}", &api_keys::api::GET),
+    post("/v1/api_keys/{api_key}", &api_keys::api::UPDATE),
+    delete("/v1/api_keys/{api_key}", &api_keys::api::REVOKE),
+    post("/v1/api_keys/{api_key}/roll", &api_keys::api::ROLL),
     post("/v1/test_clocks", &clocks::api::CREATE),
     get("/v1/test_clocks", &clocks::api::LIST),
     get("/v1/test_clocks/{test_clock}", &clocks::api::GET),

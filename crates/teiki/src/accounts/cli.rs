@@ -1,9 +1,10 @@
-//! `teiki account create` and `teiki account set`.
+//! `teiki account`: accounts, their settings and their API keys.
 
 use clap::{Args, Subcommand};
 
 use super::Created;
 use super::settings::Settings;
+use crate::api_keys::{KeyKind, cli as keys};
 use crate::app::{App, Missing, Setting};
 use crate::failure::Failure;
 use crate::{clock, output};
@@ -39,6 +40,41 @@ payjp), email. They affect what is made from then on; docs/api/differences.md sa
         /// Settings, as name=value; an empty value clears.
         #[arg(required = true, value_name = "NAME=VALUE")]
         settings: Vec<String>,
+    },
+    /// List the API keys in use on one side of an account.
+    #[command(after_help = "Example:
+  teiki account keys acct_… --mode live --json
+
+The keys themselves are not stored, so they cannot be shown.")]
+    Keys {
+        /// The account.
+        account: String,
+    },
+    /// Make an API key and show it, once.
+    #[command(after_help = "Example:
+  teiki account key-create acct_… --mode live --kind secret --name 'shop server'
+
+This also lets an owner in again who has lost every key.")]
+    KeyCreate {
+        /// The account.
+        account: String,
+        /// What it may do: everything, make tokens, or read.
+        #[arg(long)]
+        kind: KeyKind,
+        /// What it is called, up to 100 characters.
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Revoke an API key: from then on it opens nothing.
+    #[command(after_help = "Example:
+  teiki account key-revoke acct_… key_… --mode live
+
+The last secret key of a mode is not revoked: make another one first.")]
+    KeyRevoke {
+        /// The account.
+        account: String,
+        /// The id of the key: key_….
+        key: String,
     },
 }
 
@@ -99,6 +135,16 @@ pub async fn run(setting: &Setting, args: AccountArgs) -> Result<(), Failure> {
             })
             .await
         }
+        AccountCommand::Keys { account } => {
+            App::with(setting, Missing::Refuse, async |app| keys::list(app, &account).await).await
+        }
+        AccountCommand::KeyCreate { account, kind, name } => {
+            App::with(setting, Missing::Refuse, async |app| keys::create(app, &account, kind, name).await)
+                .await
+        }
+        AccountCommand::KeyRevoke { account, key } => {
+            App::with(setting, Missing::Refuse, async |app| keys::revoke(app, &account, key).await).await
+        }
     }
 }
 
@@ -127,10 +173,10 @@ fn text(created: &Created) -> String {
         "account {} ({})\n  test  {}\n        {}\n  live  {}\n        {}\nThe keys are shown only now: keep them in a safe place.\nNext: teiki import --account {} --plans plans.csv --subscribers subscribers.csv",
         created.account,
         created.name,
-        created.test.secret_key,
-        created.test.public_key,
-        created.live.secret_key,
-        created.live.public_key,
+        created.test.secret_key.shown_once(),
+        created.test.public_key.shown_once(),
+        created.live.secret_key.shown_once(),
+        created.live.public_key.shown_once(),
         created.account,
     )
 }

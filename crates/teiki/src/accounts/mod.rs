@@ -1,7 +1,7 @@
 //! Merchants: making an account with its keys, finding it, its terms and its test clock.
 //!
-//! Keys are shown once and stored as hashes. An account has a test side and a live side; the mode is part
-//! of every look-up of what belongs to a customer.
+//! An account has a test side and a live side; the mode is part of every look-up of what belongs to a customer. Its first keys
+//! are made with it (`api_keys`).
 
 use billing::calendar::{Calendar, Zone};
 use billing::id::{AccountId, ClockId, ConnectionId, DerivationKey, Slot};
@@ -13,10 +13,9 @@ use db::{Db, Tx};
 use jiff::Timestamp;
 use jiff::civil::Time;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
+use crate::api_keys::{self, ApiKey, KeyKind, Secret};
 use crate::failure::Failure;
-use crate::web::Caller;
 use crate::web::limits::Preset;
 
 pub mod api;
@@ -59,9 +58,9 @@ pub struct Account {
 #[derive(Debug, Serialize)]
 pub struct KeyPair {
     /// May do everything.
-    pub secret_key: String,
+    pub secret_key: Secret,
     /// May only make tokens.
-    pub public_key: String,
+    pub public_key: Secret,
 }
 
 /// The answer to `account create`.
@@ -108,23 +107,22 @@ pub async fn create(
     for (name, value) in chosen {
         settings::set(&mut account, name, value).map_err(|wrong| Failure::usage(wrong.to_string()))?;
     }
-    let keys = [new_pair(Mode::Test)?, new_pair(Mode::Live)?];
-    let rows: Vec<store::KeyRow> = keys
-        .iter()
-        .zip([Mode::Test, Mode::Live])
-        .flat_map(|(pair, mode)| {
-            [(&pair.secret_key, KeyKind::Secret), (&pair.public_key, KeyKind::Public)]
-                .map(|(key, kind)| store::KeyRow::new(key, kind, mode))
-        })
-        .collect();
-    let stored = account.clone();
+    let (test, of_test) = new_pair((id, Mode::Test), now)?;
+    let (live, of_live) = new_pair((id, Mode::Live), now)?;
+    let (stored, keys) = (account.clone(), [of_test, of_live].concat());
     db.write(move |tx| {
         store::insert_account(tx, &stored, now)?;
-        store::insert_keys(tx, stored.id, &rows, now)
+        api_keys::insert(tx, &keys)
     })
     .await?;
-    let [test, live] = keys;
     Ok(Created { account: id.to_string(), name: account.name, test, live })
+}
+
+/// The first keys of a side, in clear and as they are stored.
+fn new_pair(side: (AccountId, Mode), now: Timestamp) -> Result<(KeyPair, [ApiKey; 2]), Failure> {
+    let (secret_key, secret) = api_keys::new(side, KeyKind::Secret, None, (&random()?, now));
+    let (public_key, public) = api_keys::new(side, KeyKind::Public, None, (&random()?, now));
+    Ok((KeyPair { secret_key, public_key }, [secret, public]))
 }
 
 /// Changes settings of an account, all or none.
@@ -145,48 +143,6 @@ pub async fn change(
         Ok::<_, db::Error>(saved.map(|()| settings::of(&after)))
     });
     Ok(changed.await?)
-}
-
-fn new_pair(mode: Mode) -> Result<KeyPair, Failure> {
-    let key = |kind: &str| Ok::<_, Failure>(format!("{kind}_{mode}_{}", hex::encode(&random()?[..24])));
-    Ok(KeyPair { secret_key: key("sk")?, public_key: key("pk")? })
-}
-
-/// What an API key may do. Persisted as its name; keep stable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyKind {
-    /// Everything.
-    Secret,
-    /// Making tokens, and reading what that needs; for browsers and apps.
-    Public,
-    /// Reading.
-    Restricted,
-}
-
-impl KeyKind {
-    /// The stored name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Secret => "secret",
-            Self::Public => "public",
-            Self::Restricted => "restricted",
-        }
-    }
-
-    /// From the stored name.
-    pub fn from_stored(name: &str) -> Option<Self> {
-        [Self::Secret, Self::Public, Self::Restricted].into_iter().find(|kind| kind.as_str() == name)
-    }
-}
-
-/// The account, mode and powers of the key with this hash, unless it was revoked.
-pub fn find_key(tx: &mut Tx<'_>, hash: &[u8; 32]) -> Result<Option<Caller>, db::Error> {
-    store::find_key(tx, hash)
-}
-
-/// What is stored of a key: enough to recognise it, not to use it.
-pub fn key_hash(key: &str) -> [u8; 32] {
-    Sha256::digest(key.as_bytes()).into()
 }
 
 #[expect(

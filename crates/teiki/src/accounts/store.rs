@@ -1,39 +1,16 @@
-//! SQL of accounts, keys, connections and test clocks.
+//! SQL of accounts, connections and test clocks.
 
 use billing::calendar::Zone;
 use billing::id::{AccountId, ClockId, ConnectionId};
 use billing::mode::Mode;
 use billing::money::Rounding;
 use billing::renewal::AccountTerms;
-use db::{Column, Error, OnConflict, Row, Tx, Value};
+use db::{Error, Row, Tx, Value};
 use jiff::Timestamp;
 
-use super::{Account, KeyKind, TestClock};
+use super::{Account, TestClock};
 use crate::stored::{instant, parsed, unreadable};
-use crate::web::Caller;
 use crate::web::limits::Preset;
-
-/// An API key as stored.
-pub(super) struct KeyRow {
-    hash: [u8; 32],
-    id: String,
-    last4: String,
-    kind: KeyKind,
-    mode: Mode,
-}
-
-impl KeyRow {
-    pub(super) fn new(key: &str, kind: KeyKind, mode: Mode) -> Self {
-        let hash = super::key_hash(key);
-        Self {
-            id: format!("key_{}", hex::encode(&hash[..14])),
-            last4: key[key.len() - 4..].to_owned(),
-            hash,
-            kind,
-            mode,
-        }
-    }
-}
 
 pub(super) fn derivation_key(tx: &mut Tx<'_>) -> Result<Vec<u8>, Error> {
     tx.query_one("select derivation_key from installation where id = 1", &[])?.bytes(0)
@@ -96,46 +73,6 @@ pub(super) fn has_clock(tx: &mut Tx<'_>, account: AccountId, clock: &str) -> Res
         &[Value::Text(clock), Value::Text(account.as_str())],
     )?
     .bool(0)
-}
-
-pub(super) fn insert_keys(
-    tx: &mut Tx<'_>,
-    account: AccountId,
-    keys: &[KeyRow],
-    now: Timestamp,
-) -> Result<(), Error> {
-    let columns = [
-        ("id", Column::Text(keys.iter().map(|key| key.id.as_str()).collect())),
-        ("account_id", Column::Text(keys.iter().map(|_| account.as_str()).collect())),
-        ("mode", Column::Text(keys.iter().map(|key| key.mode.as_str()).collect())),
-        ("kind", Column::Text(keys.iter().map(|key| key.kind.as_str()).collect())),
-        ("hash", Column::Bytes(keys.iter().map(|key| key.hash.as_slice()).collect())),
-        ("last4", Column::Text(keys.iter().map(|key| key.last4.as_str()).collect())),
-        ("created_at", Column::I64(keys.iter().map(|_| now.as_microsecond()).collect())),
-    ];
-    tx.insert_many("api_keys", &columns, OnConflict::Fail)?;
-    Ok(())
-}
-
-pub(super) fn find_key(tx: &mut Tx<'_>, hash: &[u8; 32]) -> Result<Option<Caller>, Error> {
-    tx.query_opt(
-        "select k.account_id, k.mode, k.kind, k.id, a.rate_limits from api_keys k join accounts a on a.id = k.account_id
-         where k.hash = $1 and k.revoked_at is null",
-        &[Value::Bytes(hash)],
-    )?
-    .map(|row| {
-        let kind = row.str(2)?;
-        Ok(Caller {
-            account: parsed(&row, 0, "api_keys.account_id", "an id")?,
-            mode: parsed(&row, 1, "api_keys.mode", "a mode")?,
-            kind: KeyKind::from_stored(kind)
-                .ok_or_else(|| unreadable("api_keys.kind", "a kind of key", kind))?,
-            key: row.text(3)?,
-            rate_limits: Preset::from_stored(row.str(4)?)
-                .ok_or_else(|| unreadable("accounts.rate_limits", "a preset", row.str(4).unwrap_or_default()))?,
-        })
-    })
-    .transpose()
 }
 
 pub(super) fn find_account(tx: &mut Tx<'_>, id: AccountId) -> Result<Option<Account>, Error> {

@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
 
+use crate::api_keys::uses::{self, Uses};
 use crate::app::App;
 use crate::clocks::job;
 use crate::failure::Failure;
@@ -68,6 +69,9 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
     let keeping = job::keep(app.clone(), Arc::clone(&sides), Arc::clone(&clock_bell), stopping.clone());
     let keeping = tokio::spawn(keeping);
     let forgetting = tokio::spawn(idempotency::job::keep(app.db.clone(), stopping.clone()));
+    let key_uses = Arc::new(Uses::default());
+    let noting = uses::keep(app.db.clone(), Arc::clone(&key_uses), stopping.clone());
+    let noting = tokio::spawn(noting);
     let payments = TaskTracker::new();
     let site = Site {
         app: app.clone(),
@@ -75,6 +79,7 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
         shared,
         payments: payments.clone(),
         limits: Limits::default(),
+        key_uses: Arc::clone(&key_uses),
         clock_bell: Arc::clone(&clock_bell),
     };
     let router = routes::router(Arc::new(site));
@@ -105,6 +110,7 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
         .map_err(|error| Failure::failed(format!("the HTTP server failed: {error}")))?;
     keeping.await.map_err(|error| Failure::failed(error.to_string()))?;
     forgetting.await.map_err(|error| Failure::failed(error.to_string()))?;
+    noting.await.map_err(|error| Failure::failed(error.to_string()))?;
     payments.close();
     payments.wait().await;
     sides.stop_sandbox().await;

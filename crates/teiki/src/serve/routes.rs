@@ -16,7 +16,7 @@ use serde_json::json;
 use super::site::Site;
 use super::store;
 use crate::routes::{Method, PAGES, PageRoute, ROUTES, Route, STYLE};
-use crate::web::{page, serve};
+use crate::web::{cors, page, serve};
 
 pub(super) fn router(site: Arc<Site>) -> Router {
     let mut addresses: BTreeMap<&str, MethodRouter<Arc<Site>>> = BTreeMap::new();
@@ -33,9 +33,19 @@ pub(super) fn router(site: Arc<Site>) -> Router {
         .route("/metrics", get(metrics))
         .route(STYLE, get(page::style));
     for (path, methods) in addresses {
-        router = router.route(path, methods);
+        router = router.route(path, with_preflight(path, methods));
     }
     router.fallback(serve::no_route).method_not_allowed_fallback(serve::no_method).with_state(site)
+}
+
+/// An address that pages of other origins may call says so, and lets them read every refusal.
+fn with_preflight(path: &str, methods: MethodRouter<Arc<Site>>) -> MethodRouter<Arc<Site>> {
+    let Some(open) = cors::open_methods(path) else {
+        return methods;
+    };
+    methods
+        .options(async move || cors::preflight(open))
+        .fallback(async |request: Request| cors::opened(serve::no_method(request).await))
 }
 
 const fn filter(method: Method) -> MethodFilter {
@@ -63,14 +73,15 @@ fn handler(route: &'static Route) -> MethodRouter<Arc<Site>> {
         filter(route.method),
         async move |State(site): State<Arc<Site>>, path: Result<RawPathParams, _>, request: Request| {
             let path: Result<RawPathParams, RawPathParamsRejection> = path;
-            match path {
+            let response = match path {
                 Ok(path) => {
                     let path = path.iter().map(|(_, value)| value.to_owned()).collect();
                     serve::serve(site, route, path, request).await
                 }
                 // An address that is no text is nobody's.
                 Err(_) => serve::no_route(request).await,
-            }
+            };
+            if cors::is_open(route) { cors::opened(response) } else { response }
         },
     )
 }

@@ -7,6 +7,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Shared;
 use super::sides::Sides;
+use crate::api_keys::uses::Uses;
 use crate::app::App;
 use crate::web::limits::Limits;
 
@@ -22,6 +23,8 @@ pub struct Site {
     pub(crate) payments: TaskTracker,
     /// How many requests keys may make.
     pub(crate) limits: Limits,
+    /// Uses of keys that are not written yet.
+    pub(crate) key_uses: Arc<Uses>,
     /// Rung when a test clock sets out.
     pub(crate) clock_bell: Arc<Notify>,
 }

@@ -9,7 +9,8 @@ use billing::three_d_secure::Status;
 
 use super::back::Back;
 use super::{Resource, Side, answer as write_answer, start as begin, words};
-use crate::accounts::{self, KeyKind};
+use crate::accounts;
+use crate::api_keys::{self, KeyKind};
 use crate::web::ApiError;
 use crate::web::auth;
 use crate::web::page::{NOT_FOUND, Page, Say, Shown, Trouble, Visit, escaped};
@@ -50,7 +51,7 @@ async fn answer(visit: Visit) -> Result<Shown, Trouble> {
     let wrong_form = Trouble::new(StatusCode::FORBIDDEN, words::WRONG_FORM);
     // Hashes are compared, so that nothing is learnt from how long it takes.
     let sent = visit.field("token").unwrap_or_default();
-    if accounts::key_hash(sent) != accounts::key_hash(&admitted.token) {
+    if api_keys::key_hash(sent) != api_keys::key_hash(&admitted.token) {
         return Err(wrong_form);
     }
     let status = match visit.field("result") {
@@ -73,7 +74,8 @@ async fn admit(visit: &Visit) -> Result<Admitted, Trouble> {
     let wrong_key = || Trouble::new(StatusCode::UNAUTHORIZED, words::WRONG_KEY);
     let not_found = || Trouble::new(StatusCode::NOT_FOUND, NOT_FOUND);
     let key = visit.field("publickey").ok_or_else(wrong_key)?;
-    let caller = auth::of_key(&visit.site.app.db, key).await?.ok_or_else(wrong_key)?;
+    let caller = auth::of_key(&visit.site.app.db, key, visit.now).await?.ok_or_else(wrong_key)?;
+    visit.site.key_uses.note(&caller, visit.now);
     match caller.kind {
         KeyKind::Public => {}
         KeyKind::Secret | KeyKind::Restricted => return Err(wrong_key()),

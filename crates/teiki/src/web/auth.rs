@@ -9,10 +9,11 @@ use base64::prelude::BASE64_STANDARD;
 use billing::id::AccountId;
 use billing::mode::Mode;
 use db::Db;
+use jiff::Timestamp;
 
 use super::error::ApiError;
 use super::limits::Preset;
-use crate::accounts::{self, KeyKind};
+use crate::api_keys::{self, KeyKind};
 
 /// What a key must be able to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub enum Access {
     Public,
     /// Reading.
     Read,
-    /// Changing.
+    /// Changing, and whatever is for secret keys alone.
     Write,
 }
 
@@ -36,6 +37,8 @@ pub struct Caller {
     pub kind: KeyKind,
     /// The key's id.
     pub key: String,
+    /// When the key was last used, to the hour.
+    pub last_used_at: Option<Timestamp>,
     /// How many requests it may make.
     pub rate_limits: Preset,
 }
@@ -64,18 +67,18 @@ impl Caller {
     }
 }
 
-/// The caller of a request. Error: 401.
-pub async fn caller(db: &Db, headers: &HeaderMap) -> Result<Caller, ApiError> {
+/// The caller of a request at the real time `now`. Error: 401.
+pub async fn caller(db: &Db, headers: &HeaderMap, now: Timestamp) -> Result<Caller, ApiError> {
     let key = key_of(headers)?;
-    of_key(db, &key)
+    of_key(db, &key, now)
         .await?
         .ok_or_else(|| ApiError::auth(format!("Invalid API Key: {}", masked(&key))).coded("invalid_api_key"))
 }
 
-/// Whose key it is; `None` for one that was never given out, or was revoked.
-pub async fn of_key(db: &Db, key: &str) -> Result<Option<Caller>, db::Error> {
-    let hash = accounts::key_hash(key);
-    db.read(move |tx| accounts::find_key(tx, &hash)).await
+/// Whose key it is; `None` for one that was never given out, was revoked, or has expired at `now`.
+pub async fn of_key(db: &Db, key: &str, now: Timestamp) -> Result<Option<Caller>, db::Error> {
+    let hash = api_keys::key_hash(key);
+    db.read(move |tx| api_keys::find_caller(tx, &hash, now)).await
 }
 
 /// The key in the `Authorization` header.

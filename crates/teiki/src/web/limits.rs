@@ -11,7 +11,7 @@ use billing::mode::Mode;
 
 use super::auth::Caller;
 use super::error::ApiError;
-use crate::accounts::KeyKind;
+use crate::api_keys::KeyKind;
 
 /// What a request is counted with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -117,6 +117,7 @@ mod tests {
             mode,
             kind: KeyKind::Secret,
             key: "key_1".to_owned(),
+            last_used_at: None,
             rate_limits,
         }
     }

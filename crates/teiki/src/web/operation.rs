@@ -23,6 +23,13 @@ use crate::serve::site::Site;
 pub enum Answer {
     /// 200 with JSON.
     Json(serde_json::Value),
+    /// 200 with JSON that has a secret, and what is kept of it for a repeat.
+    Secret {
+        /// What is answered now.
+        shown: serde_json::Value,
+        /// The same without its secret.
+        kept: serde_json::Value,
+    },
     /// What a request with this `Idempotency-Key` was answered before.
     Again(Kept),
 }
@@ -76,6 +83,21 @@ impl Call {
     ) -> Result<Answer, ApiError> {
         let (shown, _) = self.begin(move |tx| Ok((object(&work(tx)?)?, ()))).await?;
         Ok(Answer::Json(shown))
+    }
+
+    /// As [`Self::change`] for an answer with a secret, which nothing keeps: `work` gives it with and without.
+    pub async fn reveal<S: Serialize, V: Serialize>(
+        &self,
+        work: impl Fn(&mut Tx<'_>) -> Result<(S, V), ApiError> + Send + 'static,
+    ) -> Result<Answer, ApiError> {
+        let begun = self.begin(move |tx| {
+            let (shown, kept) = work(tx)?;
+            Ok((object(&kept)?, object(&shown)?))
+        });
+        Ok(match begun.await? {
+            (kept, Some(shown)) => Answer::Secret { shown, kept },
+            (kept, None) => Answer::Json(kept),
+        })
     }
 
     /// Does what the request is for, in one transaction, and gives what must be known to go on from there, and what only

@@ -25,16 +25,20 @@ use crate::{accounts, clock};
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+/// The id of a request when the system has no random bytes.
+const NO_ID: &str = "req_none";
 
 /// Answers one request to `route`. `path` are the variable parts of its address.
 pub async fn serve(site: Arc<Site>, route: &'static Route, path: Vec<String>, request: Request) -> Response {
     let random = match accounts::random() {
         Ok(random) => random,
-        Err(failure) => return refused(&ApiError::from(failure), "req_none"),
+        Err(failure) => return refused(&ApiError::from(failure), NO_ID),
     };
-    let id = format!("req_{}", hex::encode(&random[..14]));
+    let id = request_id(&random);
     match answer(site, route, path, request, random).await {
-        Ok(Answer::Json(value)) => with_id(json(StatusCode::OK, &value), &id),
+        Ok(Answer::Json(value) | Answer::Secret { shown: value, .. }) => {
+            with_id(json(StatusCode::OK, &value), &id)
+        }
         Ok(Answer::Again(kept)) => again(&kept, &id),
         Err(error) => refused(&error, &id),
     }
@@ -48,7 +52,9 @@ async fn answer(
     random: [u8; 32],
 ) -> Result<Answer, ApiError> {
     let (parts, body) = request.into_parts();
-    let caller = auth::caller(&site.app.db, &parts.headers).await?;
+    let now = clock::now();
+    let caller = auth::caller(&site.app.db, &parts.headers, now).await?;
+    site.key_uses.note(&caller, now);
     let operation = route.operation;
     caller.may(operation.access)?;
     site.limits.take(&caller, route.moves_money, std::time::Instant::now())?;
@@ -63,7 +69,7 @@ async fn answer(
         Some(_) | None => None,
     };
     let params = Params::check(tree, operation.params, operation.object)?;
-    let call = Call { site, caller, path, params, now: clock::now(), random, ticket: None };
+    let call = Call { site, caller, path, params, now, random, ticket: None };
     match repeatable {
         None => (operation.run)(call).await,
         Some(request) => once(call, operation.run, request).await,
@@ -92,7 +98,9 @@ async fn once(call: Call, run: Run, request: idempotency::Request) -> Result<Ans
 /// A success and a refusal of the card are answered from now on. Anything else may still become otherwise.
 fn end_of(answer: &Result<Answer, ApiError>) -> End {
     match answer {
-        Ok(Answer::Json(body)) => End::Kept(Kept { status: StatusCode::OK.as_u16(), body: body.clone() }),
+        Ok(Answer::Json(body) | Answer::Secret { kept: body, .. }) => {
+            End::Kept(Kept { status: StatusCode::OK.as_u16(), body: body.clone() })
+        }
         Ok(Answer::Again(kept)) => End::Kept(kept.clone()),
         Err(error) if error.status == StatusCode::PAYMENT_REQUIRED => {
             End::Kept(Kept { status: error.status.as_u16(), body: error.body() })
@@ -133,10 +141,16 @@ pub async fn no_method(request: Request) -> Response {
 }
 
 fn fallback(error: &ApiError) -> Response {
-    match accounts::random() {
-        Ok(random) => refused(error, &format!("req_{}", hex::encode(&random[..14]))),
-        Err(_) => refused(error, "req_none"),
-    }
+    refused(error, &new_request_id())
+}
+
+/// The id of a request that makes nothing.
+pub(super) fn new_request_id() -> String {
+    accounts::random().map_or_else(|_| NO_ID.to_owned(), |random| request_id(&random))
+}
+
+fn request_id(random: &[u8; 32]) -> String {
+    format!("req_{}", hex::encode(&random[..14]))
 }
 
 fn refused(error: &ApiError, id: &str) -> Response {
@@ -167,7 +181,7 @@ fn json(status: StatusCode, value: &serde_json::Value) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
 }
 
-fn with_id(mut response: Response, id: &str) -> Response {
+pub(super) fn with_id(mut response: Response, id: &str) -> Response {
     if let Ok(value) = HeaderValue::from_str(id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }

@@ -4,7 +4,6 @@
 //! official SDKs are in the folder of `TEIKI_TEST_SDKS`. `./test` prepares both.
 
 mod api;
-mod charge_actions;
 mod constraints;
 mod demo;
 mod doctor;

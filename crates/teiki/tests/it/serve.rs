@@ -60,23 +60,6 @@ impl Server {
         answer(self.ask(&format!("GET {path} HTTP/1.1\r\nhost: teiki\r\nconnection: close\r\n\r\n")))
     }
 
-    /// Status and JSON of an answer of the API. A form is posted; without one it is a GET.
-    pub(crate) fn call(&self, key: &str, path: &str, form: Option<&str>) -> (u16, Value) {
-        let (status, body) = answer(self.begin(key, path, form));
-        (status, serde_json::from_str(&body).unwrap())
-    }
-
-    /// Sends a request of the API, and leaves its answer to the caller.
-    pub(crate) fn begin(&self, key: &str, path: &str, form: Option<&str>) -> TcpStream {
-        let method = if form.is_some() { "POST" } else { "GET" };
-        let form = form.unwrap_or_default();
-        self.ask(&format!(
-            "{method} {path} HTTP/1.1\r\nhost: teiki\r\nconnection: close\r\nauthorization: Bearer {key}\r\n\
-             content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{form}",
-            form.len()
-        ))
-    }
-
     fn ask(&self, request: &str) -> TcpStream {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
@@ -111,7 +94,7 @@ impl Server {
 }
 
 /// Status and body.
-pub(crate) fn answer(mut stream: TcpStream) -> (u16, String) {
+fn answer(mut stream: TcpStream) -> (u16, String) {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -130,7 +113,7 @@ impl Drop for Server {
     clippy::disallowed_methods,
     reason = "another process is waited for, which has no channel to this one"
 )]
-pub(crate) fn soon(what: &str, is_true: impl Fn() -> bool) {
+fn soon(what: &str, is_true: impl Fn() -> bool) {
     let started = Instant::now();
     while !is_true() {
         assert!(started.elapsed() < PATIENCE, "{what} did not come true");

@@ -148,7 +148,7 @@ async fn every_post_is_done_once() {
                 let (first, told) = (first.ok(), client.get("/v1/events?limit=100").await.ok());
                 let again = request.send(&keyed).await;
                 assert!(again.is_replay, "{} does not keep its answer", route.path);
-                assert_eq!(again.ok(), first, "{}", route.path);
+                assert_eq!(again.ok(), without_secret(first), "{}", route.path);
                 assert_eq!(
                     client.get("/v1/events?limit=100").await.ok(),
                     told,
@@ -161,6 +161,15 @@ async fn every_post_is_done_once() {
         assert!(tried >= 20, "only {tried} requests");
     })
     .await;
+}
+
+/// A secret is in the first answer alone.
+fn without_secret(mut answer: Value) -> Value {
+    if let Some(secret) = answer.get_mut("secret") {
+        assert!(secret.is_string());
+        *secret = Value::Null;
+    }
+    answer
 }
 
 #[tokio::test]

@@ -6,11 +6,14 @@
     reason = "a test may stop where it stands: the line of the panic is the message"
 )]
 
+mod charge_actions;
 mod client;
+mod cors;
 mod gateway;
 mod idempotency;
 mod invoices;
 mod isolation;
+mod keys;
 mod killed;
 mod life;
 mod shop;

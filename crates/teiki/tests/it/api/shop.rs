@@ -56,7 +56,7 @@ pub(super) struct Shop<'a> {
     pub(super) installation: &'a Installation,
     pub(super) teiki: Merchant,
     pub(super) payjp: Merchant,
-    server: Server,
+    pub(super) server: Server,
 }
 
 impl Shop<'_> {

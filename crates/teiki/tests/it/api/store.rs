@@ -1,6 +1,6 @@
 //! SQL of the tests of the API: what it does not show yet.
 
-use db::{Db, Error, Value};
+use db::{Column, Db, Error, Tx, Value};
 
 /// Invoices of a subscription by their due time: status and amount.
 pub(super) async fn invoices(db: &Db, subscription: &str) -> Vec<(String, i64)> {
@@ -60,4 +60,9 @@ pub(super) async fn abandon(db: &Db) {
     });
     let abandoned: Result<u64, Error> = abandoned.await;
     assert!(abandoned.unwrap() > 0);
+}
+
+/// Holds a key's row; on SQLite, where one transaction writes at a time, everything.
+pub(super) fn lock_key(tx: &mut Tx<'_>, id: &str) -> Result<(), Error> {
+    tx.lock_many("select id from api_keys where id = $1", &[Column::Text(vec![id])]).map(drop)
 }

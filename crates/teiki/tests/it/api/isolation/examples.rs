@@ -190,6 +190,7 @@ fn listing(path: &str) -> Option<Forms> {
             &[&[], &[("plan", Id("plan"))], &[("starting_after", Id("subscription"))]]
         }
         "/v1/customers/{customer}/cards" => &[&[], &[("starting_after", Id("card"))]],
+        "/v1/api_keys" => &[&[], &[("starting_after", Id("api_key"))]],
         _ => return None,
     })
 }
@@ -202,6 +203,7 @@ fn showing(path: &str) -> Option<Forms> {
         | "/v1/charges/{charge}"
         | "/v1/invoices/{invoice}"
         | "/v1/events/{event}"
+        | "/v1/api_keys/{api_key}"
         | "/v1/test_clocks/{test_clock}"
         | "/v1/plans/{plan}"
         | "/v1/tokens/{token}"
@@ -242,6 +244,9 @@ fn changing(path: &str) -> Option<Forms> {
         "/v1/invoices/{invoice}/skip" | "/v1/invoices/{invoice}/mark_paid" => &[&[("reason", Text("mine"))]],
         "/v1/three_d_secure_requests" => &[&[("resource_id", Id("card"))]],
         "/v1/account_settings" => &[&[("calendar", Text("anchor"))], &[("test_clock", Id("test_clock"))]],
+        "/v1/api_keys" => &[&[("kind", Text("secret"))]],
+        "/v1/api_keys/{api_key}" => &[&[("name", Text("mine"))]],
+        "/v1/api_keys/{api_key}/roll" => &[&[], &[("expires_in", Text("60"))]],
         "/v1/test_clocks" => &[&[("frozen_time", Text("1900000000"))]],
         "/v1/test_clocks/{test_clock}/advance" => &[&[("frozen_time", Text("1900000000"))]],
         "/v1/plans" => &[&[YEN[0], YEN[1], ("interval", Text("month"))]],
@@ -268,7 +273,8 @@ fn changing(path: &str) -> Option<Forms> {
 
 fn deleting(path: &str) -> Option<Forms> {
     Some(match path {
-        "/v1/test_clocks/{test_clock}"
+        "/v1/api_keys/{api_key}"
+        | "/v1/test_clocks/{test_clock}"
         | "/v1/plans/{plan}"
         | "/v1/customers/{customer}"
         | "/v1/customers/{customer}/cards/{card}"

@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use teiki::routes::{Method, ROUTES, Route};
-use teiki::web::Access;
 
 use self::examples::{Place, Request, examples};
 use self::sides::{Keys, Objects, Side, Sides};
@@ -155,6 +154,10 @@ async fn own_objects_are_ones_own(sides: &Sides) {
             let Some(request) = example.own(route, objects) else { continue };
             let answer = request.send(&own.secret).await;
             assert_eq!(answer.status, example.own_status, "{answer:?}");
+            if route.method != Method::Get {
+                // A side has room for so many keys.
+                own.secret.delete(&format!("/v1/api_keys/{}", objects["api_key"])).await.ok();
+            }
         }
     }
     reading_keys_read(sides).await;
@@ -166,7 +169,7 @@ async fn reading_keys_read(sides: &Sides) {
         for (client, kind) in side.clients() {
             let read = ROUTES.iter().filter(|route| {
                 let access = route.operation.access;
-                route.method == Method::Get && access != Access::Write && kind.may(access)
+                route.method == Method::Get && kind.may(access)
             });
             for route in read {
                 for example in examples(route) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use teiki::accounts::{KeyKind, key_hash};
+use teiki::api_keys::{KeyKind, key_hash};
 use teiki::routes::{Method, ROUTES, Route};
 use teiki::web::Access;
 
@@ -122,7 +122,7 @@ impl Sides {
             for route in ROUTES.iter().filter(|route| route.method == Method::Get).filter(is_of_side) {
                 for request in examples(route).iter().filter_map(|it| it.own(route, &side.objects)) {
                     let answer = request.send(&side.secret).await;
-                    read.insert(format!("{request:?}"), answer.body);
+                    read.insert(format!("{request:?}"), without_uses(answer.body));
                 }
             }
             snapshots.push(read);
@@ -164,7 +164,9 @@ impl Side {
         let events = client.list(&format!("/v1/events?resource_id={charge}")).await;
         let card = customer["default_card"].as_str().unwrap();
         let asked = client.post("/v1/three_d_secure_requests", &[("resource_id", card)]).await.ok();
+        let key = client.post("/v1/api_keys", &[("kind", "restricted"), ("name", marker)]).await.ok();
         Objects::from([
+            ("api_key", id_of(&key)),
             ("test_clock", id_of(&clock)),
             ("plan", plan),
             ("customer", id),
@@ -177,6 +179,19 @@ impl Side {
             ("event", id_of(&events[0])),
         ])
     }
+}
+
+/// The same without when keys were last used, which every request may change.
+fn without_uses(mut body: Value) -> Value {
+    match &mut body {
+        Value::Object(members) => {
+            members.remove("last_used_at");
+            members.values_mut().for_each(|member| *member = without_uses(member.take()));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = without_uses(item.take())),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+    body
 }
 
 /// Objects of the live side, written directly.
@@ -193,7 +208,9 @@ async fn live_objects(installation: &Installation, merchant: &Merchant) -> Objec
     let events = merchant.live.list("/v1/events?object=plan").await;
     let price = [("amount", "50"), ("currency", "jpy"), ("interval", "month"), ("name", LIVE_MARKER)];
     let plan = id_of(&merchant.live.post("/v1/plans", &price).await.ok());
+    let key = [("kind", "public"), ("name", LIVE_MARKER)];
     Objects::from([
+        ("api_key", id_of(&merchant.live.post("/v1/api_keys", &key).await.ok())),
         ("plan", plan),
         ("customer", subscription.customer.clone()),
         ("card", card),

@@ -35,7 +35,10 @@ fn cors(headers: &HeaderMap) -> BTreeSet<&str> {
 fn must_be_open(response: &Response) {
     let headers = response.headers();
     assert_eq!(header(headers, ALLOW_ORIGIN), Some("*"), "{response:?}");
-    assert_eq!(header(headers, "access-control-expose-headers"), Some("Request-Id, Retry-After"));
+    assert_eq!(
+        header(headers, "access-control-expose-headers"),
+        Some("Request-Id, Retry-After, Idempotent-Replayed")
+    );
     assert_eq!(cors(headers).len(), 2, "{response:?}");
 }
 

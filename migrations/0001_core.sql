@@ -100,6 +100,31 @@ create table plans ( -- catalogue
 );
 create index plans_by_time on plans (account_id, mode, created_at, id);
 
+-- All subscriptions of a plan are switched to another from an instant on. They are reserved, and undone, batch by batch:
+-- place is that of the last one looked at, passed_over how many of this round were busy. sequence: who was there before it.
+create table plan_switches ( -- catalogue
+    id TEXT primary key,
+    account_id TEXT not null references accounts (id),
+    mode TEXT not null,
+    plan_id TEXT not null,
+    next_plan_id TEXT not null,
+    effective_at BIGINT not null,
+    status TEXT not null,
+    excluded TEXT not null,
+    place TEXT,
+    passed_over BIGINT not null default 0,
+    member_count BIGINT not null default 0,
+    amount_before BIGINT not null default 0,
+    amount_after BIGINT not null default 0,
+    event_number BIGINT not null default 0,
+    actor TEXT not null,
+    undone_by TEXT,
+    undone_at BIGINT,
+    created_at BIGINT not null
+);
+create index plan_switches_by_account on plan_switches (account_id, mode, created_at, id);
+create index plan_switches_at_work on plan_switches (created_at, id) where status in ('reserving', 'undoing');
+
 -- Who may prepare a part of the work now; fence grows with each change of hands. Until others_until a former holder that
 -- is not known to be dead may still send what it had prepared.
 create table leases ( -- catalogue
@@ -227,6 +252,11 @@ create table subscriptions (
     customer_id TEXT not null,
     plan_id TEXT not null,
     next_plan_id TEXT,
+    -- The first start of a period that the next plan may have; null is the next renewal.
+    next_plan_from BIGINT,
+    -- The plan switch that reserved the next plan, or that the plan came from; switch_former is what it replaced, as JSON.
+    plan_switch_id TEXT,
+    switch_former TEXT,
     quantity BIGINT not null default 1 check (quantity >= 1),
     payment_method_id TEXT,
     status TEXT not null,
@@ -266,6 +296,8 @@ create index subscriptions_by_plan on subscriptions (account_id, mode, plan_id, 
     where deleted_at is null;
 create index subscriptions_by_next_plan on subscriptions (account_id, mode, next_plan_id)
     where next_plan_id is not null and deleted_at is null;
+create index subscriptions_by_switch on subscriptions (account_id, mode, plan_switch_id, created_at, sequence, slot, id)
+    where plan_switch_id is not null;
 create index subscriptions_by_status on subscriptions (account_id, mode, status, created_at, sequence, slot, id)
     where deleted_at is null;
 create index subscriptions_by_customer on subscriptions (slot, account_id, mode, customer_id, created_at, sequence, id);

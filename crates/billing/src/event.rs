@@ -137,6 +137,12 @@ kinds! {
     InvoiceVoided = "invoice.voided", false;
     /// A payment of the schedule failed; the bill stays open.
     InvoicePaymentFailed = "invoice.payment_failed", false;
+    /// A switch of all subscriptions of a plan was asked for.
+    PlanSwitchCreated = "plan_switch.created", false;
+    /// It is reserved for all of them.
+    PlanSwitchScheduled = "plan_switch.scheduled", false;
+    /// It was undone.
+    PlanSwitchUndone = "plan_switch.undone", false;
     /// A test clock was made.
     TestClockCreated = "test_clock.created", false;
     /// A test clock sets out.

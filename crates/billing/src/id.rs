@@ -134,6 +134,8 @@ ids! {
     ClockId = "clk_";
     /// The card holder of a stored card is to be asked by 3-D Secure.
     ThreeDSecureRequestId = "tdsr_";
+    /// All subscriptions of a plan that are to be switched to another.
+    PlanSwitchId = "psw_";
     /// Something an operator must look at.
     AlarmId = "alm_";
 }

@@ -20,6 +20,8 @@ use crate::tax::{TaxError, TaxedSum, percent_on, tax_of};
 
 pub mod start;
 
+use start::First;
+
 /// What an account has chosen for all of its billing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountTerms {
@@ -114,8 +116,10 @@ pub struct Running<'a> {
     pub offer: &'a Offer,
     /// How many of the plan it is for; at least 1.
     pub quantity: u32,
-    /// The plan that it is switched to by this renewal. The due invoice bears its price already.
+    /// The plan that is reserved. An invoice of a period that it is reserved for bears its price already.
     pub next_offer: Option<&'a Offer>,
+    /// The first start of a period that it is reserved for; `None` is this renewal.
+    pub next_offer_from: Option<Timestamp>,
     /// Whether parts of a period are charged by the day where the plan has a billing day.
     pub prorate: bool,
     /// Invoices still to issue, the due one included; `None` goes on until canceled.
@@ -144,6 +148,13 @@ pub struct Next {
     pub amount: Money,
     /// Its lines.
     pub lines: Vec<Line>,
+}
+
+impl Next {
+    /// The plan that it is for.
+    pub fn plan(&self) -> &str {
+        self.lines.first().map_or("", |line| line.plan.as_str())
+    }
 }
 
 /// Everything that opening an invoice does.
@@ -225,7 +236,10 @@ pub fn open(
     if period.start > now {
         return Err(Refused::TooEarly { cycle: scheduled.cycle, start: period.start, now });
     }
-    let (offer, instalments) = match running.next_offer {
+    let reserved =
+        |start| running.next_offer.filter(|_| running.next_offer_from.is_none_or(|from| from <= start));
+    let switch = reserved(period.start);
+    let (offer, instalments) = match switch {
         None => (running.offer, running.remaining),
         Some(next) => (next, next.instalments),
     };
@@ -241,15 +255,17 @@ pub fn open(
         None
     } else {
         let number = scheduled.cycle.checked_add(1).ok_or(CalendarError::OutOfRange)?;
-        let line = offer.line(running.quantity, None)?;
-        Some(Next {
-            cycle: terms.schedule(anchor, offer).cycle(number)?,
-            amount: Money::new(line.amount, offer.amount.currency),
-            lines: vec![line],
-        })
+        let cycle = terms.schedule(anchor, offer).cycle(number)?;
+        let later = if switch.is_none() { reserved(cycle.period.start) } else { None };
+        let next = later.unwrap_or(offer);
+        let first =
+            start::switched(terms, &First { anchor, cycle, share: None }, (offer, next), running.prorate)?;
+        let line = next.line(running.quantity, first.share)?;
+        let amount = Money::new(line.amount, next.amount.currency);
+        Some(Next { cycle: first.cycle, amount, lines: vec![line] })
     };
     let entries = ledger::invoice_issued::entries(&tax);
-    let plan = running.next_offer.map(|next| next.plan.clone());
+    let plan = switch.map(|next| next.plan.clone());
     let then = Renewed { period, anchor, remaining, plan };
     Ok(Opening { tax, needs_charge: scheduled.amount.minor > 0, next, state, then, entries })
 }

@@ -32,6 +32,7 @@ pub mod outbox;
 pub mod output;
 pub mod payment_methods;
 pub mod payouts;
+pub mod plan_switches;
 pub mod plans;
 pub mod progress;
 pub mod proof;

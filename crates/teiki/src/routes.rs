@@ -3,8 +3,8 @@
 use crate::web::Operation;
 use crate::web::page::Page;
 use crate::{
-    accounts, api_keys, charges, clocks, customers, events, invoices, payment_methods, payouts, plans,
-    subscriptions, three_d_secure, tokens,
+    accounts, api_keys, charges, clocks, customers, events, invoices, payment_methods, payouts,
+    plan_switches, plans, subscriptions, three_d_secure, tokens,
 };
 
 /// The methods of the API.
@@ -92,6 +92,13 @@ pub static ROUTES: &[Route] = &[
     get("/v1/balances", &payouts::api::BALANCES),
     get("/v1/balances/{balance}", &payouts::api::NONE),
     post("/v1/balances/{balance}/statement_urls", &payouts::api::NO_URL),
+    post("/v1/plan_switches", &plan_switches::api::CREATE),
+    get("/v1/plan_switches", &plan_switches::api::LIST),
+    post("/v1/plan_switches/preview", &plan_switches::api::PREVIEW),
+    get("/v1/plan_switches/{plan_switch}", &plan_switches::api::GET),
+    get("/v1/plan_switches/{plan_switch}/subscriptions", &plan_switches::api::SUBSCRIPTIONS),
+    post("/v1/plan_switches/{plan_switch}/exclude", &plan_switches::api::EXCLUDE_ONE),
+    post("/v1/plan_switches/{plan_switch}/undo", &plan_switches::api::UNDO),
     post("/v1/plans", &plans::api::CREATE),
     get("/v1/plans", &plans::api::LIST),
     get("/v1/plans/{plan}", &plans::api::GET),

@@ -20,21 +20,22 @@ pub(super) struct Drawn<'a> {
     pub(super) anchor: Anchor,
 }
 
-/// The invoice of the period `first`, switched to the next plan if one is reserved. A switch keeps the charge time.
+impl Drawn<'_> {
+    /// Invoices still to issue, this one included; `None` goes on until canceled.
+    pub(super) fn left(&self, agreement: &Agreement<'_>) -> Option<u32> {
+        if self.plan.id == agreement.plan.id { agreement.remaining } else { self.plan.instalments }
+    }
+}
+
+/// The invoice of the period `first`, switched to the next plan if one is reserved for it. A switch keeps the charge time.
 pub(super) fn draw<'a>(
     terms: &Terms<'_>,
     agreement: &Agreement<'a>,
     first: &First,
 ) -> Result<Drawn<'a>, Refused> {
-    let plan = agreement.next_plan.unwrap_or(agreement.plan);
+    let plan = agreement.plan_from(first.cycle.period.start);
     let (present, offer) = (Offer::from(agreement.plan), Offer::from(plan));
-    let period = if start::has_same_rhythm(&present, &offer) {
-        *first
-    } else {
-        let begin = (first.cycle.number, first.cycle.period.start, agreement.prorate);
-        let switched = start::after_switch(terms, first.anchor, &offer, begin)?;
-        First { cycle: Cycle { charge_at: first.cycle.charge_at, ..switched.cycle }, ..switched }
-    };
+    let period = start::switched(terms, first, (&present, &offer), agreement.prorate)?;
     let (amount, lines) = priced(agreement, plan, period.share)?;
     Ok(Drawn { next: Next { cycle: period.cycle, amount, lines }, plan, anchor: period.anchor })
 }

@@ -19,7 +19,7 @@ pub fn charge_window(terms: &Terms<'_>, agreement: &Agreement<'_>) -> Result<Per
     let first = running(terms, agreement)?;
     let drawn = draw(terms, agreement, &first)?;
     let offer = Offer::from(drawn.plan);
-    let left = if agreement.next_plan.is_some() { offer.instalments } else { agreement.remaining };
+    let left = drawn.left(agreement);
     let start = first.cycle.period.start;
     let next = if left == Some(1) {
         drawn.next.cycle.period.end

@@ -45,7 +45,7 @@ pub use edit::{charge_window, skip, valid_amount};
 pub use preview::{PREVIEW_MAX, after, preview};
 pub use resume::{Resumption, resume};
 pub use stop::{cancel, ends_at, pause};
-pub use update::{Change, update};
+pub use update::{Change, drawn, redrawn, update};
 
 /// The most of one plan that a subscription is for: far above what is sold, and sums stay in range.
 pub const QUANTITY_MAX: u32 = 10_000;
@@ -59,8 +59,10 @@ pub struct Agreement<'a> {
     pub state: State,
     /// What it is for.
     pub plan: &'a Plan,
-    /// The plan that its next scheduled invoice switches it to.
+    /// The plan that is reserved: a renewal switches it to that.
     pub next_plan: Option<&'a Plan>,
+    /// The first start of a period that the reserved plan may have; `None` is the next renewal.
+    pub next_plan_from: Option<Timestamp>,
     /// How many of the plan: 1 to [`QUANTITY_MAX`]. Multiplies the price, not the set-up fee.
     pub quantity: u32,
     /// Whether a part of a period is charged by the day where the plan has a billing day.
@@ -136,6 +138,9 @@ pub struct Course {
     pub plan: String,
     /// The id of the plan that the scheduled invoice switches it to.
     pub next_plan: Option<String>,
+    /// The first start of a period that it may have; `None` is the next renewal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_plan_from: Option<Timestamp>,
     /// How many of the plan.
     pub quantity: u32,
     /// Whether a part of a period is charged by the day.
@@ -278,10 +283,32 @@ impl From<subscription::Refused> for Refused {
     }
 }
 
-impl Agreement<'_> {
+impl<'a> Agreement<'a> {
     /// Whether its trial has not ended at `now`.
     pub fn is_in_trial(&self, now: Timestamp) -> bool {
         self.trial.is_some_and(|trial| trial.end > now)
+    }
+
+    /// The plan of the period that a renewal begins at `start`.
+    fn plan_from(&self, start: Timestamp) -> &'a Plan {
+        match self.next_plan {
+            Some(next) if self.next_plan_from.is_none_or(|from| from <= start) => next,
+            Some(_) | None => self.plan,
+        }
+    }
+
+    /// The same where a bill that is not a renewal is made at `now`: only a reservation whose day has come holds for it.
+    fn on_the_day(self, now: Timestamp) -> Self {
+        match (self.next_plan, self.next_plan_from) {
+            (Some(next), Some(from)) if from <= now => Self {
+                plan: next,
+                next_plan: None,
+                next_plan_from: None,
+                remaining: next.instalments,
+                ..self
+            },
+            (Some(_) | None, _) => self,
+        }
     }
 
     /// Its course as it stands, but in `state` and with this scheduled invoice.
@@ -290,6 +317,7 @@ impl Agreement<'_> {
             state,
             plan: self.plan.id.clone(),
             next_plan: self.next_plan.map(|plan| plan.id.clone()),
+            next_plan_from: self.next_plan_from,
             quantity: self.quantity,
             prorate: self.prorate,
             anchor: self.anchor,

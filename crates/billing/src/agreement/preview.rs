@@ -3,8 +3,8 @@
 use super::draw::{draw, scheduled};
 use super::{Agreement, Course, Refused, Upcoming};
 use crate::calendar::CalendarError;
-use crate::money::Money;
 use crate::plan::Plan;
+use crate::renewal::start::First;
 use crate::renewal::{Next, Offer, Terms};
 
 /// The most cycles of one preview: five years of months.
@@ -26,6 +26,7 @@ pub fn after<'a>(
         state: course.state,
         plan,
         next_plan,
+        next_plan_from: course.next_plan_from,
         quantity: course.quantity,
         prorate: course.prorate,
         anchor: course.anchor,
@@ -50,23 +51,25 @@ pub fn preview(
     let Some(period) = period else {
         return Ok(Vec::new());
     };
-    let drawn = draw(terms, agreement, &period)?;
-    let offer = Offer::from(drawn.plan);
-    let left = if agreement.next_plan.is_some() { offer.instalments } else { agreement.remaining };
-    let left = left.and_then(|left| usize::try_from(left).ok()).unwrap_or(PREVIEW_MAX);
-    let count = count.min(PREVIEW_MAX).min(left);
-    let schedule = terms.schedule(drawn.anchor, &offer);
-    let line = offer.line(agreement.quantity, None)?;
-    let mut number = first.cycle.number;
-    let mut invoices = vec![first];
-    while invoices.len() < count {
-        number = number.checked_add(1).ok_or(CalendarError::OutOfRange)?;
-        invoices.push(Next {
-            cycle: schedule.cycle(number)?,
-            amount: Money::new(line.amount, offer.amount.currency),
-            lines: vec![line.clone()],
-        });
+    let mut given = Some(first);
+    let (mut standing, mut period) = (*agreement, period);
+    let mut invoices = Vec::new();
+    while invoices.len() < count.min(PREVIEW_MAX) && standing.remaining != Some(0) {
+        let drawn = draw(terms, &standing, &period)?;
+        let (plan, anchor, left) = (drawn.plan, drawn.anchor, drawn.left(&standing));
+        let is_switched = plan.id != standing.plan.id;
+        standing = Agreement {
+            plan,
+            next_plan: standing.next_plan.filter(|_| !is_switched),
+            anchor,
+            remaining: left.map(|left| left.saturating_sub(1)),
+            is_first_bill: false,
+            ..standing
+        };
+        let number = drawn.next.cycle.number.checked_add(1).ok_or(CalendarError::OutOfRange)?;
+        let cycle = terms.schedule(anchor, &Offer::from(plan)).cycle(number)?;
+        period = First { anchor, cycle, share: None };
+        invoices.push(given.take().unwrap_or(drawn.next));
     }
-    invoices.truncate(count);
     Ok(invoices)
 }

@@ -28,7 +28,8 @@ pub struct Resumption {
 /// 5. Its period is over: paid now, and dates count from now; with a billing day up to the next one, at the full price
 ///    unless by the day.
 ///
-/// A reserved next plan is never applied by a resume, it stays for the next renewal. A canceled one whose period is over
+/// A reserved next plan is never applied by a resume, it stays for the next renewal; but one that is reserved for a day that
+/// has come holds for what is paid now. A canceled one whose period is over
 /// has ended and is not resumed. Errors: [`Refused::SubscriptionWorked`] when it runs and owes nothing;
 /// [`Refused::AlreadyCanceled`]; [`Refused::InvalidTrialEnd`], also for a trial while an invoice is open, for the open
 /// invoice is paid now and the period kept.
@@ -71,6 +72,7 @@ pub fn resume(
     }
     let state = then.state.after(Event::Resumed)?;
     if is_over || ends_trial {
+        let then = then.on_the_day(now);
         return pay_now(terms, &then, &from_now(terms, &then, now)?, state, now);
     }
     Ok(Step { due_now: DueNow::Nothing, then: then.course(state, Upcoming::Kept) })

@@ -14,6 +14,7 @@ use crate::tax::TaxCategory;
 mod creating;
 mod editing;
 mod proration;
+mod reserving;
 mod resuming;
 mod sequences;
 mod stopping;
@@ -96,6 +97,7 @@ impl<'a> Book<'a> {
             state: State::Active,
             plan: new.plan,
             next_plan: None,
+            next_plan_from: None,
             quantity: 1,
             prorate: false,
             anchor: step.then.anchor,
@@ -135,6 +137,7 @@ impl<'a> Book<'a> {
             state: course.state,
             plan: found(&course.plan),
             next_plan: course.next_plan.as_ref().map(found),
+            next_plan_from: course.next_plan_from,
             quantity: course.quantity,
             prorate: course.prorate,
             anchor: course.anchor,
@@ -185,6 +188,7 @@ impl<'a> Book<'a> {
                 offer: &offer,
                 quantity: self.held.quantity,
                 next_offer: next_offer.as_ref(),
+                next_offer_from: self.held.next_plan_from,
                 prorate: self.held.prorate,
                 remaining: self.held.remaining,
             };
@@ -196,10 +200,12 @@ impl<'a> Book<'a> {
             };
             let opening = open(&self.terms, &running, &due, next.cycle.charge_at).expect("opened");
             self.paid.push((next.cycle.charge_at, next.cycle.period, next.amount.minor));
+            let is_switched = opening.then.plan.is_some();
             self.held = Agreement {
                 state: opening.state,
-                plan: self.held.next_plan.unwrap_or(self.held.plan),
-                next_plan: None,
+                plan: self.held.next_plan.filter(|_| is_switched).unwrap_or(self.held.plan),
+                next_plan: self.held.next_plan.filter(|_| !is_switched),
+                next_plan_from: self.held.next_plan_from.filter(|_| !is_switched),
                 anchor: opening.then.anchor,
                 period: opening.then.period,
                 remaining: opening.then.remaining,
@@ -235,6 +241,17 @@ impl<'a> Book<'a> {
     fn cancel(&mut self) {
         let course = cancel(&self.held).expect("canceled");
         self.follow(&course);
+    }
+
+    /// A plan reserved for a day, or none any more.
+    fn reserve(&mut self, reserved: Option<(&'a Plan, &str)>) {
+        let (next_plan, next_plan_from) = (reserved.map(|to| to.0), reserved.map(|to| at(to.1)));
+        self.held = Agreement { next_plan, next_plan_from, ..self.held };
+        let scheduled = self.scheduled.take();
+        self.scheduled = scheduled.map(|(next, is_listed)| {
+            let drawn = redrawn(&self.terms, &self.held, &next).expect("drawn");
+            (drawn.unwrap_or(next), is_listed)
+        });
     }
 
     fn skip(&mut self) -> Result<(), Refused> {

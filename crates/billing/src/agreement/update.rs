@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::draw::{draw, free_until, from_now, pay_now, scheduled};
 use super::{Agreement, Course, DueNow, Refused, Step, TrialEnd, Upcoming, valid_quantity, valid_trial_end};
 use crate::plan::Plan;
-use crate::renewal::Terms;
+use crate::renewal::{Next, Terms};
 use crate::subscription::{self, State};
 
 /// What is asked for; `None` leaves it as it is.
@@ -34,7 +34,8 @@ pub struct Change<'a> {
 ///   for a reserved next plan. Refused when the last instalment has been issued, for nothing would follow.
 /// - `now` ends a trial that runs and is paid now, at the present plan's price; without one it does nothing.
 /// - Quantity alone is for the next invoice on; nothing is paid or credited for the current period.
-/// - A next plan changes the scheduled invoice; one with another interval or billing day re-anchors there.
+/// - A next plan changes the scheduled invoice; one with another interval or billing day re-anchors there. It replaces a
+///   reservation for a day.
 ///
 /// Open invoices stay open, and while there is one it is past due, in a trial too. Errors:
 /// [`Refused::AlreadyPaused`], [`Refused::AlreadyCanceled`], [`Refused::CannotChangeProrateStatus`],
@@ -63,9 +64,11 @@ pub fn update(
     }
     if change.plan.is_some() || ends_trial {
         let state = agreement.state.after(subscription::Event::InvoiceOpened)?;
+        let then = then.on_the_day(now);
         return pay_now(terms, &then, &from_now(terms, &then, now)?, state, now);
     }
-    let is_same = then.quantity == agreement.quantity && then.next_plan == agreement.next_plan;
+    let is_same = then.quantity == agreement.quantity
+        && (then.next_plan, then.next_plan_from) == (agreement.next_plan, agreement.next_plan_from);
     let then = if is_same { then.course(then.state, Upcoming::Kept) } else { edited(terms, &then)? };
     Ok(Step { due_now: DueNow::Nothing, then })
 }
@@ -81,6 +84,7 @@ fn changed<'a>(agreement: &Agreement<'a>, change: &Change<'a>) -> Result<Agreeme
         Some(plan) => Agreement {
             plan: another(agreement.plan, plan)?,
             next_plan: None,
+            next_plan_from: None,
             quantity,
             prorate: change.prorate.unwrap_or(agreement.prorate),
             remaining: plan.instalments,
@@ -89,8 +93,10 @@ fn changed<'a>(agreement: &Agreement<'a>, change: &Change<'a>) -> Result<Agreeme
     };
     Ok(match change.next_plan {
         None => then,
-        Some(None) => Agreement { next_plan: None, ..then },
-        Some(Some(next)) => Agreement { next_plan: Some(another(then.plan, next)?), ..then },
+        Some(None) => Agreement { next_plan: None, next_plan_from: None, ..then },
+        Some(Some(next)) => {
+            Agreement { next_plan: Some(another(then.plan, next)?), next_plan_from: None, ..then }
+        }
     })
 }
 
@@ -104,11 +110,23 @@ fn another<'a>(present: &Plan, plan: &'a Plan) -> Result<&'a Plan, Refused> {
     }
 }
 
+/// The scheduled invoice as the agreement has it, if `stored` is for another plan; else `stored` stays, with what a person
+/// has set. `None` also where nothing is scheduled.
+pub fn redrawn(terms: &Terms<'_>, agreement: &Agreement<'_>, stored: &Next) -> Result<Option<Next>, Refused> {
+    let drawn = drawn(terms, agreement)?;
+    Ok(drawn.filter(|drawn| drawn.plan() != stored.plan()))
+}
+
+/// The scheduled invoice as the agreement draws it; `None` if nothing is scheduled.
+pub fn drawn(terms: &Terms<'_>, agreement: &Agreement<'_>) -> Result<Option<Next>, Refused> {
+    match scheduled(terms, agreement)? {
+        None => Ok(None),
+        Some(first) => Ok(Some(draw(terms, agreement, &first)?.next)),
+    }
+}
+
 /// With another scheduled invoice of the same number.
 fn edited(terms: &Terms<'_>, then: &Agreement<'_>) -> Result<Course, Refused> {
-    let upcoming = match scheduled(terms, then)? {
-        None => Upcoming::Kept,
-        Some(first) => Upcoming::Edited(draw(terms, then, &first)?.next),
-    };
+    let upcoming = drawn(terms, then)?.map_or(Upcoming::Kept, Upcoming::Edited);
     Ok(then.course(then.state, upcoming))
 }

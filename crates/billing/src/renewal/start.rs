@@ -65,6 +65,22 @@ pub fn after_switch(
     first(terms, next, &Begin { from, number, prorate, may_wait: false, by_day })
 }
 
+/// The period `first` of `present`, taken over by `next`: the same where the rhythm is, else one that begins there. The charge
+/// time stays.
+pub fn switched(
+    terms: &Terms<'_>,
+    first: &First,
+    (present, next): (&Offer, &Offer),
+    prorate: bool,
+) -> Result<First, CalendarError> {
+    if has_same_rhythm(present, next) {
+        return Ok(*first);
+    }
+    let begin = (first.cycle.number, first.cycle.period.start, prorate);
+    let switched = after_switch(terms, first.anchor, next, begin)?;
+    Ok(First { cycle: Cycle { charge_at: first.cycle.charge_at, ..switched.cycle }, ..switched })
+}
+
 /// Whether boundaries of one are boundaries of the other, so that the anchor is kept.
 pub fn has_same_rhythm(one: &Offer, other: &Offer) -> bool {
     one.interval == other.interval && one.billing_day == other.billing_day

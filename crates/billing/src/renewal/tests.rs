@@ -38,7 +38,16 @@ fn line(offer: &Offer) -> Line {
 
 fn running(offer: &Offer, remaining: Option<u32>) -> Running<'_> {
     let anchor = Anchor { on: "2026-12-31".parse().expect("a valid date"), at: None, cycle: 0 };
-    Running { state: State::Active, anchor, offer, quantity: 1, next_offer: None, prorate: false, remaining }
+    Running {
+        state: State::Active,
+        anchor,
+        offer,
+        quantity: 1,
+        next_offer: None,
+        next_offer_from: None,
+        prorate: false,
+        remaining,
+    }
 }
 
 /// The due invoice of a cycle of `running`, as it was scheduled.

@@ -4,7 +4,7 @@
 //! charge of it is final, or has stayed unresolved for [`UNRESOLVED_MAX`] of real time. The same instants
 //! give the same invoices whatever the distance and however often the process is killed on the way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +50,22 @@ pub fn now_for_change(tx: &mut db::Tx<'_>, clock: &str, real: Timestamp) -> Resu
             Err(ApiError::conflict("test_clock_advancing", message))
         }
     }
+}
+
+/// The billing time of these clocks, those that are on their way left out. They stay so until the transaction ends.
+pub fn standing<'a>(
+    tx: &mut db::Tx<'_>,
+    clocks: impl Iterator<Item = &'a str>,
+    real: Timestamp,
+) -> Result<BTreeMap<String, Timestamp>, db::Error> {
+    let clocks: BTreeSet<&str> = clocks.collect();
+    let simulated: Vec<&str> =
+        clocks.iter().copied().filter(|clock| *clock != accounts::REAL_CLOCK).collect();
+    let mut times = store::standing_many(tx, &simulated)?;
+    if clocks.contains(accounts::REAL_CLOCK) {
+        times.insert(accounts::REAL_CLOCK.to_owned(), real);
+    }
+    Ok(times)
 }
 
 /// The clock that a new customer follows: the one asked for, or real time. Error: there is no such clock in the account.

@@ -1,5 +1,7 @@
 //! SQL of what a clock has seen.
 
+use std::collections::BTreeMap;
+
 use billing::id::{AccountId, ClockId};
 use billing::mode::Mode;
 use db::{Column, Error, Row, Tx, Value};
@@ -26,6 +28,16 @@ pub(super) fn standing(tx: &mut Tx<'_>, clock: &str) -> Result<(Timestamp, bool)
         return Err(Error::Assertion(format!("there is no test clock {clock}")));
     };
     Ok((instant(row, 0, "test_clocks.frozen_time")?, row.str(1)? != "advancing"))
+}
+
+/// Where those of these clocks stand that do. They stay so until the transaction ends.
+pub(super) fn standing_many(tx: &mut Tx<'_>, clocks: &[&str]) -> Result<BTreeMap<String, Timestamp>, Error> {
+    let rows = tx.share_many(
+        "select id, frozen_time, status from test_clocks where id = $1",
+        &[Column::Text(clocks.to_vec())],
+    )?;
+    let standing = rows.iter().filter(|(_, row)| row.str(2).is_ok_and(|status| status != "advancing"));
+    standing.map(|(_, row)| Ok((row.text(0)?, instant(row, 1, "test_clocks.frozen_time")?))).collect()
 }
 
 pub(super) fn insert(tx: &mut Tx<'_>, row: &ClockRow) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use billing::id::{AccountId, ChargeId, InvoiceId, PaymentMethodId, Slot, Subscri
 use billing::mode::Mode;
 use db::Tx;
 
-use crate::{charges, customers, invoices, payment_methods, plans, subscriptions};
+use crate::{charges, customers, invoices, payment_methods, plan_switches, plans, subscriptions};
 
 /// A history and the number of its last event.
 pub(super) struct Source {
@@ -34,6 +34,10 @@ pub(super) fn of(tx: &mut Tx<'_>, side: (AccountId, Mode), resource: &str) -> Re
             Some(subscription) => sources.extend(of_subscription(tx, side, subscription)?),
             None => sources.push(of_sale(tx, id)?),
         }
+    }
+    if let Some(switch) = plan_switches::find(tx, side, resource)? {
+        let (history, slot) = (switch.id.to_string(), switch.id.slot());
+        sources.push(Source { history, slot, last: switch.event_number });
     }
     if let Ok(id) = resource.parse::<TokenId>() {
         sources.push(Source { history: id.to_string(), slot: id.slot(), last: 1 });

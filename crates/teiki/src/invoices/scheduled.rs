@@ -40,7 +40,12 @@ pub struct OpenRow {
 
 /// The scheduled invoice of a subscription.
 pub fn find(tx: &mut Tx<'_>, row: &SubscriptionRow) -> Result<Option<ScheduledRow>, db::Error> {
-    store::find_scheduled(tx, row.id.slot(), &row.scheduled_obligation())
+    Ok(find_many(tx, std::slice::from_ref(row))?.pop().flatten())
+}
+
+/// The scheduled invoices of subscriptions, in their order.
+pub fn find_many(tx: &mut Tx<'_>, rows: &[SubscriptionRow]) -> Result<Vec<Option<ScheduledRow>>, db::Error> {
+    store::find_scheduled(tx, rows)
 }
 
 /// Puts it on the work list at `at`, or takes it off.
@@ -49,8 +54,13 @@ pub fn set_action(tx: &mut Tx<'_>, id: InvoiceId, at: Option<Timestamp>) -> Resu
 }
 
 /// Gives it another period, amount, lines and plan; it keeps its number and its charge time.
-pub fn edit(tx: &mut Tx<'_>, id: InvoiceId, next: &Next, plan: &str) -> Result<(), db::Error> {
-    store::edit_scheduled(tx, id, next, plan)
+pub fn edit(tx: &mut Tx<'_>, id: InvoiceId, next: &Next) -> Result<(), db::Error> {
+    edit_many(tx, &[(id, next)])
+}
+
+/// The same for many.
+pub fn edit_many(tx: &mut Tx<'_>, edited: &[(InvoiceId, &Next)]) -> Result<(), db::Error> {
+    store::edit_scheduled(tx, edited).map(|_| ())
 }
 
 /// It will never be opened.

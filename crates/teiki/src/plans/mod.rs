@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::events::{self, NewEvent};
+use crate::plan_switches;
 use crate::stored::unreadable;
 use crate::web::list::Page;
 use crate::web::metadata::{self, Metadata, MetadataEdit};
@@ -155,7 +156,7 @@ pub fn delete(
     now: Timestamp,
 ) -> Result<(), ApiError> {
     let mut plan = lock(tx, side, id)?;
-    if store::has_subscribers(tx, side, id)? {
+    if store::has_subscribers(tx, side, id)? || plan_switches::leads_to(tx, side, id)? {
         return Err(ApiError::client("exist_subscribers", format!("The plan {id} has subscribers.")));
     }
     plan.event_number += 1;

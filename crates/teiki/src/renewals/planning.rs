@@ -179,6 +179,7 @@ fn opening(task: &Task, row: &InvoiceRow, subscription: &SubscriptionRow) -> Res
         offer: &row.offer,
         quantity: subscription.quantity,
         next_offer: row.next_offer.as_ref(),
+        next_offer_from: row.next_offer_from,
         prorate: subscription.prorate,
         remaining: subscription.remaining,
     };
@@ -275,7 +276,7 @@ fn next_invoice(task: &Task, row: &InvoiceRow, opening: Opening) -> Option<NewSc
         clock: task.scope.clock.clone(),
         customer: row.customer.clone(),
         subscription: row.subscription,
-        plan: row.offer.plan.clone(),
+        plan: next.plan().to_owned(),
         next,
     })
 }

@@ -20,6 +20,7 @@ use crate::clocks::job;
 use crate::failure::Failure;
 use crate::idempotency;
 use crate::output::{self, Format};
+use crate::plan_switches;
 use crate::signals;
 use crate::web::limits::Limits;
 use sides::Sides;
@@ -68,6 +69,9 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
     let clock_bell = Arc::new(Notify::new());
     let keeping = job::keep(app.clone(), Arc::clone(&sides), Arc::clone(&clock_bell), stopping.clone());
     let keeping = tokio::spawn(keeping);
+    let switch_bell = Arc::new(Notify::new());
+    let switching = plan_switches::job::keep(app.clone(), Arc::clone(&switch_bell), stopping.clone());
+    let switching = tokio::spawn(switching);
     let forgetting = tokio::spawn(idempotency::job::keep(app.db.clone(), stopping.clone()));
     let key_uses = Arc::new(Uses::default());
     let noting = uses::keep(app.db.clone(), Arc::clone(&key_uses), stopping.clone());
@@ -81,6 +85,7 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
         limits: Limits::default(),
         key_uses: Arc::clone(&key_uses),
         clock_bell: Arc::clone(&clock_bell),
+        switch_bell,
     };
     let router = routes::router(Arc::new(site));
     let mut until = stopping.clone();
@@ -109,6 +114,7 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
         .map_err(|error| Failure::failed(error.to_string()))?
         .map_err(|error| Failure::failed(format!("the HTTP server failed: {error}")))?;
     keeping.await.map_err(|error| Failure::failed(error.to_string()))?;
+    switching.await.map_err(|error| Failure::failed(error.to_string()))?;
     forgetting.await.map_err(|error| Failure::failed(error.to_string()))?;
     noting.await.map_err(|error| Failure::failed(error.to_string()))?;
     payments.close();

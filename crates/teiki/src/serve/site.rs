@@ -25,6 +25,8 @@ pub struct Site {
     pub(crate) limits: Limits,
     /// Uses of keys that are not written yet.
     pub(crate) key_uses: Arc<Uses>,
+    /// Rung when a plan switch is made or undone.
+    pub(crate) switch_bell: Arc<Notify>,
     /// Rung when a test clock sets out.
     pub(crate) clock_bell: Arc<Notify>,
 }

@@ -42,7 +42,7 @@ pub fn resolve(
     times: Times,
 ) -> Result<(), db::Error> {
     for outcome in outcomes {
-        let Some(mut row) = store::lock(tx, outcome.side, outcome.subscription)? else {
+        let Some(mut row) = super::lock(tx, outcome.side, outcome.subscription)? else {
             return Err(db::Error::Assertion(format!("subscription {} is gone", outcome.subscription)));
         };
         row.pending_invoice = None;
@@ -86,7 +86,7 @@ fn renew(row: &mut SubscriptionRow, renewed: &Renewed) {
     row.remaining = renewed.remaining.map(i64::from);
     if let Some(plan) = &renewed.plan {
         row.plan.clone_from(plan);
-        row.next_plan = None;
+        (row.next_plan, row.next_plan_from, row.switch_former) = (None, None, None);
     }
 }
 
@@ -147,8 +147,13 @@ pub(crate) fn apply(
     let course = course.clone().renumbered(next_cycle);
     let former = scheduled::find(tx, row)?;
     row.state = course.state;
+    let next_plan_from = course.next_plan_from.map(Timestamp::as_microsecond);
+    if row.plan != course.plan || (&row.next_plan, row.next_plan_from) != (&course.next_plan, next_plan_from)
+    {
+        (row.plan_switch, row.switch_former) = (None, None);
+    }
     row.plan = course.plan;
-    row.next_plan = course.next_plan;
+    (row.next_plan, row.next_plan_from) = (course.next_plan, next_plan_from);
     row.quantity = course.quantity.into();
     row.prorate = course.prorate;
     row.anchor = course.anchor;
@@ -159,10 +164,7 @@ pub(crate) fn apply(
         (stamps.paused_at, stamps.canceled_at, stamps.resumed_at);
     owes(tx, row)?;
     match (course.upcoming, former) {
-        (Upcoming::Edited(next), Some(former)) => {
-            let plan = row.next_plan.clone().unwrap_or_else(|| row.plan.clone());
-            scheduled::edit(tx, former.id, &next, &plan)
-        }
+        (Upcoming::Edited(next), Some(former)) => scheduled::edit(tx, former.id, &next),
         (Upcoming::Replaced(next), former) => {
             if let Some(former) = former {
                 scheduled::void(tx, former.id)?;
@@ -203,7 +205,7 @@ fn schedule(
         clock: scope.clock.clone(),
         customer: row.customer.clone(),
         subscription: row.id,
-        plan: row.next_plan.clone().unwrap_or_else(|| row.plan.clone()),
+        plan: next.plan().to_owned(),
         next,
     };
     invoices::insert_scheduled(tx, key, &[new], now)

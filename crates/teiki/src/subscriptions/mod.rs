@@ -37,7 +37,7 @@ pub type Side = (AccountId, Mode);
 pub fn get(tx: &mut Tx<'_>, side: Side, id: &str) -> Result<SubscriptionRow, ApiError> {
     let none = || ApiError::not_found("subscription", id);
     let parsed: SubscriptionId = id.parse().map_err(|_| none())?;
-    store::find(tx, side, parsed)?.filter(|row| !row.is_deleted).ok_or_else(none)
+    find_any(tx, side, parsed)?.filter(|row| !row.is_deleted).ok_or_else(none)
 }
 
 /// A page of subscriptions, newest first; of one customer or of all.
@@ -72,7 +72,7 @@ pub fn delete_all_of(
         store::list_of(tx, customer.side, &[&customer.id], (&all, &Place::newest()), &Filter::default())?;
     for (_, row) in found {
         // Read again under its lock: a renewal may have been at work on it.
-        if let Some(mut row) = store::lock(tx, customer.side, row.id)? {
+        if let Some(mut row) = lock(tx, customer.side, row.id)? {
             let answer = deleted(customer.side.1, row.id.as_str());
             deletion::delete(tx, key, customer, (&mut row, &answer), now)?;
         }
@@ -127,7 +127,35 @@ pub fn find_any(
     side: Side,
     id: SubscriptionId,
 ) -> Result<Option<SubscriptionRow>, db::Error> {
-    store::find(tx, side, id)
+    Ok(store::find_many(tx, side, &[id])?.pop())
+}
+
+/// The subscription `id`, locked, deleted or not.
+pub fn lock(tx: &mut Tx<'_>, side: Side, id: SubscriptionId) -> Result<Option<SubscriptionRow>, db::Error> {
+    Ok(store::lock_many(tx, side, &[id])?.pop())
+}
+
+/// The subscriptions with these ids, in the order of the ids; deleted ones too.
+pub fn find_many(
+    tx: &mut Tx<'_>,
+    side: Side,
+    ids: &[SubscriptionId],
+) -> Result<Vec<SubscriptionRow>, db::Error> {
+    store::find_many(tx, side, ids)
+}
+
+/// The same, and locked.
+pub fn lock_many(
+    tx: &mut Tx<'_>,
+    side: Side,
+    ids: &[SubscriptionId],
+) -> Result<Vec<SubscriptionRow>, db::Error> {
+    store::lock_many(tx, side, ids)
+}
+
+/// Writes the reservations and event numbers of locked subscriptions.
+pub fn save_reserved(tx: &mut Tx<'_>, rows: &[SubscriptionRow]) -> Result<(), db::Error> {
+    store::save_reserved(tx, rows).map(|_| ())
 }
 
 /// All subscriptions that a customer ever had.

@@ -44,28 +44,40 @@ impl Present {
 
     /// The subscription as the rules see it.
     pub fn agreement(&self, row: &SubscriptionRow) -> Result<Agreement<'_>, ApiError> {
-        let number =
-            |value: i64| u32::try_from(value).map_err(|_| ApiError::inside("a count is out of range"));
-        Ok(Agreement {
-            state: row.state,
-            plan: &self.plan,
-            next_plan: self.next_plan.as_ref(),
-            quantity: number(row.quantity)?,
-            prorate: row.prorate,
-            anchor: row.anchor,
-            period: period_of(row.period)?,
-            trial: row.trial.map(period_of).transpose()?,
-            remaining: row.remaining.map(number).transpose()?,
-            scheduled: self.scheduled.as_ref().map(|scheduled| scheduled.next.cycle),
-            next_cycle: number(row.next_cycle)?,
-            open_invoices: self.open_invoices,
-            is_first_bill: !row.is_billed,
-        })
+        let plans = (&self.plan, self.next_plan.as_ref());
+        agreement_of(row, plans, (self.scheduled.as_ref(), self.open_invoices))
     }
 }
 
+/// A subscription as the rules see it, with its plan and the reserved one, its scheduled invoice and how many are open.
+pub fn agreement_of<'a>(
+    row: &SubscriptionRow,
+    (plan, next_plan): (&'a Plan, Option<&'a Plan>),
+    (scheduled, open_invoices): (Option<&ScheduledRow>, i64),
+) -> Result<Agreement<'a>, ApiError> {
+    let number = |value: i64| u32::try_from(value).map_err(|_| ApiError::inside("a count is out of range"));
+    Ok(Agreement {
+        state: row.state,
+        plan,
+        next_plan,
+        next_plan_from: row.next_plan_from.map(instant_of).transpose()?,
+        quantity: number(row.quantity)?,
+        prorate: row.prorate,
+        anchor: row.anchor,
+        period: period_of(row.period)?,
+        trial: row.trial.map(period_of).transpose()?,
+        remaining: row.remaining.map(number).transpose()?,
+        scheduled: scheduled.map(|scheduled| scheduled.next.cycle),
+        next_cycle: number(row.next_cycle)?,
+        open_invoices,
+        is_first_bill: !row.is_billed,
+    })
+}
+
 fn period_of((start, end): (i64, i64)) -> Result<Period, ApiError> {
-    let instant =
-        |micros| Timestamp::from_microsecond(micros).map_err(|error| ApiError::inside(error.to_string()));
-    Ok(Period { start: instant(start)?, end: instant(end)? })
+    Ok(Period { start: instant_of(start)?, end: instant_of(end)? })
+}
+
+fn instant_of(micros: i64) -> Result<Timestamp, ApiError> {
+    Timestamp::from_microsecond(micros).map_err(|error| ApiError::inside(error.to_string()))
 }

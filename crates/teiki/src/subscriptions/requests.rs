@@ -112,6 +112,9 @@ pub fn create(tx: &mut Tx<'_>, context: &Context<'_>, create: &Create) -> Result
         clock: customer.clock.clone(),
         plan: plan.id.clone(),
         next_plan: None,
+        next_plan_from: None,
+        plan_switch: None,
+        switch_former: None,
         quantity: new.quantity.into(),
         payment_method: Some(card),
         // Until its first bill is paid: what is owed is not known to be paid.
@@ -293,7 +296,7 @@ pub fn lock(tx: &mut Tx<'_>, context: &Context<'_>, id: &str) -> Result<(Held, S
     let none = || ApiError::not_found("subscription", id);
     let found = super::get(tx, context.side, id)?;
     let customer = customers::lock(tx, context.side, &found.customer, context.now)?;
-    let row = store::lock(tx, context.side, found.id)?.filter(|row| !row.is_deleted).ok_or_else(none)?;
+    let row = super::lock(tx, context.side, found.id)?.filter(|row| !row.is_deleted).ok_or_else(none)?;
     Ok((customer, row))
 }
 

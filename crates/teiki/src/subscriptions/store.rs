@@ -1,7 +1,8 @@
 //! SQL of subscriptions.
 
 use billing::calendar::{Anchor, Calendar};
-use billing::id::{PaymentMethodId, Slot, SubscriptionId};
+use billing::id::{AccountId, PaymentMethodId, Slot, SubscriptionId};
+use billing::mode::Mode;
 use billing::subscription::{CancelReason, RenewalFailure, State};
 use db::{Column, Error, OnConflict, Row, Tx, Value};
 use jiff::Timestamp;
@@ -21,8 +22,14 @@ pub struct SubscriptionRow {
     pub clock: String,
     /// What is paid for.
     pub plan: String,
-    /// What will be paid for from the next cycle on.
+    /// The plan that is reserved for a later renewal.
     pub next_plan: Option<String>,
+    /// The first start of a period that it is reserved for; none is the next renewal.
+    pub next_plan_from: Option<i64>,
+    /// The plan switch that reserved it, or that the plan came from.
+    pub plan_switch: Option<String>,
+    /// What that replaced, as JSON.
+    pub switch_former: Option<String>,
     /// How many of it.
     pub quantity: i64,
     /// The card that pays.
@@ -80,46 +87,49 @@ pub struct Filter {
     pub status: Option<String>,
 }
 
-pub(super) fn find(
+/// The subscriptions with these ids that the side has, deleted ones too, in the order of the ids.
+pub(super) fn find_many(
     tx: &mut Tx<'_>,
     (account, mode): Side,
-    id: SubscriptionId,
-) -> Result<Option<SubscriptionRow>, Error> {
+    ids: &[SubscriptionId],
+) -> Result<Vec<SubscriptionRow>, Error> {
     let rows = tx.select_many(
         "select id, customer_id, clock_id, plan_id, next_plan_id, quantity, payment_method_id, status, cancel_reason, calendar,
                 renewal_failure, anchor_on, anchor_time, anchor_cycle, period_start, period_end, remaining, prorate,
                 trial_start, trial_end, paused_at, canceled_at, resumed_at, pending_invoice_id, change_count, event_number,
-                metadata, started_at, created_at, sequence, deleted_at, next_cycle, billed
+                metadata, started_at, created_at, sequence, deleted_at, next_cycle, billed, next_plan_from,
+                plan_switch_id, switch_former
          from subscriptions where slot = $1 and id = $2 and account_id = $3 and mode = $4",
-        &[
-            slots([id.slot()].into_iter()),
-            Column::Text(vec![id.as_str()]),
-            Column::Text(vec![account.as_str()]),
-            Column::Text(vec![mode.as_str()]),
-        ],
+        &keys(&account, mode, ids),
     )?;
-    rows.first().map(|(_, row)| subscription_of(row)).transpose()
+    rows.iter().map(|(_, row)| subscription_of(row)).collect()
 }
 
-pub(super) fn lock(
+/// The same, and locked.
+pub(super) fn lock_many(
     tx: &mut Tx<'_>,
     (account, mode): Side,
-    id: SubscriptionId,
-) -> Result<Option<SubscriptionRow>, Error> {
+    ids: &[SubscriptionId],
+) -> Result<Vec<SubscriptionRow>, Error> {
     let rows = tx.lock_many(
         "select id, customer_id, clock_id, plan_id, next_plan_id, quantity, payment_method_id, status, cancel_reason, calendar,
                 renewal_failure, anchor_on, anchor_time, anchor_cycle, period_start, period_end, remaining, prorate,
                 trial_start, trial_end, paused_at, canceled_at, resumed_at, pending_invoice_id, change_count, event_number,
-                metadata, started_at, created_at, sequence, deleted_at, next_cycle, billed
+                metadata, started_at, created_at, sequence, deleted_at, next_cycle, billed, next_plan_from,
+                plan_switch_id, switch_former
          from subscriptions where slot = $1 and id = $2 and account_id = $3 and mode = $4",
-        &[
-            slots([id.slot()].into_iter()),
-            Column::Text(vec![id.as_str()]),
-            Column::Text(vec![account.as_str()]),
-            Column::Text(vec![mode.as_str()]),
-        ],
+        &keys(&account, mode, ids),
     )?;
-    rows.first().map(|(_, row)| subscription_of(row)).transpose()
+    rows.iter().map(|(_, row)| subscription_of(row)).collect()
+}
+
+fn keys<'a>(account: &'a AccountId, mode: Mode, ids: &'a [SubscriptionId]) -> [Column<'a>; 4] {
+    [
+        slots(ids.iter().map(SubscriptionId::slot)),
+        Column::Text(ids.iter().map(SubscriptionId::as_str).collect()),
+        Column::Text(vec![account.as_str(); ids.len()]),
+        Column::Text(vec![mode.as_str(); ids.len()]),
+    ]
 }
 
 /// Pages of subscriptions of these customers, newest first, in the order of the customers. An absent filter is the empty text.
@@ -137,7 +147,8 @@ pub(super) fn list_of(
         "select id, customer_id, clock_id, plan_id, next_plan_id, quantity, payment_method_id, status, cancel_reason, calendar,
                 renewal_failure, anchor_on, anchor_time, anchor_cycle, period_start, period_end, remaining, prorate,
                 trial_start, trial_end, paused_at, canceled_at, resumed_at, pending_invoice_id, change_count, event_number,
-                metadata, started_at, created_at, sequence, deleted_at, next_cycle, billed
+                metadata, started_at, created_at, sequence, deleted_at, next_cycle, billed, next_plan_from,
+                plan_switch_id, switch_former
          from subscriptions
          where slot = $1 and account_id = $2 and mode = $3 and customer_id = $4 and deleted_at is null
                and created_at >= $5 and created_at <= $6 and (created_at, sequence, id) < ($7, $8, $9)
@@ -172,7 +183,8 @@ pub(super) fn all_of(
         "select id, customer_id, clock_id, plan_id, next_plan_id, quantity, payment_method_id, status, cancel_reason, calendar,
                 renewal_failure, anchor_on, anchor_time, anchor_cycle, period_start, period_end, remaining, prorate,
                 trial_start, trial_end, paused_at, canceled_at, resumed_at, pending_invoice_id, change_count, event_number,
-                metadata, started_at, created_at, sequence, deleted_at, next_cycle, billed
+                metadata, started_at, created_at, sequence, deleted_at, next_cycle, billed, next_plan_from,
+                plan_switch_id, switch_former
          from subscriptions where slot = $1 and account_id = $2 and mode = $3 and customer_id = $4
          order by created_at, sequence, id",
         &[
@@ -208,7 +220,8 @@ pub(super) fn list(
             "select id, customer_id, clock_id, plan_id, next_plan_id, quantity, payment_method_id, status, cancel_reason,
                     calendar, renewal_failure, anchor_on, anchor_time, anchor_cycle, period_start, period_end, remaining,
                     prorate, trial_start, trial_end, paused_at, canceled_at, resumed_at, pending_invoice_id, change_count,
-                    event_number, metadata, started_at, created_at, sequence, deleted_at, next_cycle, billed
+                    event_number, metadata, started_at, created_at, sequence, deleted_at, next_cycle, billed, next_plan_from,
+                plan_switch_id, switch_former
              from subscriptions
              where account_id = $1 and mode = $2 and deleted_at is null and created_at >= $5 and created_at <= $6
                    and (created_at, sequence, id) < ($3, $4, $9)
@@ -219,7 +232,8 @@ pub(super) fn list(
             "select id, customer_id, clock_id, plan_id, next_plan_id, quantity, payment_method_id, status, cancel_reason,
                     calendar, renewal_failure, anchor_on, anchor_time, anchor_cycle, period_start, period_end, remaining,
                     prorate, trial_start, trial_end, paused_at, canceled_at, resumed_at, pending_invoice_id, change_count,
-                    event_number, metadata, started_at, created_at, sequence, deleted_at, next_cycle, billed
+                    event_number, metadata, started_at, created_at, sequence, deleted_at, next_cycle, billed, next_plan_from,
+                plan_switch_id, switch_former
              from subscriptions
              where account_id = $1 and mode = $2 and deleted_at is null and created_at >= $5 and created_at <= $6
                    and (created_at, sequence, id) < ($3, $4, $9) and plan_id = $10
@@ -230,7 +244,8 @@ pub(super) fn list(
             "select id, customer_id, clock_id, plan_id, next_plan_id, quantity, payment_method_id, status, cancel_reason,
                     calendar, renewal_failure, anchor_on, anchor_time, anchor_cycle, period_start, period_end, remaining,
                     prorate, trial_start, trial_end, paused_at, canceled_at, resumed_at, pending_invoice_id, change_count,
-                    event_number, metadata, started_at, created_at, sequence, deleted_at, next_cycle, billed
+                    event_number, metadata, started_at, created_at, sequence, deleted_at, next_cycle, billed, next_plan_from,
+                plan_switch_id, switch_former
              from subscriptions
              where account_id = $1 and mode = $2 and deleted_at is null and created_at >= $5 and created_at <= $6
                    and (created_at, sequence, id) < ($3, $4, $9) and status = $10
@@ -241,7 +256,8 @@ pub(super) fn list(
             "select id, customer_id, clock_id, plan_id, next_plan_id, quantity, payment_method_id, status, cancel_reason,
                     calendar, renewal_failure, anchor_on, anchor_time, anchor_cycle, period_start, period_end, remaining,
                     prorate, trial_start, trial_end, paused_at, canceled_at, resumed_at, pending_invoice_id, change_count,
-                    event_number, metadata, started_at, created_at, sequence, deleted_at, next_cycle, billed
+                    event_number, metadata, started_at, created_at, sequence, deleted_at, next_cycle, billed, next_plan_from,
+                plan_switch_id, switch_former
              from subscriptions
              where account_id = $1 and mode = $2 and deleted_at is null and created_at >= $5 and created_at <= $6
                    and (created_at, sequence, id) < ($3, $4, $9) and plan_id = $10 and status = $11
@@ -264,6 +280,9 @@ fn subscription_of(row: &Row) -> Result<SubscriptionRow, Error> {
         clock: row.text(2)?,
         plan: row.text(3)?,
         next_plan: row.opt_text(4)?,
+        next_plan_from: row.opt_i64(33)?,
+        plan_switch: row.opt_text(34)?,
+        switch_former: row.opt_text(35)?,
         quantity: row.i64(5)?,
         payment_method,
         state: State::from_stored(status, row.opt_str(8)?)
@@ -345,7 +364,8 @@ pub(super) fn save(tx: &mut Tx<'_>, row: &SubscriptionRow) -> Result<(), Error> 
          set plan_id = $3, next_plan_id = $4, quantity = $5, status = $6, cancel_reason = $7, anchor_on = $8,
              anchor_time = $9, anchor_cycle = $10, next_cycle = $11, billed = $12, period_start = $13, period_end = $14,
              remaining = $15, prorate = $16, trial_start = $17, trial_end = $18, paused_at = $19, canceled_at = $20,
-             resumed_at = $21, pending_invoice_id = $22, change_count = $23, event_number = $24, metadata = $25
+             resumed_at = $21, pending_invoice_id = $22, change_count = $23, event_number = $24, metadata = $25,
+             next_plan_from = $26, plan_switch_id = $27, switch_former = $28
          where slot = $1 and id = $2",
         &[
             Value::I64(row.id.slot().as_i64()),
@@ -373,6 +393,9 @@ pub(super) fn save(tx: &mut Tx<'_>, row: &SubscriptionRow) -> Result<(), Error> 
             Value::I64(row.change_count),
             Value::I64(row.event_number),
             Value::Text(&row.metadata),
+            Value::from(row.next_plan_from),
+            Value::from(row.plan_switch.as_deref()),
+            Value::from(row.switch_former.as_deref()),
         ],
     )?;
     Ok(())
@@ -418,4 +441,21 @@ pub(super) fn delete(tx: &mut Tx<'_>, subscription: &SubscriptionRow, now: Times
         ],
     )?;
     Ok(())
+}
+
+/// Writes the reservations of locked subscriptions.
+pub(super) fn save_reserved(tx: &mut Tx<'_>, rows: &[SubscriptionRow]) -> Result<u64, Error> {
+    let ids: Vec<SubscriptionId> = rows.iter().map(|row| row.id).collect();
+    let key = [
+        ("slot", slots(ids.iter().map(SubscriptionId::slot))),
+        ("id", Column::Text(ids.iter().map(SubscriptionId::as_str).collect())),
+    ];
+    let set = [
+        ("next_plan_id", Column::OptText(rows.iter().map(|row| row.next_plan.as_deref()).collect())),
+        ("next_plan_from", Column::OptI64(rows.iter().map(|row| row.next_plan_from).collect())),
+        ("plan_switch_id", Column::OptText(rows.iter().map(|row| row.plan_switch.as_deref()).collect())),
+        ("switch_former", Column::OptText(rows.iter().map(|row| row.switch_former.as_deref()).collect())),
+        ("event_number", Column::I64(rows.iter().map(|row| row.event_number).collect())),
+    ];
+    tx.update_many("subscriptions", &key, &set, "")
 }

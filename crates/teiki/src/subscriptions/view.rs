@@ -38,6 +38,10 @@ pub struct SubscriptionView {
     calendar: &'static str,
     renewal_failure: &'static str,
     remaining_instalments: Option<i64>,
+    /// With `next_cycle_plan`: the first start of a period that it is reserved for; null is the next renewal.
+    next_cycle_plan_from: Option<i64>,
+    /// The plan switch that reserved it, or that the plan came from.
+    plan_switch: Option<String>,
 }
 
 /// The state in the words of the API.
@@ -123,5 +127,7 @@ fn of(
         calendar: row.calendar.as_str(),
         renewal_failure: row.renewal_failure.as_str(),
         remaining_instalments: row.remaining,
+        next_cycle_plan_from: row.next_plan_from.map(second),
+        plan_switch: row.plan_switch.clone(),
     })
 }

@@ -1,11 +1,11 @@
 //! SQL of invoices.
 
 use billing::calendar::{Cycle, Period};
-use billing::id::{DerivationKey, InvoiceId, Slot, SubscriptionId};
+use billing::id::{DerivationKey, InvoiceId, SubscriptionId};
 use billing::invoice::{Line, State};
 use billing::money::Money;
 use billing::renewal::Next;
-use db::{Column, Error, OnConflict, Tx, Value};
+use db::{Column, Error, OnConflict, Row, Tx, Value};
 use jiff::Timestamp;
 
 use super::scheduled::{OpenRow, ScheduledRow};
@@ -13,6 +13,7 @@ use super::{NewRequested, NewScheduled};
 use crate::charges::settle::Times;
 use crate::line::Scope;
 use crate::stored::{count, instant, opt_instant, parsed, slots, unreadable};
+use crate::subscriptions::SubscriptionRow;
 
 pub(super) mod shown;
 
@@ -106,34 +107,43 @@ pub(super) fn insert_requested(
     Ok(())
 }
 
+/// The scheduled invoices of subscriptions, in their order.
 pub(super) fn find_scheduled(
     tx: &mut Tx<'_>,
-    slot: Slot,
-    obligation: &str,
-) -> Result<Option<ScheduledRow>, Error> {
-    tx.query_opt(
+    subscriptions: &[SubscriptionRow],
+) -> Result<Vec<Option<ScheduledRow>>, Error> {
+    let obligations: Vec<String> = subscriptions.iter().map(SubscriptionRow::scheduled_obligation).collect();
+    let rows = tx.select_many(
         "select id, cycle, due_on, period_start, period_end, due_at, next_action_at, amount, currency, lines from invoices
          where slot = $1 and obligation = $2 and status = 'scheduled'",
-        &[Value::I64(slot.as_i64()), Value::Text(obligation)],
-    )?
-    .map(|row| {
-        let cycle = Cycle {
-            number: count(&row, 1, "invoices.cycle")?,
-            on: parsed(&row, 2, "invoices.due_on", "a date")?,
-            period: Period {
-                start: instant(&row, 3, "invoices.period_start")?,
-                end: instant(&row, 4, "invoices.period_end")?,
-            },
-            charge_at: instant(&row, 5, "invoices.due_at")?,
-        };
-        let amount = Money::new(row.i64(7)?, parsed(&row, 8, "invoices.currency", "a currency")?);
-        Ok(ScheduledRow {
-            id: parsed(&row, 0, "invoices.id", "an id")?,
-            next: Next { cycle, amount, lines: lines_from(row.str(9)?)? },
-            next_action_at: opt_instant(&row, 6, "invoices.next_action_at")?,
-        })
+        &[
+            slots(subscriptions.iter().map(|row| row.id.slot())),
+            Column::Text(obligations.iter().map(String::as_str).collect()),
+        ],
+    )?;
+    let mut found: Vec<Option<ScheduledRow>> = subscriptions.iter().map(|_| None).collect();
+    for (place, row) in &rows {
+        found[*place] = Some(scheduled_of(row)?);
+    }
+    Ok(found)
+}
+
+fn scheduled_of(row: &Row) -> Result<ScheduledRow, Error> {
+    let cycle = Cycle {
+        number: count(row, 1, "invoices.cycle")?,
+        on: parsed(row, 2, "invoices.due_on", "a date")?,
+        period: Period {
+            start: instant(row, 3, "invoices.period_start")?,
+            end: instant(row, 4, "invoices.period_end")?,
+        },
+        charge_at: instant(row, 5, "invoices.due_at")?,
+    };
+    let amount = Money::new(row.i64(7)?, parsed(row, 8, "invoices.currency", "a currency")?);
+    Ok(ScheduledRow {
+        id: parsed(row, 0, "invoices.id", "an id")?,
+        next: Next { cycle, amount, lines: lines_from(row.str(9)?)? },
+        next_action_at: opt_instant(row, 6, "invoices.next_action_at")?,
     })
-    .transpose()
 }
 
 pub(super) fn set_action(tx: &mut Tx<'_>, id: InvoiceId, at: Option<Timestamp>) -> Result<(), Error> {
@@ -148,22 +158,23 @@ pub(super) fn set_action(tx: &mut Tx<'_>, id: InvoiceId, at: Option<Timestamp>) 
     Ok(())
 }
 
-pub(super) fn edit_scheduled(tx: &mut Tx<'_>, id: InvoiceId, next: &Next, plan: &str) -> Result<(), Error> {
-    let lines = lines_json(&next.lines)?;
-    tx.execute(
-        "update invoices set plan_id = $3, amount = $4, lines = $5, period_start = $6, period_end = $7
-         where slot = $1 and id = $2 and status = 'scheduled'",
-        &[
-            Value::I64(id.slot().as_i64()),
-            Value::Text(id.as_str()),
-            Value::Text(plan),
-            Value::I64(next.amount.minor),
-            Value::Text(&lines),
-            Value::I64(next.cycle.period.start.as_microsecond()),
-            Value::I64(next.cycle.period.end.as_microsecond()),
-        ],
-    )?;
-    Ok(())
+pub(super) fn edit_scheduled(tx: &mut Tx<'_>, edited: &[(InvoiceId, &Next)]) -> Result<u64, Error> {
+    let lines = edited.iter().map(|(_, next)| lines_json(&next.lines)).collect::<Result<Vec<_>, _>>()?;
+    let keys = [
+        ("slot", slots(edited.iter().map(|(id, _)| id.slot()))),
+        ("id", Column::Text(edited.iter().map(|(id, _)| id.as_str()).collect())),
+    ];
+    let period = |of: fn(&Period) -> Timestamp| {
+        Column::I64(edited.iter().map(|(_, next)| of(&next.cycle.period).as_microsecond()).collect())
+    };
+    let set = [
+        ("plan_id", Column::Text(edited.iter().map(|(_, next)| next.plan()).collect())),
+        ("amount", Column::I64(edited.iter().map(|(_, next)| next.amount.minor).collect())),
+        ("lines", Column::Text(lines.iter().map(String::as_str).collect())),
+        ("period_start", period(|period| period.start)),
+        ("period_end", period(|period| period.end)),
+    ];
+    tx.update_many("invoices", &keys, &set, "status = 'scheduled'")
 }
 
 /// Moves a scheduled invoice, and gives it another amount and note.

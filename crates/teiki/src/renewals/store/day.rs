@@ -130,6 +130,7 @@ pub(in crate::renewals) struct OverdueRow {
     pub(in crate::renewals) billing_day: Option<u8>,
     pub(in crate::renewals) cycle: u32,
     pub(in crate::renewals) amount: i64,
+    /// Of one further cycle; the dearer plan where a switch is reserved.
     pub(in crate::renewals) plan_amount: i64,
     pub(in crate::renewals) remaining: Option<i64>,
 }
@@ -137,11 +138,13 @@ pub(in crate::renewals) struct OverdueRow {
 /// The due invoices that are scheduled ones, with what counting their missed cycles needs.
 pub(in crate::renewals) fn overdue(tx: &mut Tx<'_>, due: &[Due]) -> Result<Vec<OverdueRow>, Error> {
     let rows = tx.select_many(
-        "select s.anchor_on, s.anchor_time, p.interval_unit, p.interval_count, i.cycle, i.amount, p.amount, s.remaining,
+        "select s.anchor_on, s.anchor_time, p.interval_unit, p.interval_count, i.cycle, i.amount,
+                s.quantity * case when n.amount > p.amount then n.amount else p.amount end, s.remaining,
                 s.calendar, s.anchor_cycle, p.billing_day
          from invoices i
          join subscriptions s on s.slot = i.slot and s.id = i.subscription_id
          join plans p on p.account_id = s.account_id and p.mode = s.mode and p.id = s.plan_id
+         left join plans n on n.account_id = s.account_id and n.mode = s.mode and n.id = s.next_plan_id
          where i.slot = $1 and i.id = $2 and i.status = 'scheduled'",
         &[
             slots(due.iter().map(|due| due.invoice.slot())),

@@ -156,6 +156,8 @@ pub(super) struct InvoiceRow {
     pub(super) offer: Offer,
     /// The plan that a reserved switch leads to.
     pub(super) next_offer: Option<Offer>,
+    /// The first start of a period that it is reserved for; none is the next renewal.
+    pub(super) next_offer_from: Option<Timestamp>,
     /// What it is paid with; none when the customer has no card.
     pub(super) method: Option<Method>,
 }
@@ -173,7 +175,8 @@ pub(super) fn invoices(tx: &mut Tx<'_>, due: &[Due]) -> Result<Vec<InvoiceRow>, 
                 i.amount_paid + i.amount_credited, i.lines, i.due_at, i.next_action_at, i.charge_count,
                 m.id, m.connection_id, m.gateway_token, i.period_start, i.period_end,
                 p.id, p.amount, p.currency, p.tax_category, p.interval_unit, p.interval_count, p.billing_day, p.instalments,
-                n.id, n.amount, n.currency, n.tax_category, n.interval_unit, n.interval_count, n.billing_day, n.instalments
+                n.id, n.amount, n.currency, n.tax_category, n.interval_unit, n.interval_count, n.billing_day, n.instalments,
+                s.next_plan_from
          from invoices i
          join subscriptions s on s.slot = i.slot and s.id = i.subscription_id
          join plans p on p.account_id = s.account_id and p.mode = s.mode and p.id = s.plan_id
@@ -209,6 +212,7 @@ fn invoice_of(row: &Row) -> Result<InvoiceRow, Error> {
         next_action_at: opt_instant(row, 10, "invoices.next_action_at")?,
         charge_count: count(row, 11, "invoices.charge_count")?,
         offer: offer_of(row, 17)?,
+        next_offer_from: opt_instant(row, 33, "subscriptions.next_plan_from")?,
         next_offer: if row.opt_str(25)?.is_some() { Some(offer_of(row, 25)?) } else { None },
         method: match row.opt_str(12)? {
             Some(_) => Some(Method {
@@ -328,7 +332,9 @@ pub(super) fn switch(tx: &mut Tx<'_>, switched: &[Switched]) -> Result<u64, Erro
         switched.iter().map(|switched| switched.anchor.at.map(|time| time.to_string())).collect();
     let set = [
         ("plan_id", Column::Text(switched.iter().map(|switched| switched.plan.as_str()).collect())),
-        ("next_plan_id", Column::OptText(switched.iter().map(|_| None).collect())),
+        ("next_plan_id", Column::OptText(vec![None; switched.len()])),
+        ("next_plan_from", Column::OptI64(vec![None; switched.len()])),
+        ("switch_former", Column::OptText(vec![None; switched.len()])),
         ("anchor_on", Column::Text(days.iter().map(String::as_str).collect())),
         ("anchor_time", Column::OptText(times.iter().map(Option::as_deref).collect())),
         ("anchor_cycle", Column::I64(switched.iter().map(|switched| switched.anchor.cycle.into()).collect())),

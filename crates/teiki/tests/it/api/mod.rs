@@ -16,6 +16,7 @@ mod isolation;
 mod keys;
 mod killed;
 mod life;
+mod plan_switches;
 mod shop;
 mod store;
 mod subscriptions;

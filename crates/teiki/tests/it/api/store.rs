@@ -66,3 +66,17 @@ pub(super) async fn abandon(db: &Db) {
 pub(super) fn lock_key(tx: &mut Tx<'_>, id: &str) -> Result<(), Error> {
     tx.lock_many("select id from api_keys where id = $1", &[Column::Text(vec![id])]).map(drop)
 }
+
+/// How many subscriptions have anything of a reservation.
+pub(super) async fn reservations(db: &Db) -> i64 {
+    let read = db.read(|tx| {
+        let row = tx.query_one(
+            "select count(*) from subscriptions
+             where next_plan_id is not null or next_plan_from is not null or plan_switch_id is not null
+                   or switch_former is not null",
+            &[],
+        )?;
+        row.i64(0)
+    });
+    read.await.unwrap()
+}

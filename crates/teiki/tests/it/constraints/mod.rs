@@ -14,7 +14,7 @@ use crate::installation::{Is, Row, columns, on_both};
 mod store;
 
 /// Primary keys, unique constraints and unique indexes: (name, table, columns).
-const UNIQUE: [(&str, &str, &[&str]); 34] = [
+const UNIQUE: [(&str, &str, &[&str]); 35] = [
     ("accounts_pkey", "accounts", &["id"]),
     ("api_keys_pkey", "api_keys", &["id"]),
     ("api_keys_hash_key", "api_keys", &["hash"]),
@@ -54,6 +54,7 @@ const UNIQUE: [(&str, &str, &[&str]); 34] = [
     ("ledger_entries_pkey", "ledger_entries", &["slot", "id"]),
     ("events_pkey", "events", &["slot", "id"]),
     ("events_number", "events", &["slot", "number", "history_id"]),
+    ("plan_switches_pkey", "plan_switches", &["id"]),
     ("idempotency_keys_pkey", "idempotency_keys", &["slot", "account_id", "mode", "key_hash"]),
     ("outbox_pkey", "outbox", &["slot", "event_id", "sink"]),
     ("alarms_pkey", "alarms", &["slot", "id"]),
@@ -62,7 +63,7 @@ const UNIQUE: [(&str, &str, &[&str]); 34] = [
 /// A row refers to another: (name, table, columns, table of the other, its columns).
 type Foreign = (&'static str, &'static str, &'static [&'static str], &'static str, &'static [&'static str]);
 
-const FOREIGN: [Foreign; 13] = [
+const FOREIGN: [Foreign; 14] = [
     ("api_keys_account_id_fkey", "api_keys", &["account_id"], "accounts", &["id"]),
     ("gateway_connections_account_id_fkey", "gateway_connections", &["account_id"], "accounts", &["id"]),
     ("test_clocks_account_id_fkey", "test_clocks", &["account_id"], "accounts", &["id"]),
@@ -84,6 +85,7 @@ const FOREIGN: [Foreign; 13] = [
         "customers",
         &["slot", "account_id", "mode", "id"],
     ),
+    ("plan_switches_account_id_fkey", "plan_switches", &["account_id"], "accounts", &["id"]),
     ("idempotency_keys_account_id_fkey", "idempotency_keys", &["account_id"], "accounts", &["id"]),
     ("tokens_account_id_fkey", "tokens", &["account_id"], "accounts", &["id"]),
     (

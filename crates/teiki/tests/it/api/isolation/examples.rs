@@ -127,6 +127,7 @@ pub(in crate::api) fn examples(route: &Route) -> Vec<Example> {
         | "/v1/invoices/{invoice}/pay"
         | "/v1/invoices/{invoice}/skip"
         | "/v1/invoices/{invoice}/mark_paid"
+        | "/v1/plan_switches/{plan_switch}/exclude"
         | "/v1/tokens/{token}/tds_finish"
             if route.method == Method::Post =>
         {
@@ -174,6 +175,13 @@ fn listing(path: &str) -> Option<Forms> {
             &[("subscription", Id("subscription")), ("next_cycle_plan", Id("plan"))],
             &[("subscription", Id("subscription")), ("change", Text("cancel"))],
         ],
+        "/v1/plan_switches" => &[&[], &[("starting_after", Id("plan_switch"))]],
+        "/v1/plan_switches/{plan_switch}/subscriptions" => &[
+            &[],
+            &[("status", Text("joined"))],
+            &[("status", Text("excluded"))],
+            &[("starting_after", Id("subscription"))],
+        ],
         "/v1/plans" => &[&[], &[("starting_after", Id("plan"))]],
         "/v1/customers" => &[&[], &[("starting_after", Id("customer"))]],
         "/v1/test_clocks" => &[&[], &[("starting_after", Id("test_clock"))]],
@@ -205,6 +213,7 @@ fn showing(path: &str) -> Option<Forms> {
         | "/v1/events/{event}"
         | "/v1/api_keys/{api_key}"
         | "/v1/test_clocks/{test_clock}"
+        | "/v1/plan_switches/{plan_switch}"
         | "/v1/plans/{plan}"
         | "/v1/tokens/{token}"
         | "/v1/three_d_secure_requests/{three_d_secure_request}"
@@ -249,6 +258,11 @@ fn changing(path: &str) -> Option<Forms> {
         "/v1/api_keys/{api_key}/roll" => &[&[], &[("expires_in", Text("60"))]],
         "/v1/test_clocks" => &[&[("frozen_time", Text("1900000000"))]],
         "/v1/test_clocks/{test_clock}/advance" => &[&[("frozen_time", Text("1900000000"))]],
+        "/v1/plan_switches" | "/v1/plan_switches/preview" => {
+            &[&[("plan", Id("plan")), ("next_plan", Id("next_plan")), ("effective_at", Text("4000000000"))]]
+        }
+        "/v1/plan_switches/{plan_switch}/exclude" => &[&[("subscription", Id("subscription"))]],
+        "/v1/plan_switches/{plan_switch}/undo" => PLAIN,
         "/v1/plans" => &[&[YEN[0], YEN[1], ("interval", Text("month"))]],
         "/v1/plans/{plan}" => &[&[("name", Text("mine"))]],
         "/v1/tokens" => &[&[("sandbox_token", Text("sbx_ok"))]],

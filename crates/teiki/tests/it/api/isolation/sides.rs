@@ -8,7 +8,7 @@ use teiki::routes::{Method, ROUTES, Route};
 use teiki::web::Access;
 
 use super::super::client::Client;
-use super::super::shop::{GOOD, Merchant, account, id_of};
+use super::super::shop::{GOOD, Merchant, account, id_of, soon};
 use super::examples::examples;
 use crate::installation::{Installation, Side as Owner, WRITTEN_AT};
 
@@ -165,8 +165,11 @@ impl Side {
         let card = customer["default_card"].as_str().unwrap();
         let asked = client.post("/v1/three_d_secure_requests", &[("resource_id", card)]).await.ok();
         let key = client.post("/v1/api_keys", &[("kind", "restricted"), ("name", marker)]).await.ok();
+        let next_plan = id_of(&client.post("/v1/plans", &price).await.ok());
         Objects::from([
             ("api_key", id_of(&key)),
+            ("plan_switch", plan_switch(client, &plan, &next_plan).await),
+            ("next_plan", next_plan),
             ("test_clock", id_of(&clock)),
             ("plan", plan),
             ("customer", id),
@@ -179,6 +182,18 @@ impl Side {
             ("event", id_of(&events[0])),
         ])
     }
+}
+
+/// A plan switch that nobody belongs to, when nothing of it is left to do.
+async fn plan_switch(client: &Client, plan: &str, next_plan: &str) -> String {
+    let form = [("plan", plan), ("next_plan", next_plan), ("effective_at", "4000000000")];
+    let id = id_of(&client.post("/v1/plan_switches", &form).await.ok());
+    let scheduled = async || {
+        let shown = client.get(&format!("/v1/plan_switches/{id}")).await.ok();
+        (shown["status"] == "scheduled").then_some(())
+    };
+    soon("a plan switch is scheduled", scheduled).await;
+    id
 }
 
 /// The same without when keys were last used, which every request may change.
@@ -209,7 +224,10 @@ async fn live_objects(installation: &Installation, merchant: &Merchant) -> Objec
     let price = [("amount", "50"), ("currency", "jpy"), ("interval", "month"), ("name", LIVE_MARKER)];
     let plan = id_of(&merchant.live.post("/v1/plans", &price).await.ok());
     let key = [("kind", "public"), ("name", LIVE_MARKER)];
+    let next_plan = id_of(&merchant.live.post("/v1/plans", &price).await.ok());
     Objects::from([
+        ("plan_switch", plan_switch(&merchant.live, &plan, &next_plan).await),
+        ("next_plan", next_plan),
         ("api_key", id_of(&merchant.live.post("/v1/api_keys", &key).await.ok())),
         ("plan", plan),
         ("customer", subscription.customer.clone()),

@@ -1,0 +1,70 @@
+//! A plan switch as the API shows it, and what one would do.
+
+use serde::Serialize;
+
+use super::SwitchRow;
+use crate::subscriptions::view::SubscriptionView;
+use crate::web::list::{is_live, seconds};
+
+/// A plan switch.
+#[derive(Clone, Debug, Serialize)]
+pub struct SwitchView {
+    object: &'static str,
+    id: String,
+    livemode: bool,
+    created: i64,
+    plan: String,
+    next_plan: String,
+    effective_at: i64,
+    status: &'static str,
+    /// For how many it is reserved, or has been done.
+    subscriptions: i64,
+    /// What one cycle of all of them comes to before and after, in yen with tax.
+    amount_before: i64,
+    amount_after: i64,
+    exclude: Vec<String>,
+    /// The API key that asked for it, and the one that undid it.
+    created_by: String,
+    undone_by: Option<String>,
+    undone_at: Option<i64>,
+}
+
+impl SwitchView {
+    /// A stored one.
+    pub fn of(row: &SwitchRow) -> Self {
+        Self {
+            object: "plan_switch",
+            id: row.id.to_string(),
+            livemode: is_live(row.side.1),
+            created: row.created_at.div_euclid(1_000_000),
+            plan: row.plan.clone(),
+            next_plan: row.next_plan.clone(),
+            effective_at: seconds(row.effective_at),
+            status: row.status.as_str(),
+            subscriptions: row.members,
+            amount_before: row.amount_before,
+            amount_after: row.amount_after,
+            exclude: row.excluded.iter().map(ToString::to_string).collect(),
+            created_by: row.actor.clone(),
+            undone_by: row.undone_by.clone(),
+            undone_at: row.undone_at.map(seconds),
+        }
+    }
+}
+
+/// What a switch would do.
+#[derive(Clone, Debug, Serialize)]
+pub struct PreviewView {
+    pub(super) object: &'static str,
+    pub(super) livemode: bool,
+    pub(super) plan: String,
+    pub(super) next_plan: String,
+    pub(super) effective_at: i64,
+    /// For how many it would be reserved.
+    pub(super) subscriptions: i64,
+    /// What one cycle of all of them comes to before and after, in yen with tax.
+    pub(super) amount_before: i64,
+    pub(super) amount_after: i64,
+    /// The newest of them, as many as were asked for.
+    pub(super) first: Vec<SubscriptionView>,
+}

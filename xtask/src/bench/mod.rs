@@ -5,6 +5,7 @@
 //! | `renewals` | teiki's line from due to delivered with [`always_yes`], and the [`floor`]: the same rows by hand-batched SQL |
 //! | `renewals --growth` | the same renewals with a year of history and without ([`growth`]) |
 //! | `http` | `teiki run` against a sandbox, and a bare client that sends the same requests ([`floor_http`]) |
+//! | `api` | the HTTP API idle and while many renewals are charged, and a bare handler ([`floor_api`]) |
 //! | `idle` | what `teiki serve` costs while nobody is due |
 //!
 //! Sides take turns within one run, for only numbers of one run can be compared. Each timed round is a process of its own
@@ -12,7 +13,9 @@
 //! numbers are integers: rates a second, thousandths for ratios. docs/benchmarks.md explains how to read them.
 
 mod always_yes;
+mod api;
 mod floor;
+mod floor_api;
 mod floor_http;
 mod floor_postgres;
 mod floor_rows;
@@ -20,6 +23,7 @@ mod floor_sqlite;
 mod growth;
 mod http;
 mod idle;
+mod load;
 mod measure;
 mod process;
 mod renewals;
@@ -47,6 +51,8 @@ enum Bench {
     Renewals(renewals::RenewalsArguments),
     /// Charges a second of `teiki run` over HTTP, beside a bare client that sends the same requests.
     Http(http::HttpArguments),
+    /// Requests a second of the HTTP API, idle and while many renewals are charged, beside a bare handler.
+    Api(api::ApiArguments),
     /// What `teiki serve` costs while nobody is due.
     Idle(idle::IdleArguments),
     /// One timed round in a process of its own.
@@ -65,6 +71,7 @@ enum Side {
     Teiki(teiki_round::TeikiArguments),
     History(teiki_round::HistoryArguments),
     Floor(floor::FloorArguments),
+    Bare(floor_api::BareArguments),
 }
 
 /// Where the scratch databases are made.
@@ -105,11 +112,13 @@ fn here(arguments: &BenchArguments) -> Result<(), Failed> {
         Bench::Renewals(arguments) if arguments.growth => growth::run(arguments),
         Bench::Renewals(arguments) => renewals::run(arguments),
         Bench::Http(arguments) => http::run(arguments),
+        Bench::Api(arguments) => api::run(arguments),
         Bench::Idle(arguments) => idle::run(arguments),
         Bench::Round(round) => match &round.side {
             Side::Teiki(arguments) => teiki_round::run(arguments),
             Side::History(arguments) => teiki_round::make_history(arguments),
             Side::Floor(arguments) => floor::run(arguments),
+            Side::Bare(arguments) => floor_api::serve(arguments),
         },
     }
 }

@@ -10,6 +10,7 @@ mod charge_actions;
 mod client;
 mod cors;
 mod gateway;
+mod guide;
 mod idempotency;
 mod invoices;
 mod isolation;

@@ -38,6 +38,12 @@ create table api_keys ( -- catalogue
     revoked_at BIGINT
 );
 
+-- The master key that secrets are encrypted under, by its id; the key itself is in a file.
+create table secret_keys ( -- catalogue
+    id TEXT primary key,
+    created_at BIGINT not null
+);
+
 -- A row is a stop: scope is 'all' or an account's id. Read inside every prepare.
 create table holds ( -- catalogue
     scope TEXT primary key,

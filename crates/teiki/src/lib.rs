@@ -37,6 +37,7 @@ pub mod renewals;
 pub mod routes;
 pub mod sandboxes;
 pub mod schema;
+pub mod secrets;
 pub mod serve;
 pub mod signals;
 pub mod status;

@@ -14,10 +14,11 @@ use crate::installation::{Is, Row, columns, on_both};
 mod store;
 
 /// Primary keys, unique constraints and unique indexes: (name, table, columns).
-const UNIQUE: [(&str, &str, &[&str]); 33] = [
+const UNIQUE: [(&str, &str, &[&str]); 34] = [
     ("accounts_pkey", "accounts", &["id"]),
     ("api_keys_pkey", "api_keys", &["id"]),
     ("api_keys_hash_key", "api_keys", &["hash"]),
+    ("secret_keys_pkey", "secret_keys", &["id"]),
     ("holds_pkey", "holds", &["scope"]),
     ("gateway_connections_pkey", "gateway_connections", &["id"]),
     (

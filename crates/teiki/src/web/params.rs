@@ -29,6 +29,8 @@ pub enum Kind {
     Metadata,
     /// Texts by these names, as `card[number]`.
     Texts(&'static [Param]),
+    /// Texts without names, as `enabled_events[]`: at most so many, each of at most so many characters.
+    List(usize, usize),
 }
 
 /// One parameter of an operation.
@@ -112,6 +114,16 @@ impl Param {
         Self::new(name, Kind::Texts(members), code, about)
     }
 
+    /// At most `items` texts of at most `max` characters; none at all clears it.
+    pub const fn list(
+        name: &'static str,
+        (items, max): (usize, usize),
+        code: &'static str,
+        about: &'static str,
+    ) -> Self {
+        Self::new(name, Kind::List(items, max), code, about)
+    }
+
     /// The same, and it must be sent.
     pub const fn required(self) -> Self {
         Self { is_required: true, ..self }
@@ -147,6 +159,7 @@ enum Value {
     Now,
     Metadata(MetadataEdit),
     Texts(BTreeMap<&'static str, String>),
+    List(Vec<String>),
     /// Sent empty.
     Cleared,
 }
@@ -225,8 +238,24 @@ impl Params {
         match self.0.get(name) {
             Some(Value::Text(text)) => Given::Set(text),
             Some(Value::Cleared) => Given::Cleared,
-            Some(Value::Int(_) | Value::Bool(_) | Value::Now | Value::Metadata(_) | Value::Texts(_))
+            Some(
+                Value::Int(_)
+                | Value::Bool(_)
+                | Value::Now
+                | Value::Metadata(_)
+                | Value::Texts(_)
+                | Value::List(_),
+            )
             | None => Given::Absent,
+        }
+    }
+
+    /// A list of texts, which may have been cleared.
+    pub fn list(&self, name: &str) -> Given<&[String]> {
+        match self.0.get(name) {
+            Some(Value::List(items)) => Given::Set(items),
+            Some(Value::Cleared) => Given::Cleared,
+            _ => Given::Absent,
         }
     }
 
@@ -286,6 +315,7 @@ fn value_of(param: &Param, node: Node) -> Result<Option<Value>, ApiError> {
             Node::Map(map) => texts_of(param, members, map).map(Some),
             Node::Text(_) | Node::List(_) | Node::Null => Err(wrong(format!("Invalid {}.", param.name))),
         },
+        Kind::List(items, max) => list_of(param, (items, max), node).map(Some),
         Kind::Text(_) | Kind::Int(..) | Kind::Bool | Kind::Choice(_) | Kind::InstantOrNow | Kind::Instant => {
             let is_text = matches!(param.kind, Kind::Text(_));
             let text = match node {
@@ -306,7 +336,7 @@ fn simple(kind: Kind, text: String) -> Result<Value, String> {
     match kind {
         Kind::Text(max) if text.chars().count() > max => Err(format!("at most {max} characters long")),
         Kind::Text(_) if text.contains('\0') => Err("text without control characters".to_owned()),
-        Kind::Text(_) | Kind::Metadata | Kind::Texts(_) => Ok(Value::Text(text)),
+        Kind::Text(_) | Kind::Metadata | Kind::Texts(_) | Kind::List(..) => Ok(Value::Text(text)),
         Kind::Int(min, max) => match whole_number(&text) {
             Some(number) if (min..=max).contains(&number) => Ok(Value::Int(number)),
             _ => Err(format!("a whole number from {min} to {max}")),
@@ -336,6 +366,32 @@ fn whole_number(text: &str) -> Option<i64> {
         return None;
     }
     text.parse().ok()
+}
+
+/// `name[]=a&name[]=b`, a JSON list, or one text alone. Nothing in it clears it.
+fn list_of(param: &Param, (items, max): (usize, usize), node: Node) -> Result<Value, ApiError> {
+    let wrong = |about: String| ApiError::param(param.code, param.name, about);
+    let nodes = match node {
+        Node::List(nodes) => nodes,
+        Node::Null => Vec::new(),
+        Node::Text(text) if text.is_empty() => Vec::new(),
+        Node::Text(text) => vec![Node::Text(text)],
+        Node::Map(_) => return Err(wrong(format!("Invalid {0}: send it as {0}[]=value.", param.name))),
+    };
+    if nodes.is_empty() {
+        return Ok(Value::Cleared);
+    }
+    if nodes.len() > items {
+        return Err(wrong(format!("Invalid {}: it must have at most {items} values.", param.name)));
+    }
+    let is_right = |text: &str| !text.is_empty() && text.chars().count() <= max && !text.contains('\0');
+    let texts = nodes.into_iter().map(|node| match node {
+        Node::Text(text) if is_right(&text) => Ok(text),
+        Node::Text(_) | Node::Map(_) | Node::List(_) | Node::Null => {
+            Err(wrong(format!("Invalid {}: each value must be a text of 1 to {max} characters.", param.name)))
+        }
+    });
+    Ok(Value::List(texts.collect::<Result<_, _>>()?))
 }
 
 fn texts_of(param: &Param, members: &'static [Param], map: Tree) -> Result<Value, ApiError> {

@@ -134,6 +134,10 @@ ids! {
     ClockId = "clk_";
     /// The card holder of a stored card is to be asked by 3-D Secure.
     ThreeDSecureRequestId = "tdsr_";
+    /// Where events are sent.
+    WebhookEndpointId = "we_";
+    /// An event on its way to an endpoint.
+    WebhookDeliveryId = "whd_";
     /// Something an operator must look at.
     AlarmId = "alm_";
 }

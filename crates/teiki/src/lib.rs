@@ -46,3 +46,4 @@ pub mod subscriptions;
 pub mod three_d_secure;
 pub mod tokens;
 pub mod web;
+pub mod webhooks;

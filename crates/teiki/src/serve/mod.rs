@@ -18,8 +18,10 @@ use crate::app::App;
 use crate::clocks::job;
 use crate::failure::Failure;
 use crate::output::{self, Format};
+use crate::secrets::{KeyFile, Secrets};
 use crate::signals;
 use crate::web::limits::Limits;
+use crate::webhooks::deliveries::job as delivering;
 use sides::Sides;
 use site::Site;
 
@@ -41,6 +43,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The sandbox of test mode; `None` is one inside the process.
     pub sandbox: Option<String>,
+    /// Where the key of secrets is.
+    pub secret_key: KeyFile,
+    /// Whether webhook endpoints of test mode may be private, and without TLS.
+    pub allow_private_webhooks: bool,
 }
 
 /// What the routes can see of the scheduler.
@@ -50,10 +56,13 @@ pub(crate) struct Shared {
     pub(crate) is_well: AtomicBool,
     /// Counters for `/metrics`.
     pub(crate) metrics: scheduler::Metrics,
+    /// The same of webhooks.
+    pub(crate) webhooks: Arc<delivering::Metrics>,
 }
 
 /// Serves until asked to stop.
 pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
+    let secrets = Arc::new(Secrets::open(&app.db, config.secret_key).await?);
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
         Failure::failed(format!("cannot listen on {}: {error}; choose another --listen", config.listen))
     })?;
@@ -66,12 +75,21 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
     let clock_bell = Arc::new(Notify::new());
     let keeping = job::keep(app.clone(), Arc::clone(&sides), Arc::clone(&clock_bell), stopping.clone());
     let keeping = tokio::spawn(keeping);
+    let desk = delivering::Desk {
+        app: app.clone(),
+        secrets: Arc::clone(&secrets),
+        metrics: Arc::clone(&shared.webhooks),
+        allow_private: config.allow_private_webhooks,
+    };
+    let delivering = tokio::spawn(delivering::keep(desk, stopping.clone()));
     let payments = TaskTracker::new();
     let site = Site {
         app: app.clone(),
         sides: Arc::clone(&sides),
         shared,
         payments: payments.clone(),
+        secrets,
+        allow_private_webhooks: config.allow_private_webhooks,
         limits: Limits::default(),
         clock_bell: Arc::clone(&clock_bell),
     };
@@ -102,6 +120,7 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
         .map_err(|error| Failure::failed(error.to_string()))?
         .map_err(|error| Failure::failed(format!("the HTTP server failed: {error}")))?;
     keeping.await.map_err(|error| Failure::failed(error.to_string()))?;
+    delivering.await.map_err(|error| Failure::failed(error.to_string()))?;
     payments.close();
     payments.wait().await;
     sides.stop_sandbox().await;

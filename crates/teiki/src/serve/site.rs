@@ -8,6 +8,7 @@ use tokio_util::task::TaskTracker;
 use super::Shared;
 use super::sides::Sides;
 use crate::app::App;
+use crate::secrets::Secrets;
 use crate::web::limits::Limits;
 
 /// The server as its requests see it.
@@ -20,6 +21,10 @@ pub struct Site {
     pub(crate) shared: Arc<Shared>,
     /// Payments that requests have begun: they go on when their client leaves, and the server waits for them when it stops.
     pub(crate) payments: TaskTracker,
+    /// What secrets are encrypted with.
+    pub(crate) secrets: Arc<Secrets>,
+    /// Whether webhook endpoints of test mode may be private.
+    pub(crate) allow_private_webhooks: bool,
     /// How many requests keys may make.
     pub(crate) limits: Limits,
     /// Rung when a test clock sets out.

@@ -14,7 +14,7 @@ use crate::installation::{Is, Row, columns, on_both};
 mod store;
 
 /// Primary keys, unique constraints and unique indexes: (name, table, columns).
-const UNIQUE: [(&str, &str, &[&str]); 34] = [
+const UNIQUE: [(&str, &str, &[&str]); 36] = [
     ("accounts_pkey", "accounts", &["id"]),
     ("api_keys_pkey", "api_keys", &["id"]),
     ("api_keys_hash_key", "api_keys", &["hash"]),
@@ -56,13 +56,15 @@ const UNIQUE: [(&str, &str, &[&str]); 34] = [
     ("events_pkey", "events", &["slot", "id"]),
     ("events_number", "events", &["slot", "number", "history_id"]),
     ("outbox_pkey", "outbox", &["slot", "event_id", "sink"]),
+    ("webhook_endpoints_pkey", "webhook_endpoints", &["id"]),
+    ("webhook_deliveries_pkey", "webhook_deliveries", &["slot", "id"]),
     ("alarms_pkey", "alarms", &["slot", "id"]),
 ];
 
 /// A row refers to another: (name, table, columns, table of the other, its columns).
 type Foreign = (&'static str, &'static str, &'static [&'static str], &'static str, &'static [&'static str]);
 
-const FOREIGN: [Foreign; 12] = [
+const FOREIGN: [Foreign; 13] = [
     ("api_keys_account_id_fkey", "api_keys", &["account_id"], "accounts", &["id"]),
     ("gateway_connections_account_id_fkey", "gateway_connections", &["account_id"], "accounts", &["id"]),
     ("test_clocks_account_id_fkey", "test_clocks", &["account_id"], "accounts", &["id"]),
@@ -99,6 +101,7 @@ const FOREIGN: [Foreign; 12] = [
         "customers",
         &["slot", "account_id", "mode", "id"],
     ),
+    ("webhook_endpoints_account_id_fkey", "webhook_endpoints", &["account_id"], "accounts", &["id"]),
 ];
 
 /// A check: (name, its text, which is SQLite's name of it), (table, column), (refused, nearest allowed).

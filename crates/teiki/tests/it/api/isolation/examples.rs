@@ -150,6 +150,10 @@ fn reading(path: &str) -> Option<Forms> {
             &[("resource_id", Id("token"))],
             &[("starting_after", Id("event"))],
         ],
+        "/v1/webhook_endpoints" => &[&[], &[("starting_after", Id("webhook_endpoint"))]],
+        "/v1/webhook_endpoints/{webhook_endpoint}/deliveries" => {
+            &[&[], &[("starting_after", Id("webhook_delivery"))]]
+        }
         "/v1/plans" => &[&[], &[("starting_after", Id("plan"))]],
         "/v1/customers" => &[&[], &[("starting_after", Id("customer"))]],
         "/v1/test_clocks" => &[&[], &[("starting_after", Id("test_clock"))]],
@@ -172,6 +176,7 @@ fn reading(path: &str) -> Option<Forms> {
         | "/v1/charges/{charge}"
         | "/v1/invoices/{invoice}"
         | "/v1/events/{event}"
+        | "/v1/webhook_endpoints/{webhook_endpoint}"
         | "/v1/test_clocks/{test_clock}"
         | "/v1/plans/{plan}"
         | "/v1/tokens/{token}"
@@ -210,6 +215,11 @@ fn changing(path: &str) -> Option<Forms> {
         | "/v1/tokens/{token}/tds_finish" => PLAIN,
         "/v1/three_d_secure_requests" => &[&[("resource_id", Id("card"))]],
         "/v1/account_settings" => &[&[("calendar", Text("anchor"))], &[("test_clock", Id("test_clock"))]],
+        "/v1/webhook_endpoints" => &[&[("url", Text("https://mine.invalid/")), ("status", Text("disabled"))]],
+        "/v1/webhook_endpoints/{webhook_endpoint}" => &[&[("description", Text("mine"))]],
+        "/v1/webhook_endpoints/{webhook_endpoint}/rotate_secret"
+        | "/v1/webhook_endpoints/{webhook_endpoint}/test" => PLAIN,
+        "/v1/events/{event}/resend" => &[&[("webhook_endpoint", Id("webhook_endpoint"))]],
         "/v1/test_clocks" => &[&[("frozen_time", Text("1900000000"))]],
         "/v1/test_clocks/{test_clock}/advance" => &[&[("frozen_time", Text("1900000000"))]],
         "/v1/plans" => &[&[YEN[0], YEN[1], ("interval", Text("month"))]],
@@ -236,7 +246,8 @@ fn changing(path: &str) -> Option<Forms> {
 
 fn deleting(path: &str) -> Option<Forms> {
     Some(match path {
-        "/v1/test_clocks/{test_clock}"
+        "/v1/webhook_endpoints/{webhook_endpoint}"
+        | "/v1/test_clocks/{test_clock}"
         | "/v1/plans/{plan}"
         | "/v1/customers/{customer}"
         | "/v1/customers/{customer}/cards/{card}"

@@ -16,3 +16,4 @@ mod shop;
 mod store;
 mod subscriptions;
 mod unknown;
+mod webhooks;

@@ -1,0 +1,104 @@
+//! In which order events arrive: those of one history one after the other, and nobody waits for anybody else's.
+
+use std::time::{Duration, Instant};
+
+use super::super::shop::{id_of, soon};
+use super::receiver::{Received, Receiver, Reply};
+use super::{status_of, with_a_server};
+
+/// Which customer an event is about.
+fn of(sent: &Received) -> String {
+    id_of(&sent.event()["data"])
+}
+
+#[tokio::test]
+async fn a_later_event_of_a_history_does_not_overtake_one_that_failed() {
+    with_a_server(async |post| {
+        let client = post.test();
+        // The first event fails once.
+        let receiver = Receiver::that(|_, before| Reply::Status(if before == 0 { 500 } else { 200 })).await;
+        let endpoint = client.endpoint(&receiver, &[]).await;
+        let first = client.someone().await;
+        receiver.wait_for(1).await;
+        client.rename(&first).await;
+        client.rename(&first).await;
+        let other = client.someone().await;
+        client.rename(&other).await;
+        let all = receiver.wait_for(6).await;
+        let of_one = |id: &str| -> Vec<String> {
+            all.iter().filter(|sent| of(sent) == id).map(Received::kind).collect()
+        };
+        assert_eq!(
+            of_one(&first),
+            ["customer.created", "customer.created", "customer.updated", "customer.updated"]
+        );
+        assert_eq!(of_one(&other), ["customer.created", "customer.updated"]);
+        assert_eq!(
+            (all[0].id(), all[0].event()),
+            (all[3].id(), all[3].event()),
+            "the other history did not wait"
+        );
+        soon("all are delivered", async || {
+            let log = client.deliveries(&endpoint).await;
+            let of_first = log.iter().find(|it| it["attempts"] == 2);
+            let is_done = log.len() == 5 && log.iter().all(|it| status_of(it) == "delivered");
+            (is_done && of_first.is_some()).then_some(())
+        })
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn many_events_of_many_histories_arrive_in_order() {
+    with_a_server(async |post| {
+        let client = post.test();
+        let receiver = Receiver::start().await;
+        client.endpoint(&receiver, &[]).await;
+        let mut people = Vec::new();
+        for _ in 0..8 {
+            people.push(client.someone().await);
+        }
+        for _ in 0..4 {
+            for person in &people {
+                client.rename(person).await;
+            }
+        }
+        let all = receiver.wait_for(40).await;
+        for person in &people {
+            let events: Vec<String> =
+                client.list(&format!("/v1/events?resource_id={person}")).await.iter().map(id_of).collect();
+            let sent: Vec<String> =
+                all.iter().filter(|sent| of(sent) == *person).map(|sent| sent.id().to_owned()).collect();
+            assert_eq!(sent, events);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_does_not_answer_keeps_no_other_waiting() {
+    with_a_server(async |post| {
+        let client = post.test();
+        let [slow, well] = [Receiver::that(|_, _| Reply::Hang).await, Receiver::start().await];
+        let dead = client.endpoint(&slow, &[]).await;
+        client.endpoint(&well, &[]).await;
+        let began = Instant::now();
+        for _ in 0..40 {
+            client.someone().await;
+        }
+        well.wait_for(40).await;
+        assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
+        assert!(slow.all().len() <= 16, "{}", slow.all().len());
+        // Once it is known to fail, it gets one at a time.
+        let failed = soon("an attempt failed", async || {
+            client.deliveries(&dead).await.into_iter().find(|it| !it["last_error"].is_null())
+        })
+        .await;
+        assert_eq!(failed["last_error"], "no answer within 15 seconds");
+        assert_eq!(status_of(&failed), "waiting");
+        assert!(!client.shown(&dead).await["failing_since"].is_null());
+        client.change_endpoint(&dead, &[("status", "disabled")]).await;
+    })
+    .await;
+}

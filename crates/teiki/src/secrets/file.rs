@@ -34,12 +34,11 @@ impl KeyFile {
         }
     }
 
-    /// The key; `None` if there is no file. Error: a named one is not there, or what is in it is no key.
+    /// The key; `None` if there is no file. Error: it cannot be read, or what is in it is no key.
     pub(super) fn read(&self) -> Result<Option<MasterKey>, Failure> {
         let text = match fs::read_to_string(&self.path) {
             Ok(text) => Zeroizing::new(text),
-            Err(error) if error.kind() == ErrorKind::NotFound && !self.is_named => return Ok(None),
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(self.is_missing()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.failed("read", &error)),
         };
         self.warn_of_readers();
@@ -53,11 +52,23 @@ impl KeyFile {
         Ok(Some(MasterKey::new(*bytes)))
     }
 
+    /// Error: it was named by a person, who then makes it as well.
+    pub(super) fn must_not_be_named(&self) -> Result<(), Failure> {
+        if !self.is_named {
+            return Ok(());
+        }
+        let path = self.path.display();
+        Err(Failure::failed(format!(
+            "the secret key {path} is not there; make one, once: `(umask 077; openssl rand -hex 32 > {path})`"
+        )))
+    }
+
     /// The key, made of `random` if there is no file.
     pub(super) fn read_or_make(&self, random: &[u8; KEY_LENGTH]) -> Result<MasterKey, Failure> {
         if let Some(key) = self.read()? {
             return Ok(key);
         }
+        self.must_not_be_named()?;
         self.make(random).map_err(|error| self.failed("write", &error))?;
         // Another process may have been first.
         self.read()?.ok_or_else(|| self.is_missing())

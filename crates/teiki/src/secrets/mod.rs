@@ -54,7 +54,7 @@ pub struct Secrets {
 
 impl Secrets {
     /// Reads the key file if it is there. Error: something in the database is encrypted under another key, or under one
-    /// that is not there.
+    /// that is not there; or a key file was named that is not there.
     pub async fn open(db: &Db, file: KeyFile) -> Result<Self, Failure> {
         let used = db.read(store::key_ids).await?;
         let found = file.read()?;
@@ -63,6 +63,9 @@ impl Secrets {
                 Some(key) if key.id() == wanted => {}
                 other => return Err(file.cannot_open(wanted, other.as_ref())),
             }
+        }
+        if found.is_none() {
+            file.must_not_be_named()?;
         }
         Ok(Self { file, key: Mutex::new(found.map(Arc::new)) })
     }

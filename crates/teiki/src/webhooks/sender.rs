@@ -58,6 +58,12 @@ pub struct Reply {
     pub retry_after_s: Option<i64>,
 }
 
+/// The head of an answer, and the connection that the rest of it comes on, which ends with this.
+struct Answered {
+    response: Response<Incoming>,
+    _driver: JoinSet<hyper::Result<()>>,
+}
+
 /// Sends; knows the certificates that the system trusts.
 #[derive(Default)]
 pub struct Sender {
@@ -76,7 +82,12 @@ impl Sender {
         let target =
             guard::parse(url, reach).map_err(|refusal| format!("the URL is not allowed: {refusal}"))?;
         let sent = timeout(TIMEOUT, self.exchange(&target, reach, headers, body)).await;
-        sent.unwrap_or_else(|_| Err(format!("no answer within {} seconds", TIMEOUT.as_secs())))
+        let answered =
+            sent.unwrap_or_else(|_| Err(format!("no answer within {} seconds", TIMEOUT.as_secs())))?;
+        let reply = reply_of(&answered.response);
+        // The answer is known; what else is said is heard out for a moment.
+        let _ = timeout(ANSWER_TIMEOUT, drain(answered.response.into_body())).await;
+        Ok(reply)
     }
 
     async fn exchange(
@@ -85,7 +96,7 @@ impl Sender {
         reach: Reach,
         headers: &Headers,
         body: &str,
-    ) -> Result<Reply, String> {
+    ) -> Result<Answered, String> {
         let addresses = guard::addresses(target, reach)
             .await
             .map_err(|refusal| format!("nothing was sent: {refusal}"))?;
@@ -137,17 +148,14 @@ fn request(target: &Target, headers: &Headers, body: &str) -> Result<Request<Ful
 async fn talk(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     request: Request<Full<Bytes>>,
-) -> Result<Reply, String> {
+) -> Result<Answered, String> {
     let lost = |error: hyper::Error| format!("the connection was lost: {error}");
     let (mut sender, connection) =
         http1::Builder::new().max_buf_size(HEAD_MAX).handshake(TokioIo::new(stream)).await.map_err(lost)?;
-    // Ends with this function, whatever the receiver does.
     let mut driver = JoinSet::new();
     driver.spawn(connection);
     let response = sender.send_request(request).await.map_err(lost)?;
-    let reply = reply_of(&response);
-    let _ = timeout(ANSWER_TIMEOUT, drain(response.into_body())).await;
-    Ok(reply)
+    Ok(Answered { response, _driver: driver })
 }
 
 fn reply_of<B: Body>(response: &Response<B>) -> Reply {

@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use billing::id::{WebhookDeliveryId, WebhookEndpointId};
+use billing::id::WebhookEndpointId;
 use db::{Db, Tx};
 use jiff::{SignedDuration, Timestamp};
 
@@ -20,13 +20,15 @@ use super::super::{EndpointRow, Status, store as endpoints};
 use super::{DeliveryRow, store};
 
 /// Sent at once by one process: each is a socket.
-pub(super) const AT_ONCE: usize = 256;
-/// Sent at once to one endpoint, so that none takes all places. The same stands in `store::due`.
-pub(super) const AT_ONCE_EACH: usize = 16;
-/// The same for an endpoint that fails: one at a time, so that many dead ones do not keep the others waiting.
-const AT_ONCE_FAILING: usize = 1;
+const AT_ONCE: usize = 256;
+/// Of these to endpoints that fail: however many are dead, there is room for the others.
+const AT_ONCE_TO_FAILING: usize = 128;
+/// Sent at once to one endpoint. The same number stands in `store::due`.
+const AT_ONCE_EACH: usize = 16;
+/// Sent at once to one endpoint that fails.
+const AT_ONCE_EACH_FAILING: usize = 1;
 /// Beyond the longest attempt, so that nobody else takes it meanwhile; a dead process's deliveries are taken up after this.
-pub(super) const CLAIMED_FOR: SignedDuration = SignedDuration::from_secs(2 * TIMEOUT.as_secs().cast_signed());
+const CLAIMED_FOR: SignedDuration = SignedDuration::from_secs(2 * TIMEOUT.as_secs().cast_signed());
 /// After the delivery that one waits behind is due.
 const BEHIND: SignedDuration = SignedDuration::from_secs(1);
 
@@ -37,10 +39,59 @@ pub(super) struct Claimed {
     pub(super) endpoint: EndpointRow,
 }
 
+/// How many are being sent.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rooms {
+    all: usize,
+    to_failing: usize,
+    each: BTreeMap<WebhookEndpointId, usize>,
+}
+
+impl Rooms {
+    /// While these are being sent.
+    pub(super) fn of<'a>(in_flight: impl Iterator<Item = &'a Claimed>) -> Self {
+        let mut rooms = Self::default();
+        for claimed in in_flight {
+            rooms.add(&claimed.endpoint);
+        }
+        rooms
+    }
+
+    fn add(&mut self, endpoint: &EndpointRow) {
+        self.all += 1;
+        self.to_failing += usize::from(is_failing(endpoint));
+        *self.each.entry(endpoint.id).or_default() += 1;
+    }
+
+    fn is_there_for(&self, endpoint: &EndpointRow) -> bool {
+        let own = self.each.get(&endpoint.id).copied().unwrap_or(0);
+        let is_there = if is_failing(endpoint) {
+            own < AT_ONCE_EACH_FAILING && self.to_failing < AT_ONCE_TO_FAILING
+        } else {
+            own < AT_ONCE_EACH
+        };
+        is_there && self.all < AT_ONCE
+    }
+
+    /// Takes a place, if there is one.
+    fn take(&mut self, endpoint: &EndpointRow) -> bool {
+        let is_there = self.is_there_for(endpoint);
+        if is_there {
+            self.add(endpoint);
+        }
+        is_there
+    }
+}
+
+fn is_failing(endpoint: &EndpointRow) -> bool {
+    endpoint.health.failing_since.is_some()
+}
+
 /// What a look found.
 #[derive(Default)]
 pub(super) struct Due {
-    /// With their endpoints; no more than may be sent.
+    /// What may be sent, if there is room and it waits behind no other; first of those endpoints that do not fail, the oldest
+    /// first.
     pub(super) rows: Vec<Claimed>,
     /// Endpoints that are not enabled and that something waits for.
     pub(super) closed: Vec<WebhookEndpointId>,
@@ -48,73 +99,71 @@ pub(super) struct Due {
     pub(super) waiting: usize,
 }
 
-/// What may be sent now. `in_flight`: how many this process is sending to each endpoint. `aside`: endpoints to be left alone.
+/// What is due. `aside`: endpoints to be left alone.
 pub(super) async fn look(
     db: &Db,
-    in_flight: BTreeMap<WebhookEndpointId, usize>,
+    rooms: Rooms,
     aside: BTreeSet<WebhookEndpointId>,
     now: Timestamp,
 ) -> Result<Due, db::Error> {
     db.read(move |tx| {
-        let waiting = store::endpoints_waiting(tx)?;
-        let ids: Vec<WebhookEndpointId> =
-            waiting.iter().map(|(id, _)| *id).filter(|id| !aside.contains(id)).collect();
-        let first: BTreeMap<WebhookEndpointId, Timestamp> = waiting.iter().copied().collect();
+        let waiting: BTreeMap<WebhookEndpointId, Timestamp> =
+            store::endpoints_waiting(tx)?.into_iter().collect();
+        let ids: Vec<WebhookEndpointId> = waiting.keys().copied().filter(|id| !aside.contains(id)).collect();
         let mut due = Due { waiting: waiting.len(), ..Due::default() };
         let mut open = BTreeMap::new();
         for (endpoint, is_deleted) in endpoints::find_many(tx, &ids)? {
+            let is_due = waiting.get(&endpoint.id).is_some_and(|first| *first <= now);
             if is_deleted || endpoint.status != Status::Enabled {
                 due.closed.push(endpoint.id);
-            } else if first.get(&endpoint.id).is_some_and(|first| *first <= now) {
+            } else if is_due && rooms.is_there_for(&endpoint) {
                 open.insert(endpoint.id, endpoint);
             }
         }
-        let mut room = AT_ONCE.saturating_sub(in_flight.values().sum());
-        let mut rooms: BTreeMap<WebhookEndpointId, usize> =
-            open.values().map(|endpoint| (endpoint.id, room_of(endpoint, &in_flight))).collect();
-        let asked: Vec<WebhookEndpointId> =
-            rooms.iter().filter(|(_, room)| **room > 0).map(|(id, _)| *id).collect();
+        let asked: Vec<WebhookEndpointId> = open.keys().copied().collect();
         for row in store::due(tx, &asked, now)? {
-            let (Some(endpoint), Some(own)) = (open.get(&row.endpoint), rooms.get_mut(&row.endpoint)) else {
-                continue;
-            };
-            if *own > 0 && room > 0 {
-                (*own, room) = (*own - 1, room - 1);
+            if let Some(endpoint) = open.get(&row.endpoint) {
                 due.rows.push(Claimed { row, endpoint: endpoint.clone() });
             }
         }
+        due.rows.sort_by_key(|one| (is_failing(&one.endpoint), one.row.next_attempt_at, one.row.number));
         Ok(due)
     })
     .await
 }
 
-fn room_of(endpoint: &EndpointRow, in_flight: &BTreeMap<WebhookEndpointId, usize>) -> usize {
-    let most = if endpoint.health.failing_since.is_some() { AT_ONCE_FAILING } else { AT_ONCE_EACH };
-    most.saturating_sub(in_flight.get(&endpoint.id).copied().unwrap_or(0))
-}
-
-/// Claims those that are still due and wait behind no other one. The others are looked at again later.
-pub(super) fn claim(tx: &mut Tx<'_>, due: &[Claimed], now: Timestamp) -> Result<Vec<Claimed>, db::Error> {
-    let still = store::lock_due(tx, due.iter().map(|claimed| &claimed.row))?;
-    let mut free: Vec<Claimed> = still.into_iter().map(|place| due[place].clone()).collect();
-    let heads = store::heads(tx, free.iter().map(|claimed| &claimed.row))?;
+/// Claims those that are still due and wait behind no other one, as far as there is room. Those that wait behind another are
+/// looked at again later.
+pub(super) fn claim(
+    tx: &mut Tx<'_>,
+    due: &[Claimed],
+    mut rooms: Rooms,
+    now: Timestamp,
+) -> Result<Vec<Claimed>, db::Error> {
+    let still = store::lock_due(tx, due.iter().map(|one| &one.row))?;
+    let still: Vec<&Claimed> = still.into_iter().map(|place| &due[place]).collect();
+    let heads = store::heads(tx, still.iter().map(|one| &one.row))?;
     let later = |at: Timestamp, by: SignedDuration| at.saturating_add(by).unwrap_or(Timestamp::MAX);
-    let mut claimed = BTreeSet::new();
-    for (place, one) in free.iter_mut().enumerate() {
+    let (mut claimed, mut behind) = (Vec::new(), Vec::new());
+    for (place, one) in still.into_iter().enumerate() {
+        let mut one = one.clone();
         match heads.get(&place) {
-            None => {
+            // What it waits behind may be claimed right here.
+            Some(head) => {
+                one.row.next_attempt_at = Some(later(later(*head, BEHIND).max(now), CLAIMED_FOR));
+                behind.push(one);
+            }
+            None if rooms.take(&one.endpoint) => {
                 one.row.attempts += 1;
                 one.row.last.at = Some(now);
                 one.row.next_attempt_at = Some(later(now, CLAIMED_FOR));
-                claimed.insert(one.row.id);
+                claimed.push(one);
             }
-            // What it waits behind may be claimed right here.
-            Some(head) => one.row.next_attempt_at = Some(later(later(*head, BEHIND).max(now), CLAIMED_FOR)),
+            None => {}
         }
     }
-    store::write_claims(tx, free.iter().map(|one| &one.row))?;
-    let is_claimed = |one: &Claimed| claimed.contains(&one.row.id);
-    Ok(free.into_iter().filter(is_claimed).collect())
+    store::write_claims(tx, claimed.iter().chain(&behind).map(|one| &one.row))?;
+    Ok(claimed)
 }
 
 /// Gives up what waits for endpoints that are not enabled, some of it. Returns how many.
@@ -123,11 +172,6 @@ pub(super) fn give_up(
     endpoints: &[WebhookEndpointId],
     now: Timestamp,
 ) -> Result<u64, db::Error> {
-    let mut given_up = 0;
-    // At most as many as are not enabled; one page of each.
-    for endpoint in endpoints {
-        let rows: Vec<WebhookDeliveryId> = store::waiting_of(tx, *endpoint)?;
-        given_up += store::give_up(tx, &rows, now)?;
-    }
-    Ok(given_up)
+    let rows = store::waiting_of(tx, endpoints)?;
+    store::give_up(tx, &rows, now)
 }

@@ -17,9 +17,18 @@ use super::{DeliveryStatus, store};
 #[derive(Clone, Debug)]
 pub(super) struct Outcome {
     /// The answer, or why there is none.
-    pub(super) reply: Result<Reply, String>,
+    pub(super) reply: Result<Reply, Missed>,
     /// How long it took.
     pub(super) duration_ms: i64,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug)]
+pub(super) enum Missed {
+    /// In words for the merchant.
+    Receiver(String),
+    /// By an error of this server, which is in its log. It is no failure of the endpoint.
+    Here,
 }
 
 impl Outcome {
@@ -31,6 +40,10 @@ impl Outcome {
         matches!(&self.reply, Ok(reply) if reply.status == 410)
     }
 
+    fn is_ours(&self) -> bool {
+        matches!(&self.reply, Err(Missed::Here))
+    }
+
     /// Why it failed, in words for the merchant.
     fn error(&self) -> Option<String> {
         match &self.reply {
@@ -39,7 +52,8 @@ impl Outcome {
                 Some(format!("it answered {}; redirects are not followed", reply.status))
             }
             Ok(reply) => Some(format!("it answered {}", reply.status)),
-            Err(error) => Some(error.clone()),
+            Err(Missed::Receiver(error)) => Some(error.clone()),
+            Err(Missed::Here) => Some("it could not be sent by an error of this server".to_owned()),
         }
     }
 }
@@ -103,13 +117,15 @@ fn write_health(
     let mut disabled = Vec::new();
     let mut well = BTreeSet::new();
     let mut failed: BTreeMap<WebhookEndpointId, bool> = BTreeMap::new();
-    for (claimed, outcome) in
-        finished.iter().filter_map(|(claimed, outcome)| Some((claimed, outcome.as_ref()?)))
-    {
-        if outcome.is_received() {
-            well.insert(claimed.endpoint.id);
-        } else {
-            *failed.entry(claimed.endpoint.id).or_default() |= outcome.is_gone();
+    for (claimed, outcome) in finished {
+        match outcome {
+            Some(outcome) if outcome.is_received() => {
+                well.insert(claimed.endpoint.id);
+            }
+            Some(outcome) if !outcome.is_ours() => {
+                *failed.entry(claimed.endpoint.id).or_default() |= outcome.is_gone();
+            }
+            Some(_) | None => {}
         }
     }
     let well: Vec<WebhookEndpointId> = well.into_iter().collect();

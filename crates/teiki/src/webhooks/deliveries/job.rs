@@ -20,10 +20,10 @@ use tokio::task::JoinSet;
 
 use super::super::guard::Reach;
 use super::super::keys::Keys;
-use super::super::sender::{Headers, Sender};
+use super::super::sender::{Headers, Reply, Sender};
 use super::super::signature;
-use super::claim::{self, Claimed};
-use super::finish::{self, Finished, Outcome};
+use super::claim::{self, Claimed, Rooms};
+use super::finish::{self, Finished, Missed, Outcome};
 use super::store;
 use crate::app::App;
 use crate::clock;
@@ -128,13 +128,10 @@ impl Runner {
         self.forget().await?;
         self.aside.retain(|_, until| Instant::now() < *until);
         let now = clock::now();
-        let mut busy: BTreeMap<WebhookEndpointId, usize> = BTreeMap::new();
-        for claimed in self.in_flight.values() {
-            *busy.entry(claimed.endpoint.id).or_default() += 1;
-        }
+        let rooms = Rooms::of(self.in_flight.values());
         let aside: BTreeSet<WebhookEndpointId> = self.aside.keys().copied().collect();
         let db = self.desk.app.db.clone();
-        let due = claim::look(&db, busy, aside, now).await?;
+        let due = claim::look(&db, rooms.clone(), aside, now).await?;
         self.desk.metrics.waiting.store(u64::try_from(due.waiting).unwrap_or(0), Ordering::Relaxed);
         if !due.closed.is_empty() {
             let closed = due.closed;
@@ -146,7 +143,7 @@ impl Runner {
         let keys = self.keys_of(&due.rows)?;
         let rows: Vec<Claimed> =
             due.rows.into_iter().filter(|row| keys.contains_key(&row.endpoint.id)).collect();
-        let claimed = db.write(move |tx| claim::claim(tx, &rows, now)).await?;
+        let claimed = db.write(move |tx| claim::claim(tx, &rows, rooms.clone(), now)).await?;
         for one in claimed {
             if let Some(keys) = keys.get(&one.endpoint.id) {
                 self.send(one, Arc::clone(keys));
@@ -184,8 +181,10 @@ impl Runner {
         self.sending.spawn(async move {
             let (id, began) = (claimed.row.id, Instant::now());
             let sent = AssertUnwindSafe(send_one(&sender, &app, &claimed, &keys, reach)).catch_unwind().await;
-            let reply =
-                sent.unwrap_or_else(|_| Err("it could not be sent by an error of this server".to_owned()));
+            let reply = sent.unwrap_or_else(|_| {
+                tracing::error!(delivery = %id, "sending a webhook panicked");
+                Err(Missed::Here)
+            });
             let duration_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
             (id, Outcome { reply, duration_ms })
         });
@@ -265,17 +264,17 @@ async fn send_one(
     claimed: &Claimed,
     keys: &Keys,
     reach: Reach,
-) -> Result<super::super::sender::Reply, String> {
+) -> Result<Reply, Missed> {
     let (side, event) = (claimed.row.side, claimed.row.event);
     let shown = app.db.read(move |tx| events::shown(tx, side, event)).await;
     let body = shown.map_err(|error| {
         tracing::error!(delivery = %claimed.row.id, %error, "an event could not be read to be sent");
-        "it could not be sent by an error of this server".to_owned()
+        Missed::Here
     })?;
     let (id, now) = (event.to_string(), clock::now());
     let timestamp = now.as_second();
     let signature = signature::sign(&keys.signing(now), &id, timestamp, body.as_bytes());
     let token = String::from_utf8_lossy(keys.token.expose()).into_owned();
     let headers = Headers { id, timestamp, signature, token };
-    sender.post(&claimed.endpoint.url, reach, &headers, &body).await
+    sender.post(&claimed.endpoint.url, reach, &headers, &body).await.map_err(Missed::Receiver)
 }

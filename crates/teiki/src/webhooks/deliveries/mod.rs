@@ -114,25 +114,26 @@ pub fn enqueue(
     let sides: BTreeSet<Side> = events.iter().map(|event| (event.account, event.mode)).collect();
     let sides: Vec<Side> = sides.into_iter().collect();
     let takers = endpoints::takers(tx, &sides)?;
+    if takers.is_empty() {
+        return Ok(());
+    }
+    let mut told: Vec<(&NewEvent, EventId)> = events.iter().zip(ids.iter().copied()).collect();
+    told.sort_by_key(|(event, _)| event.number);
     let mut rows = Vec::new();
     // Of one history, the first is due; the others wait for it.
     let mut begun = BTreeSet::new();
     for (place, endpoint, filter) in &takers {
-        for (event, id) in events.iter().zip(ids) {
-            if (event.account, event.mode) != sides[*place] || !filter.takes(event.kind) {
+        let side = sides[*place];
+        for (event, id) in &told {
+            if (event.account, event.mode) != side || !filter.takes(event.kind) {
                 continue;
             }
             let is_first = begun.insert((*endpoint, event.history.as_str()));
             let wait = if is_first { SignedDuration::ZERO } else { RECHECK_AFTER };
             let due = now.saturating_add(wait).unwrap_or(now);
-            let (delivery, ordered) =
-                (delivery_id(key, *endpoint, *id, now), (event.history.clone(), event.number));
-            rows.push(new_row(
-                (sides[*place], *endpoint),
-                (*id, event.kind),
-                (delivery, ordered),
-                (now, due),
-            ));
+            let delivery = delivery_id(key, *endpoint, *id, now);
+            let ordered = (event.history.clone(), event.number);
+            rows.push(new_row((side, *endpoint), (*id, event.kind), (delivery, ordered), (now, due)));
         }
     }
     store::insert(tx, &rows)

@@ -174,7 +174,7 @@ pub(super) fn endpoints_waiting(tx: &mut Tx<'_>) -> Result<Vec<(WebhookEndpointI
         .collect()
 }
 
-/// What is due of each of these endpoints, the oldest first; of each at most [`super::claim::AT_ONCE_EACH`].
+/// What is due of each of these endpoints, the oldest first; of each as many as may be sent at once (`super::claim`).
 pub(super) fn due(
     tx: &mut Tx<'_>,
     endpoints: &[WebhookEndpointId],
@@ -248,21 +248,27 @@ pub(super) fn write_claims<'a>(
     tx.update_many("webhook_deliveries", &keys, &set, "next_attempt_at is not null")
 }
 
-/// What came of attempts. One that another process has finished meanwhile stays so.
-pub(super) fn write_outcomes(tx: &mut Tx<'_>, rows: &[DeliveryRow]) -> Result<u64, Error> {
-    let keys = [
-        ("slot", slots(rows.iter().map(|row| row.id.slot()))),
-        ("id", Column::Text(rows.iter().map(|row| row.id.as_str()).collect())),
-    ];
-    let set = [
-        ("status", Column::Text(rows.iter().map(|row| row.status.as_str()).collect())),
-        ("next_attempt_at", instants(rows.iter().map(|row| row.next_attempt_at))),
-        ("last_status", Column::OptI64(rows.iter().map(|row| row.last.status).collect())),
-        ("last_error", Column::OptText(rows.iter().map(|row| row.last.error.as_deref()).collect())),
-        ("last_duration_ms", Column::OptI64(rows.iter().map(|row| row.last.duration_ms).collect())),
-        ("finished_at", instants(rows.iter().map(|row| row.finished_at))),
-    ];
-    tx.update_many("webhook_deliveries", &keys, &set, "next_attempt_at is not null")
+/// What came of attempts. What was received is so, whatever was written meanwhile; what failed changes nothing that is
+/// finished.
+pub(super) fn write_outcomes(tx: &mut Tx<'_>, rows: &[DeliveryRow]) -> Result<(), Error> {
+    let is_received = |row: &&DeliveryRow| row.status == DeliveryStatus::Delivered;
+    let (received, failed): (Vec<_>, Vec<_>) = rows.iter().partition(is_received);
+    for (rows, guard) in [(received, "status <> 'delivered'"), (failed, "next_attempt_at is not null")] {
+        let keys = [
+            ("slot", slots(rows.iter().map(|row| row.id.slot()))),
+            ("id", Column::Text(rows.iter().map(|row| row.id.as_str()).collect())),
+        ];
+        let set = [
+            ("status", Column::Text(rows.iter().map(|row| row.status.as_str()).collect())),
+            ("next_attempt_at", instants(rows.iter().map(|row| row.next_attempt_at))),
+            ("last_status", Column::OptI64(rows.iter().map(|row| row.last.status).collect())),
+            ("last_error", Column::OptText(rows.iter().map(|row| row.last.error.as_deref()).collect())),
+            ("last_duration_ms", Column::OptI64(rows.iter().map(|row| row.last.duration_ms).collect())),
+            ("finished_at", instants(rows.iter().map(|row| row.finished_at))),
+        ];
+        tx.update_many("webhook_deliveries", &keys, &set, guard)?;
+    }
+    Ok(())
 }
 
 /// Makes due what waited behind these.
@@ -293,17 +299,17 @@ pub(super) fn wake_next<'a>(
     Ok(())
 }
 
-/// Some of what waits for an endpoint.
+/// Some of what waits for each of these endpoints.
 pub(super) fn waiting_of(
     tx: &mut Tx<'_>,
-    endpoint: WebhookEndpointId,
+    endpoints: &[WebhookEndpointId],
 ) -> Result<Vec<WebhookDeliveryId>, Error> {
-    let rows = tx.query(
-        "select id from webhook_deliveries where endpoint_id = $1 and next_attempt_at is not null
-         order by next_attempt_at, slot, id limit 500",
-        &[Value::Text(endpoint.as_str())],
+    let rows = tx.select_many(
+        "select d.id from webhook_deliveries d where d.endpoint_id = $1 and d.next_attempt_at is not null
+         order by d.next_attempt_at, d.slot, d.id limit 500",
+        &[Column::Text(endpoints.iter().map(WebhookEndpointId::as_str).collect())],
     )?;
-    rows.iter().map(|row| parsed(row, 0, "webhook_deliveries.id", "an id")).collect()
+    rows.iter().map(|(_, row)| parsed(row, 0, "webhook_deliveries.id", "an id")).collect()
 }
 
 pub(super) fn give_up(tx: &mut Tx<'_>, ids: &[WebhookDeliveryId], now: Timestamp) -> Result<u64, Error> {

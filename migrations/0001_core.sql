@@ -547,15 +547,15 @@ create table webhook_deliveries (
     primary key (slot, id)
 ) /* clustered */;
 -- What waits, by endpoint, so that one that does not answer keeps none of the others waiting; in order within a history; by
--- event, to count who has not got it yet.
+-- event, to count who has not got it yet (with all that the count asks for, so that SQLite takes it and not the slot).
 create index webhook_deliveries_due on webhook_deliveries (endpoint_id, next_attempt_at, slot, id)
     where next_attempt_at is not null;
 create index webhook_deliveries_order on webhook_deliveries (slot, endpoint_id, history_id, number)
     where next_attempt_at is not null;
-create index webhook_deliveries_pending on webhook_deliveries (slot, event_id) where next_attempt_at is not null;
+create index webhook_deliveries_pending on webhook_deliveries (slot, event_id, next_attempt_at)
+    where next_attempt_at is not null;
 create index webhook_deliveries_by_time on webhook_deliveries (endpoint_id, created_at, id);
-create index webhook_deliveries_undelivered on webhook_deliveries (endpoint_id, status, created_at, id)
-    where status <> 'delivered';
+create index webhook_deliveries_by_status on webhook_deliveries (endpoint_id, status, created_at, id);
 create index webhook_deliveries_finished on webhook_deliveries (finished_at, slot, id) where finished_at is not null;
 
 -- What an operator must look at.

@@ -254,10 +254,8 @@ pub fn list(
         }
     };
     Ok(match status {
-        None | Some(DeliveryStatus::Delivered) => store::list(tx, endpoint, (page, &from), status)?,
-        Some(DeliveryStatus::Waiting | DeliveryStatus::GivenUp) => {
-            store::list_undelivered(tx, endpoint, (page, &from), status)?
-        }
+        None => store::list(tx, endpoint, (page, &from))?,
+        Some(status) => store::list_of_status(tx, endpoint, (page, &from), status)?,
     })
 }
 

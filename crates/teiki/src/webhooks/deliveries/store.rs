@@ -55,57 +55,50 @@ pub(super) fn find(
     .transpose()
 }
 
-/// A page of an endpoint's log, newest first: all, or those that were delivered.
+/// A page of an endpoint's log, newest first.
 pub(super) fn list(
     tx: &mut Tx<'_>,
     endpoint: WebhookEndpointId,
     (page, from): (&Page, &Place),
-    status: Option<DeliveryStatus>,
 ) -> Result<Vec<DeliveryRow>, Error> {
     let rows = tx.query(
         "select id, account_id, mode, endpoint_id, event_id, event_type, history_id, number, status, attempts, next_attempt_at,
                 last_attempt_at, last_status, last_error, last_duration_ms, created_at, finished_at
          from webhook_deliveries
          where endpoint_id = $1 and (created_at, id) < ($2, $3) and created_at >= $4 and created_at <= $5
-               and (status = $6 or $6 = '')
-         order by created_at desc, id desc limit $7 offset $8",
-        &page_of(&endpoint, (page, from), status),
+         order by created_at desc, id desc limit $6 offset $7",
+        &page_of(&endpoint, page, from),
     )?;
     rows.iter().map(delivery_of).collect()
 }
 
-/// The same of those that were not delivered; they have an index of their own, for among many others they are few.
-pub(super) fn list_undelivered(
+/// The same of those of one status.
+pub(super) fn list_of_status(
     tx: &mut Tx<'_>,
     endpoint: WebhookEndpointId,
     (page, from): (&Page, &Place),
-    status: Option<DeliveryStatus>,
+    status: DeliveryStatus,
 ) -> Result<Vec<DeliveryRow>, Error> {
     let rows = tx.query(
         "select id, account_id, mode, endpoint_id, event_id, event_type, history_id, number, status, attempts, next_attempt_at,
                 last_attempt_at, last_status, last_error, last_duration_ms, created_at, finished_at
          from webhook_deliveries
          where endpoint_id = $1 and (created_at, id) < ($2, $3) and created_at >= $4 and created_at <= $5
-               and status = $6 and status <> 'delivered'
-         order by created_at desc, id desc limit $7 offset $8",
-        &page_of(&endpoint, (page, from), status),
+               and status = $8
+         order by created_at desc, id desc limit $6 offset $7",
+        &[&page_of(&endpoint, page, from)[..], &[Value::Text(status.as_str())]].concat(),
     )?;
     rows.iter().map(delivery_of).collect()
 }
 
 /// The parameters of a page.
-fn page_of<'a>(
-    endpoint: &'a WebhookEndpointId,
-    (page, from): (&'a Page, &'a Place),
-    status: Option<DeliveryStatus>,
-) -> [Value<'a>; 8] {
+fn page_of<'a>(endpoint: &'a WebhookEndpointId, page: &Page, from: &'a Place) -> [Value<'a>; 7] {
     [
         Value::Text(endpoint.as_str()),
         Value::I64(from.created_at),
         Value::Text(&from.id),
         Value::I64(page.since),
         Value::I64(page.until),
-        Value::Text(status.map_or("", DeliveryStatus::as_str)),
         Value::I64(page.rows()),
         Value::I64(page.offset),
     ]

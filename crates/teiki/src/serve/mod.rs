@@ -63,6 +63,11 @@ pub(crate) struct Shared {
 /// Serves until asked to stop.
 pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
     let secrets = Arc::new(Secrets::open(&app.db, config.secret_key).await?);
+    if config.allow_private_webhooks {
+        tracing::warn!(
+            "webhook endpoints of test mode may be private: whoever has a test key can reach what this server can"
+        );
+    }
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
         Failure::failed(format!("cannot listen on {}: {error}; choose another --listen", config.listen))
     })?;

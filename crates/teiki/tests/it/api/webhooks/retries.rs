@@ -118,6 +118,9 @@ async fn an_endpoint_that_is_gone_is_disabled_at_once_until_it_is_enabled_again(
         })
         .await;
         assert_eq!(client.shown(&endpoint).await["disabled_reason"], "gone");
+        let doctor = post.installation.run(&["doctor", "--json"]).json();
+        let webhooks = doctor["checks"].as_array().unwrap().iter().find(|check| check["name"] == "webhooks");
+        assert!(webhooks.unwrap().to_string().contains(&id_of(&endpoint)), "{doctor}");
         let log = soon("all is given up", async || {
             let log = client.deliveries(&endpoint).await;
             log.iter().all(|it| status_of(it) == "given_up").then_some(log)

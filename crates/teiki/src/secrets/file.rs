@@ -76,6 +76,9 @@ impl KeyFile {
 
     /// Writes the file under another name and links it, so that nobody sees a part of it and nothing is overwritten.
     fn make(&self, random: &[u8; KEY_LENGTH]) -> std::io::Result<()> {
+        if let Some(folder) = self.path.parent() {
+            fs::create_dir_all(folder)?;
+        }
         let draft = self.path.with_extension(format!("{}.part", std::process::id()));
         // Left by a process of this number that died here.
         if let Err(error) = fs::remove_file(&draft)

@@ -36,8 +36,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest head of an answer, in bytes.
 const HEAD_MAX: usize = 64 * 1024;
 
-/// What is sent besides the body.
-#[derive(Clone, Debug)]
+/// What is sent besides the body. It is not printed, for it holds the token.
+#[derive(Clone)]
 pub struct Headers {
     /// `webhook-id`: the same on every attempt.
     pub id: String,

@@ -8,8 +8,8 @@ use super::keys::Keys;
 use super::signature;
 use crate::web::list::is_live;
 
-/// A webhook endpoint.
-#[derive(Clone, Debug, Serialize)]
+/// A webhook endpoint. It is not printed, for it may hold secrets.
+#[derive(Clone, Serialize)]
 pub struct EndpointView {
     object: &'static str,
     id: String,

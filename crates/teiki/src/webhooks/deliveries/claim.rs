@@ -7,7 +7,8 @@
 //! | give up | what waits for endpoints that are not enabled | 1 + 2, when there is any |
 //!
 //! A claim counts the attempt before it is made and moves `next_attempt_at` beyond the time it may take: another process
-//! leaves it alone, and if this one dies, it is sent again then, under the same id.
+//! leaves it alone, and if this one dies, it is sent again then, under the same id. What is due is locked before what it waits
+//! behind is read: whoever finishes that at the same moment waits for the lock, and then wakes what was put off here.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -9,6 +9,7 @@ mod receiver;
 mod retries;
 mod sent;
 
+use db::{Column, Error};
 use serde_json::Value;
 
 use self::receiver::Receiver;
@@ -43,12 +44,25 @@ impl Post<'_> {
         self.installation.change("webhook_endpoints", vec![("id", endpoint.into())], set).await;
     }
 
-    /// Makes a delivery due.
+    /// Makes a delivery due, unless it was sent again meanwhile.
     async fn is_due(&self, delivery: &Value) {
-        let id = delivery["id"].as_str().unwrap();
+        let id = delivery["id"].as_str().unwrap().to_owned();
         let slot = i64::from_str_radix(&id[4..6], 16).unwrap();
-        let keys = vec![("slot", slot.into()), ("id", id.into())];
-        self.installation.change("webhook_deliveries", keys, vec![("next_attempt_at", 0.into())]).await;
+        let attempts = delivery["attempts"].as_i64().unwrap();
+        let changed: Result<u64, Error> = self
+            .installation
+            .db
+            .write(move |tx| {
+                let keys = [
+                    ("slot", Column::I64(vec![slot])),
+                    ("id", Column::Text(vec![&id])),
+                    ("attempts", Column::I64(vec![attempts])),
+                ];
+                let set = [("next_attempt_at", Column::I64(vec![0]))];
+                tx.update_many("webhook_deliveries", &keys, &set, "next_attempt_at is not null")
+            })
+            .await;
+        changed.unwrap();
     }
 }
 
@@ -113,6 +127,14 @@ impl Client {
     async fn rename(&self, customer: &str) {
         self.post(&format!("/v1/customers/{customer}"), &[("description", "changed")]).await.ok();
     }
+}
+
+/// Whether an attempt failed and another one will be made. While one is being made, the next is half a minute away, which
+/// no pause is.
+fn is_to_be_retried(delivery: &Value) -> bool {
+    let second = |name: &str| delivery[name].as_i64().unwrap_or(0);
+    let pause = second("next_attempt_at") - second("last_attempt_at");
+    status_of(delivery) == "waiting" && !delivery["last_error"].is_null() && !(20..=40).contains(&pause)
 }
 
 fn status_of(delivery: &Value) -> &str {

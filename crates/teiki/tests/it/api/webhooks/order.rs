@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use sha2::{Digest, Sha256};
+
 use super::super::shop::{id_of, soon};
 use super::receiver::{Received, Receiver, Reply};
-use super::{status_of, with_a_server};
+use super::{is_to_be_retried, status_of, with_a_server};
 
 /// Which customer an event is about.
 fn of(sent: &Received) -> String {
@@ -72,6 +74,56 @@ async fn many_events_of_many_histories_arrive_in_order() {
                 all.iter().filter(|sent| of(sent) == *person).map(|sent| sent.id().to_owned()).collect();
             assert_eq!(sent, events);
         }
+    })
+    .await;
+}
+
+/// Whether a receiver fails at what arrives as this one: more often than not, and always the same.
+fn is_refused(sent: &Received, before: usize) -> bool {
+    let digest = Sha256::digest(format!("{}:{before}", sent.id()));
+    digest[0] < 150
+}
+
+#[tokio::test]
+async fn whatever_fails_each_history_arrives_once_and_in_order() {
+    with_a_server(async |post| {
+        let client = post.test();
+        let rule = |sent: &Received, before| Reply::Status(if is_refused(sent, before) { 500 } else { 200 });
+        let receiver = Receiver::that(rule).await;
+        let endpoint = client.endpoint(&receiver, &[]).await;
+        let mut people = Vec::new();
+        for _ in 0..6 {
+            people.push(client.someone().await);
+        }
+        for person in people.iter().cycle().take(24) {
+            client.rename(person).await;
+        }
+        soon("all are delivered", async || {
+            let log = client.deliveries(&endpoint).await;
+            for delivery in log.iter().filter(|delivery| is_to_be_retried(delivery)) {
+                post.is_due(delivery).await;
+            }
+            log.iter().all(|delivery| status_of(delivery) != "waiting").then_some(())
+        })
+        .await;
+        let all = receiver.all();
+        let received = |person: &str| -> Vec<String> {
+            let taken = all.iter().enumerate().filter(|(before, sent)| !is_refused(sent, *before));
+            taken.filter(|(_, sent)| of(sent) == person).map(|(_, sent)| sent.id().to_owned()).collect()
+        };
+        let given_up = client.deliveries(&endpoint).await;
+        let given_up: Vec<&str> = given_up
+            .iter()
+            .filter(|delivery| status_of(delivery) == "given_up")
+            .map(|delivery| delivery["event"].as_str().unwrap())
+            .collect();
+        for person in &people {
+            let events = client.list(&format!("/v1/events?resource_id={person}")).await;
+            let expected: Vec<String> =
+                events.iter().map(id_of).filter(|id| !given_up.contains(&id.as_str())).collect();
+            assert_eq!(received(person), expected);
+        }
+        assert!(all.len() > 30, "too little failed: {}", all.len());
     })
     .await;
 }

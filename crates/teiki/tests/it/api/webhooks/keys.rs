@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::super::shop::{id_of, soon};
+use super::super::shop::{Merchant, account, id_of, soon};
 use super::receiver::Receiver;
 use super::{PRIVATE, Post, status_of, with_a_server, with_its_server};
-use crate::installation::Is;
+use crate::installation::{Is, on_postgres};
 use crate::serve::Server;
 
 const KEY: &str = "secret.key";
@@ -91,6 +91,41 @@ async fn a_key_that_goes_away_while_a_server_runs_fails_no_delivery() {
         assert_eq!(post.test().shown(&endpoint).await["failing_since"], Value::Null);
         assert_eq!(receiver.all().len(), 0);
         assert_eq!(server.stop(), Some(0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_without_the_key_leaves_deliveries_to_those_that_have_it() {
+    on_postgres(async |installation| {
+        let created = account(&installation.place, "one");
+        // Both begin before there is a key, each with a folder of its own.
+        let elsewhere = [PRIVATE, &["--data-dir", "elsewhere"]].concat();
+        let without = Server::start(&installation.place, &elsewhere);
+        let with = Server::start(&installation.place, PRIVATE);
+        let merchant = Merchant::new(&created, &with.url());
+        let post = Post { installation, merchant, created };
+        let receiver = Receiver::start().await;
+        let endpoint = post.test().endpoint(&receiver, &[]).await;
+        let other = post.at(&without);
+        let form = [("url", "https://receiver.example/")];
+        assert_eq!(other.post("/v1/webhook_endpoints", &form).await.status, 500);
+        assert!(!installation.file("elsewhere").join(KEY).exists(), "no second key is made");
+        for number in 1..=5 {
+            other.someone().await;
+            receiver.wait_for(number).await;
+        }
+        let log = soon("all are delivered", async || {
+            let log = other.deliveries(&endpoint).await;
+            log.iter().all(|it| status_of(it) == "delivered").then_some(log)
+        })
+        .await;
+        assert!(log.len() == 5 && log.iter().all(|it| it["attempts"] == 1), "{log:?}");
+        for server in [without, with] {
+            assert_eq!(server.stop(), Some(0));
+        }
+        let again = installation.run(&["serve", "--listen", "127.0.0.1:0", "--data-dir", "elsewhere"]);
+        assert!(again.code == 1 && again.error.contains("Copy the right file"), "{again:?}");
     })
     .await;
 }

@@ -16,6 +16,7 @@ use billing::id::WebhookEndpointId;
 use db::{Db, Tx};
 use jiff::{SignedDuration, Timestamp};
 
+use super::super::retry::ATTEMPTS_MAX;
 use super::super::sender::TIMEOUT;
 use super::super::{EndpointRow, Status, store as endpoints};
 use super::{DeliveryRow, store};
@@ -30,6 +31,8 @@ const AT_ONCE_EACH: usize = 16;
 const AT_ONCE_EACH_FAILING: usize = 1;
 /// Beyond the longest attempt, so that nobody else takes it meanwhile; a dead process's deliveries are taken up after this.
 const CLAIMED_FOR: SignedDuration = SignedDuration::from_secs(2 * TIMEOUT.as_secs().cast_signed());
+/// Attempts after which it is given up, those counted that ended with their process: what kills a server does so a few times only.
+const CLAIMS_MAX: i64 = 2 * ATTEMPTS_MAX;
 /// After the delivery that one waits behind is due.
 const BEHIND: SignedDuration = SignedDuration::from_secs(1);
 
@@ -134,7 +137,7 @@ pub(super) async fn look(
 }
 
 /// Claims those that are still due and wait behind no other one, as far as there is room. Those that wait behind another are
-/// looked at again later.
+/// looked at again later; those that were claimed too often are given up.
 pub(super) fn claim(
     tx: &mut Tx<'_>,
     due: &[Claimed],
@@ -145,7 +148,7 @@ pub(super) fn claim(
     let still: Vec<&Claimed> = still.into_iter().map(|place| &due[place]).collect();
     let heads = store::heads(tx, still.iter().map(|one| &one.row))?;
     let later = |at: Timestamp, by: SignedDuration| at.saturating_add(by).unwrap_or(Timestamp::MAX);
-    let (mut claimed, mut behind) = (Vec::new(), Vec::new());
+    let (mut claimed, mut behind, mut lost) = (Vec::new(), Vec::new(), Vec::new());
     for (place, one) in still.into_iter().enumerate() {
         let mut one = one.clone();
         match heads.get(&place) {
@@ -154,6 +157,7 @@ pub(super) fn claim(
                 one.row.next_attempt_at = Some(later(later(*head, BEHIND).max(now), CLAIMED_FOR));
                 behind.push(one);
             }
+            None if one.row.attempts >= CLAIMS_MAX => lost.push(one.row.id),
             None if rooms.take(&one.endpoint) => {
                 one.row.attempts += 1;
                 one.row.last.at = Some(now);
@@ -164,6 +168,7 @@ pub(super) fn claim(
         }
     }
     store::write_claims(tx, claimed.iter().chain(&behind).map(|one| &one.row))?;
+    store::give_up(tx, &lost, now)?;
     Ok(claimed)
 }
 

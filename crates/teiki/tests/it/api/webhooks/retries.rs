@@ -103,6 +103,27 @@ async fn after_the_last_attempt_it_is_given_up_and_the_next_one_comes() {
 }
 
 #[tokio::test]
+async fn what_no_server_survived_is_given_up() {
+    with_a_server(async |post| {
+        let client = post.test();
+        let receiver = Receiver::that(|_, _| Reply::Status(500)).await;
+        let endpoint = client.endpoint(&receiver, &[]).await;
+        client.someone().await;
+        let failed = client.delivery(&endpoint, "a failed attempt", is_to_be_retried).await;
+        let id = failed["id"].as_str().unwrap();
+        let slot = i64::from_str_radix(&id[4..6], 16).unwrap();
+        // As if nobody had ever written down what came of the others.
+        let set = vec![("attempts", 20.into()), ("next_attempt_at", 0.into())];
+        post.installation
+            .change("webhook_deliveries", vec![("slot", slot.into()), ("id", id.into())], set)
+            .await;
+        client.delivery(&endpoint, "it is given up", |it| status_of(it) == "given_up").await;
+        assert_eq!(receiver.all().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_endpoint_that_is_gone_is_disabled_at_once_until_it_is_enabled_again() {
     with_a_server(async |post| {
         let client = post.test();

@@ -43,6 +43,12 @@ create table api_keys ( -- catalogue
 );
 create index api_keys_by_time on api_keys (account_id, mode, created_at, id);
 
+-- The master key that secrets are encrypted under, by its id; the key itself is in a file.
+create table secret_keys ( -- catalogue
+    id TEXT primary key,
+    created_at BIGINT not null
+);
+
 -- A row is a stop: scope is 'all' or an account's id. Read inside every prepare.
 create table holds ( -- catalogue
     scope TEXT primary key,
@@ -557,6 +563,65 @@ create table outbox (
     primary key (slot, event_id, sink)
 ) /* clustered */;
 create index outbox_deliver on outbox (deliver_at, slot, event_id);
+
+-- Where events are sent. secret and token are encrypted (src/secrets); a former secret signs as well until former_until.
+-- enabled_events: a JSON list, null for the types that PAY.JP has. failing_since: since when nothing has been delivered,
+-- failed_at: the last attempt of that time. All instants are real time.
+create table webhook_endpoints ( -- catalogue
+    id TEXT primary key,
+    account_id TEXT not null references accounts (id),
+    mode TEXT not null,
+    url TEXT not null,
+    description TEXT,
+    enabled_events TEXT,
+    status TEXT not null,
+    disabled_reason TEXT,
+    secret BYTEA not null,
+    former_secret BYTEA,
+    former_until BIGINT,
+    token BYTEA not null,
+    failing_since BIGINT,
+    failed_at BIGINT,
+    event_number BIGINT not null default 0,
+    created_at BIGINT not null,
+    deleted_at BIGINT
+);
+create index webhook_endpoints_by_account on webhook_endpoints (account_id, mode, created_at, id) where deleted_at is null;
+
+-- An event on its way to an endpoint, and the log of it. history_id and number put those of one endpoint in order; a delivery
+-- that was asked for stands alone, with its own id. While it waits it has next_attempt_at, afterwards finished_at.
+create table webhook_deliveries (
+    slot BIGINT not null,
+    id TEXT not null,
+    account_id TEXT not null,
+    mode TEXT not null,
+    endpoint_id TEXT not null,
+    event_id TEXT not null,
+    event_type TEXT not null,
+    history_id TEXT not null,
+    number BIGINT not null,
+    status TEXT not null,
+    attempts BIGINT not null,
+    next_attempt_at BIGINT,
+    last_attempt_at BIGINT,
+    last_status BIGINT,
+    last_error TEXT,
+    last_duration_ms BIGINT,
+    created_at BIGINT not null,
+    finished_at BIGINT,
+    primary key (slot, id)
+) /* clustered */;
+-- What waits, by endpoint, so that one that does not answer keeps none of the others waiting; in order within a history; by
+-- event, to count who has not got it yet (with all that the count asks for, so that SQLite takes it and not the slot).
+create index webhook_deliveries_due on webhook_deliveries (endpoint_id, next_attempt_at, slot, id)
+    where next_attempt_at is not null;
+create index webhook_deliveries_order on webhook_deliveries (slot, endpoint_id, history_id, number)
+    where next_attempt_at is not null;
+create index webhook_deliveries_pending on webhook_deliveries (slot, event_id, next_attempt_at)
+    where next_attempt_at is not null;
+create index webhook_deliveries_by_time on webhook_deliveries (endpoint_id, created_at, id);
+create index webhook_deliveries_by_status on webhook_deliveries (endpoint_id, status, created_at, id);
+create index webhook_deliveries_finished on webhook_deliveries (finished_at, slot, id) where finished_at is not null;
 
 -- What an operator must look at.
 create table alarms (

@@ -1,6 +1,6 @@
 //! The kinds of facts that are appended to a history.
 //!
-//! A history is that of a subscription, a customer, a plan, a token or a sale. Mails, webhooks and step mails are made
+//! A history is that of a subscription, a customer, a plan, a token, a sale, a test clock or a webhook endpoint. Mails, webhooks and step mails are made
 //! from events through the outbox. An event has billing time, real time and a gapless number within its history.
 //! The names are those of PAY.JP where it has one ([`Kind::is_payjp`]); teiki's own are told to those who ask for them.
 
@@ -153,6 +153,8 @@ kinds! {
     TestClockFailed = "test_clock.failed", false;
     /// A test clock was deleted with its customers.
     TestClockDeleted = "test_clock.deleted", false;
+    /// Somebody tries whether a webhook endpoint receives anything.
+    WebhookEndpointTested = "webhook_endpoint.tested", false;
 }
 
 impl Kind {

@@ -136,6 +136,10 @@ ids! {
     ThreeDSecureRequestId = "tdsr_";
     /// All subscriptions of a plan that are to be switched to another.
     PlanSwitchId = "psw_";
+    /// Where events are sent.
+    WebhookEndpointId = "we_";
+    /// An event on its way to an endpoint.
+    WebhookDeliveryId = "whd_";
     /// Something an operator must look at.
     AlarmId = "alm_";
 }

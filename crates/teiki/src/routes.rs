@@ -4,7 +4,7 @@ use crate::web::Operation;
 use crate::web::page::Page;
 use crate::{
     accounts, api_keys, charges, clocks, customers, events, invoices, payment_methods, payouts,
-    plan_switches, plans, subscriptions, three_d_secure, tokens,
+    plan_switches, plans, subscriptions, three_d_secure, tokens, webhooks,
 };
 
 /// The methods of the API.
@@ -66,6 +66,15 @@ pub static ROUTES: &[Route] = &[
     post("/v1/invoices/{invoice}/mark_paid", &invoices::api::MARK_PAID),
     get("/v1/events", &events::api::LIST),
     get("/v1/events/{event}", &events::api::GET),
+    post("/v1/events/{event}/resend", &webhooks::deliveries::api::RESEND),
+    post("/v1/webhook_endpoints", &webhooks::api::CREATE),
+    get("/v1/webhook_endpoints", &webhooks::api::LIST),
+    get("/v1/webhook_endpoints/{webhook_endpoint}", &webhooks::api::GET),
+    post("/v1/webhook_endpoints/{webhook_endpoint}", &webhooks::api::UPDATE),
+    delete("/v1/webhook_endpoints/{webhook_endpoint}", &webhooks::api::DELETE),
+    post("/v1/webhook_endpoints/{webhook_endpoint}/rotate_secret", &webhooks::api::ROTATE),
+    post("/v1/webhook_endpoints/{webhook_endpoint}/test", &webhooks::deliveries::api::TEST),
+    get("/v1/webhook_endpoints/{webhook_endpoint}/deliveries", &webhooks::deliveries::api::LIST),
     get("/v1/accounts", &accounts::api::GET),
     get("/v1/account_settings", &accounts::api::SETTINGS),
     post("/v1/account_settings", &accounts::api::CHANGE),

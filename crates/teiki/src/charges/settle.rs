@@ -4,7 +4,7 @@
 //! second caller changes nothing; it is never fenced by a lease, for truth is always welcome. Steps and
 //! round trips on PostgreSQL for a batch: lock subscriptions (1), read charges with invoices (1), count
 //! open invoices where a subscription is past due or at its end (0–1), write charges, invoices, cases,
-//! entries, events with outbox, subscriptions (6–7).
+//! entries, events with outbox and a look for webhook endpoints (deliveries, if there are any), subscriptions (7–9).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

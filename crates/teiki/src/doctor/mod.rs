@@ -137,6 +137,7 @@ async fn examine(db: &Db, now: impl Fn() -> Timestamp) -> Vec<Check> {
     checks.push(work::surplus(db).await);
     checks.push(work::due(db, now()).await);
     checks.push(work::outbox(db, now()).await);
+    checks.push(work::webhooks(db, now()).await);
     checks.push(work::holds(db).await);
     checks.push(work::parked(db).await);
     checks

@@ -258,3 +258,36 @@ pub(super) fn late_deliveries(tx: &mut Tx<'_>, late: Timestamp) -> Result<(i64, 
     )?;
     Ok((row.i64(0)?, opt_instant(&row, 1, "outbox.deliver_at")?))
 }
+
+/// A webhook endpoint that does not receive what it should.
+pub(super) struct Endpoint {
+    pub(super) id: String,
+    pub(super) account: String,
+    pub(super) mode: String,
+    /// `None`: it is enabled, and something has been due since before.
+    pub(super) disabled_reason: Option<String>,
+}
+
+/// Endpoints that teiki disabled, and those that something waits for that should have been sent before `late`.
+pub(super) fn unwell_endpoints(tx: &mut Tx<'_>, late: Timestamp) -> Result<Vec<Endpoint>, Error> {
+    let rows = tx.query(
+        "select w.id, w.account_id, w.mode, w.disabled_reason from webhook_endpoints w
+         where w.deleted_at is null
+               and (w.disabled_reason in ('failing', 'gone')
+                    or (w.status = 'enabled'
+                        and exists (select 1 from webhook_deliveries d
+                                    where d.endpoint_id = w.id and d.next_attempt_at < $1 and d.next_attempt_at is not null)))
+         order by w.account_id, w.mode, w.id",
+        &[Value::I64(late.as_microsecond())],
+    )?;
+    rows.iter()
+        .map(|row| {
+            Ok(Endpoint {
+                id: row.text(0)?,
+                account: row.text(1)?,
+                mode: row.text(2)?,
+                disabled_reason: row.opt_text(3)?,
+            })
+        })
+        .collect()
+}

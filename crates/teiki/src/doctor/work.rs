@@ -114,6 +114,31 @@ pub(super) async fn outbox(db: &Db, now: Timestamp) -> Check {
     }
 }
 
+pub(super) async fn webhooks(db: &Db, now: Timestamp) -> Check {
+    const NAME: &str = "webhooks";
+    let late = before(now, OUTBOX_LATE);
+    match db.read(move |tx| store::unwell_endpoints(tx, late)).await {
+        Ok(endpoints) if endpoints.is_empty() => {
+            Check::ok(NAME, "no endpoint was disabled for failing, and none is behind")
+        }
+        Ok(endpoints) => {
+            let line = |endpoint: &store::Endpoint| {
+                let reason = endpoint.disabled_reason.as_deref();
+                let how = reason.map_or_else(
+                    || "behind by ten minutes".to_owned(),
+                    |reason| format!("disabled: {reason}"),
+                );
+                format!("{} ({} {}): {how}", endpoint.id, endpoint.account, endpoint.mode)
+            };
+            let todo = "see its deliveries (GET /v1/webhook_endpoints/{id}/deliveries), and that `teiki serve` runs; enable what was \
+                        disabled with status=enabled, and resend what is missing";
+            Check::warning(NAME, "webhooks are not received", todo)
+                .naming(endpoints.iter().map(line).collect())
+        }
+        Err(error) => Check::failed(NAME, &error),
+    }
+}
+
 pub(super) async fn holds(db: &Db) -> Check {
     match db.read(switch::list).await {
         Ok(holds) if holds.is_empty() => Check::ok("holds", "charging is held for nobody"),

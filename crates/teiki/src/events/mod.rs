@@ -1,4 +1,4 @@
-//! Histories: appended facts, each with an outbox row for every sink.
+//! Histories: appended facts, each with an outbox row for the log and a delivery for every webhook endpoint that takes it.
 //!
 //! A history is that of a subscription, a customer, a plan, a token or a sale. An event's number is gapless within it:
 //! the caller holds the row that it is the history of, counts on from its `event_number` and stores the last one there.
@@ -12,8 +12,9 @@ use db::Tx;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::web::ApiError;
 use crate::web::list::Page;
+use crate::web::{ApiError, object};
+use crate::webhooks::deliveries;
 
 pub mod api;
 mod sources;
@@ -43,6 +44,13 @@ pub struct NewEvent {
     pub data: String,
     /// Billing time.
     pub billing_at: Timestamp,
+}
+
+impl NewEvent {
+    fn id(&self, key: &DerivationKey) -> EventId {
+        let number = u64::try_from(self.number).unwrap_or_default();
+        EventId::derive(key, &self.history, self.slot, self.billing_at, number)
+    }
 }
 
 /// What an event of the schedule tells of its subscription: what may be otherwise when it is read. The rest is shown as it
@@ -76,6 +84,14 @@ pub fn find(tx: &mut Tx<'_>, side: (AccountId, Mode), id: &str) -> Result<EventR
     store::find(tx, side, parsed)?.ok_or_else(none)
 }
 
+/// The event as its address shows it, as JSON text: what webhooks send.
+pub fn shown(tx: &mut Tx<'_>, side: (AccountId, Mode), id: EventId) -> Result<String, ApiError> {
+    let row = find(tx, side, id.as_str())?;
+    let view = view::of_rows(tx, side, vec![row])?.pop();
+    let view = view.ok_or_else(|| ApiError::inside("an event has one view"))?;
+    Ok(object(&view)?.to_string())
+}
+
 /// The events about one object: its history is read from its numbers, so that it costs what that object has.
 fn of_resource(
     tx: &mut Tx<'_>,
@@ -100,20 +116,29 @@ fn of_resource(
     Ok(rows.into_iter().skip(count(page.offset)).take(count(page.rows())).collect())
 }
 
-/// Appends `events` and their outbox rows in the caller's transaction. `now` is real time.
+/// Appends `events` in the caller's transaction, with what tells of them: their outbox rows, and their deliveries to webhook
+/// endpoints. `now` is real time.
 pub fn append(
     tx: &mut Tx<'_>,
     key: &DerivationKey,
     events: &[NewEvent],
     now: Timestamp,
 ) -> Result<(), db::Error> {
-    let ids: Vec<EventId> = events
-        .iter()
-        .map(|event| {
-            let number = u64::try_from(event.number).unwrap_or_default();
-            EventId::derive(key, &event.history, event.slot, event.billing_at, number)
-        })
-        .collect();
+    let ids: Vec<EventId> = events.iter().map(|event| event.id(key)).collect();
     store::insert_events(tx, &ids, events, now)?;
-    store::insert_outbox(tx, &ids, now)
+    store::insert_outbox(tx, &ids, now)?;
+    deliveries::enqueue(tx, key, (&ids, events), now)
+}
+
+/// Appends an event that no webhook endpoint is told of. Returns its id. `now` is real time.
+pub fn append_untold(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    event: &NewEvent,
+    now: Timestamp,
+) -> Result<EventId, db::Error> {
+    let id = event.id(key);
+    store::insert_events(tx, &[id], std::slice::from_ref(event), now)?;
+    store::insert_outbox(tx, &[id], now)?;
+    Ok(id)
 }

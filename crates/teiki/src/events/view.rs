@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use billing::charge;
-use billing::id::{AccountId, ChargeId, InvoiceId, SubscriptionId};
+use billing::id::{AccountId, ChargeId, EventId, InvoiceId, SubscriptionId};
 use billing::invoice;
 use billing::mode::Mode;
 use billing::subscription::State;
@@ -18,6 +18,7 @@ use super::EventRow;
 use crate::stored::unreadable;
 use crate::subscriptions::view::status_of;
 use crate::web::list::is_live;
+use crate::webhooks::deliveries;
 use crate::{charges, invoices, plans, subscriptions};
 
 /// PAY.JP's event object.
@@ -29,6 +30,7 @@ pub struct EventView {
     created: i64,
     #[serde(rename = "type")]
     kind: String,
+    /// How many webhook endpoints have not received it yet.
     pending_webhooks: i64,
     data: Value,
 }
@@ -39,8 +41,11 @@ pub(super) fn of_rows(
     side: (AccountId, Mode),
     rows: Vec<EventRow>,
 ) -> Result<Vec<EventView>, db::Error> {
+    let ids: Vec<EventId> = rows.iter().map(|row| row.id).collect();
+    let pending = deliveries::pending(tx, &ids)?;
     rows.into_iter()
-        .map(|row| {
+        .zip(pending)
+        .map(|(row, pending_webhooks)| {
             let data = data_of(tx, side, &row)?;
             Ok(EventView {
                 object: "event",
@@ -48,7 +53,7 @@ pub(super) fn of_rows(
                 livemode: is_live(side.1),
                 created: row.billing_at.div_euclid(1_000_000),
                 kind: row.kind,
-                pending_webhooks: 0,
+                pending_webhooks,
                 data,
             })
         })

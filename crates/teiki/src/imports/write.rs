@@ -7,7 +7,7 @@
 //! |---|---|
 //! | customers, payment methods, subscriptions | 3 |
 //! | scheduled invoices | 1 |
-//! | events and their outbox rows | 2 |
+//! | events and their outbox rows, a look for webhook endpoints, deliveries to them | 3 to 4 |
 //! | the rows as imported | 1 |
 
 use std::collections::BTreeMap;

@@ -2,7 +2,8 @@
 //!
 //! Rows are written in the transaction of the fact (`events`). A runner takes the oldest, delivers them to
 //! their sink and deletes them; what was delivered but not yet deleted when the process dies is delivered
-//! again under the same event id. The only sink for now is the log, which cannot refuse.
+//! again under the same event id. The only sink is the log, which cannot refuse; webhooks can, and have a queue of their own
+//! (`crate::webhooks::deliveries`).
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,7 +4,8 @@
 //! refused is parked with its reason and the others go on. A batch that the database refuses is halved
 //! until the bad row is alone. Steps and round trips on PostgreSQL for a batch: hold (1), fence (0–1), plan of
 //! the day (2), lock subscriptions (1), read invoices with plans and payment methods (1), then write
-//! invoices, next invoices, charges, entries, events with outbox, subscriptions, run of the day (8).
+//! invoices, next invoices, charges, entries, events with outbox and a look for webhook endpoints (deliveries, if there are
+//! any), subscriptions, run of the day (9–10).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,12 +1,14 @@
 //! `teiki serve`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::Args;
 
 use super::{Config, serve};
 use crate::app::{self, App, Missing, Setting};
 use crate::failure::Failure;
+use crate::secrets::KeyFile;
 
 /// Charge subscribers on time, and answer on an HTTP port.
 #[derive(Debug, Args)]
@@ -23,6 +25,14 @@ pub struct ServeArgs {
     /// inside this process, its book in --data-dir]
     #[arg(long, value_name = "URL")]
     sandbox: Option<String>,
+    /// The file of the key that secrets in the database are encrypted with, 64 hex digits; it is not in the database, so back
+    /// it up too [default: secret.key in --data-dir, made when it is first needed]
+    #[arg(long, env = "TEIKI_SECRET_KEY_FILE", value_name = "FILE")]
+    secret_key_file: Option<PathBuf>,
+    /// Let webhook endpoints of test mode be http, on any port, and at private addresses such as this machine's; those of
+    /// live mode never are. For trying things out: whoever has a test key can then reach what this server can reach
+    #[arg(long)]
+    allow_private_webhooks: bool,
 }
 
 /// Runs `teiki serve`.
@@ -34,8 +44,13 @@ pub async fn run(setting: &Setting, args: ServeArgs) -> Result<(), Failure> {
     }
     App::with(setting, Missing::Create, async |app| {
         let _lock = app::charging_lock(setting)?;
-        let config =
-            Config { listen: args.listen, data_dir: setting.data_dir.clone(), sandbox: args.sandbox };
+        let config = Config {
+            listen: args.listen,
+            secret_key: KeyFile::new(args.secret_key_file, &setting.data_dir),
+            data_dir: setting.data_dir.clone(),
+            sandbox: args.sandbox,
+            allow_private_webhooks: args.allow_private_webhooks,
+        };
         serve(app.clone(), config).await
     })
     .await

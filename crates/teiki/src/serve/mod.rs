@@ -11,23 +11,23 @@ use std::sync::atomic::AtomicBool;
 
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-use crate::api_keys::uses::{self, Uses};
 use crate::app::App;
-use crate::clocks::job;
 use crate::failure::Failure;
-use crate::idempotency;
 use crate::output::{self, Format};
-use crate::plan_switches;
+use crate::secrets::{KeyFile, Secrets};
 use crate::signals;
 use crate::web::limits::Limits;
+use crate::webhooks::deliveries::job as delivering;
+use jobs::{Bells, Jobs};
 use sides::Sides;
 use site::Site;
 
 pub mod cli;
 mod clock_guard;
+mod jobs;
 mod lanes;
 mod routes;
 mod scheduler;
@@ -44,6 +44,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The sandbox of test mode; `None` is one inside the process.
     pub sandbox: Option<String>,
+    /// Where the key of secrets is.
+    pub secret_key: KeyFile,
+    /// Whether webhook endpoints of test mode may be private, and without TLS.
+    pub allow_private_webhooks: bool,
 }
 
 /// What the routes can see of the scheduler.
@@ -53,10 +57,18 @@ pub(crate) struct Shared {
     pub(crate) is_well: AtomicBool,
     /// Counters for `/metrics`.
     pub(crate) metrics: scheduler::Metrics,
+    /// The same of webhooks.
+    pub(crate) webhooks: Arc<delivering::Metrics>,
 }
 
 /// Serves until asked to stop.
 pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
+    let secrets = Arc::new(Secrets::open(&app.db, config.secret_key).await?);
+    if config.allow_private_webhooks {
+        tracing::warn!(
+            "webhook endpoints of test mode may be private: whoever has a test key can reach what this server can"
+        );
+    }
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
         Failure::failed(format!("cannot listen on {}: {error}; choose another --listen", config.listen))
     })?;
@@ -64,28 +76,26 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
     let shared = Arc::new(Shared::default());
     let (stop, stopping) = watch::channel(false);
     let sides = Arc::new(Sides::new(app.clone(), config.sandbox, config.data_dir));
-    let scheduling = scheduler::run(app.clone(), Arc::clone(&sides), Arc::clone(&shared), stopping.clone());
-    let scheduling = tokio::spawn(scheduling);
-    let clock_bell = Arc::new(Notify::new());
-    let keeping = job::keep(app.clone(), Arc::clone(&sides), Arc::clone(&clock_bell), stopping.clone());
-    let keeping = tokio::spawn(keeping);
-    let switch_bell = Arc::new(Notify::new());
-    let switching = plan_switches::job::keep(app.clone(), Arc::clone(&switch_bell), stopping.clone());
-    let switching = tokio::spawn(switching);
-    let forgetting = tokio::spawn(idempotency::job::keep(app.db.clone(), stopping.clone()));
-    let key_uses = Arc::new(Uses::default());
-    let noting = uses::keep(app.db.clone(), Arc::clone(&key_uses), stopping.clone());
-    let noting = tokio::spawn(noting);
+    let bells = Bells::default();
+    let desk = delivering::Desk {
+        app: app.clone(),
+        secrets: Arc::clone(&secrets),
+        metrics: Arc::clone(&shared.webhooks),
+        allow_private: config.allow_private_webhooks,
+    };
+    let jobs = Jobs::start(&app, (&sides, &shared), &bells, desk, &stopping);
     let payments = TaskTracker::new();
     let site = Site {
         app: app.clone(),
         sides: Arc::clone(&sides),
         shared,
         payments: payments.clone(),
+        secrets,
+        allow_private_webhooks: config.allow_private_webhooks,
         limits: Limits::default(),
-        key_uses: Arc::clone(&key_uses),
-        clock_bell: Arc::clone(&clock_bell),
-        switch_bell,
+        key_uses: bells.key_uses,
+        clock_bell: bells.clock,
+        switch_bell: bells.switch,
     };
     let router = routes::router(Arc::new(site));
     let mut until = stopping.clone();
@@ -108,17 +118,13 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
         signals::wait().await;
         signals::exit_now();
     });
-    let scheduled = scheduling.await.map_err(|error| Failure::failed(error.to_string()))?;
+    let ended = jobs.end().await;
     serving
         .await
         .map_err(|error| Failure::failed(error.to_string()))?
         .map_err(|error| Failure::failed(format!("the HTTP server failed: {error}")))?;
-    keeping.await.map_err(|error| Failure::failed(error.to_string()))?;
-    switching.await.map_err(|error| Failure::failed(error.to_string()))?;
-    forgetting.await.map_err(|error| Failure::failed(error.to_string()))?;
-    noting.await.map_err(|error| Failure::failed(error.to_string()))?;
     payments.close();
     payments.wait().await;
     sides.stop_sandbox().await;
-    scheduled
+    ended
 }

@@ -99,7 +99,8 @@ async fn health(State(site): State<Arc<Site>>) -> Response {
 /// Counters in the text format of Prometheus. No ids, no names, no amounts of single payments.
 async fn metrics(State(site): State<Arc<Site>>) -> Response {
     let mut text = String::new();
-    for (name, kind, help, value) in site.shared.metrics.rows() {
+    let rows = site.shared.metrics.rows().into_iter().chain(site.shared.webhooks.rows());
+    for (name, kind, help, value) in rows {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
     }

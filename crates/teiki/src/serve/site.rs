@@ -9,6 +9,7 @@ use super::Shared;
 use super::sides::Sides;
 use crate::api_keys::uses::Uses;
 use crate::app::App;
+use crate::secrets::Secrets;
 use crate::web::limits::Limits;
 
 /// The server as its requests see it.
@@ -21,6 +22,10 @@ pub struct Site {
     pub(crate) shared: Arc<Shared>,
     /// Payments that requests have begun: they go on when their client leaves, and the server waits for them when it stops.
     pub(crate) payments: TaskTracker,
+    /// What secrets are encrypted with.
+    pub(crate) secrets: Arc<Secrets>,
+    /// Whether webhook endpoints of test mode may be private.
+    pub(crate) allow_private_webhooks: bool,
     /// How many requests keys may make.
     pub(crate) limits: Limits,
     /// Uses of keys that are not written yet.

@@ -430,3 +430,45 @@ fn texts_of(param: &Param, members: &'static [Param], map: Tree) -> Result<Value
     }
     Ok(Value::Texts(texts))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::body::{MediaType, read};
+
+    const NAMES: &[Param] = &[Param::list("names", (2, 3), "invalid_names", "Two short names.")];
+
+    fn names(kind: MediaType, body: &str) -> Result<Option<Vec<String>>, String> {
+        let tree = read(None, kind, body.as_bytes()).expect("it reads");
+        match Params::check(tree, NAMES, "list") {
+            Ok(params) => match params.list("names") {
+                Given::Set(items) => Ok(Some(items.to_vec())),
+                Given::Cleared => Ok(Some(Vec::new())),
+                Given::Absent => Ok(None),
+            },
+            Err(error) => Err(error.code.unwrap_or_default().to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_list_reads_the_same_from_forms_and_json() {
+        let (form, json) = (MediaType::Form, MediaType::Json);
+        let is = |items: &[&str]| Ok(Some(items.iter().map(|item| (*item).to_owned()).collect()));
+        assert_eq!(names(form, "names[]=a&names%5B%5D=b"), is(&["a", "b"]));
+        assert_eq!(names(json, r#"{"names": ["a", "b"]}"#), is(&["a", "b"]));
+        assert_eq!(names(form, "names=a"), is(&["a"]));
+        for (kind, nothing) in [(form, "names="), (json, r#"{"names": null}"#), (json, r#"{"names": []}"#)] {
+            assert_eq!(names(kind, nothing), is(&[]), "{nothing}");
+        }
+        assert_eq!(names(form, ""), Ok(None));
+        for (kind, wrong) in [
+            (form, "names[]=a&names[]=b&names[]=c"),
+            (form, "names[]=long"),
+            (form, "names[]="),
+            (form, "names[0]=a"),
+            (json, r#"{"names": ["a", null]}"#),
+        ] {
+            assert_eq!(names(kind, wrong), Err("invalid_names".to_owned()), "{wrong}");
+        }
+    }
+}

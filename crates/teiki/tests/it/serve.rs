@@ -32,9 +32,15 @@ const LOG: &str = "serve.log";
 
 impl Server {
     pub(crate) fn start(place: &Place, more: &[&str]) -> Self {
+        Self::start_with(place, more, &[])
+    }
+
+    /// The same with environment variables.
+    pub(crate) fn start_with(place: &Place, more: &[&str], variables: &[(&str, &str)]) -> Self {
         let log = File::options().create(true).append(true).open(place.file(LOG)).unwrap();
         let mut child = place
             .command(&[&["serve", "--listen", "127.0.0.1:0", "--json"], more].concat())
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()

@@ -22,3 +22,4 @@ mod shop;
 mod store;
 mod subscriptions;
 mod unknown;
+mod webhooks;

@@ -14,10 +14,11 @@ use crate::installation::{Is, Row, columns, on_both};
 mod store;
 
 /// Primary keys, unique constraints and unique indexes: (name, table, columns).
-const UNIQUE: [(&str, &str, &[&str]); 35] = [
+const UNIQUE: &[(&str, &str, &[&str])] = &[
     ("accounts_pkey", "accounts", &["id"]),
     ("api_keys_pkey", "api_keys", &["id"]),
     ("api_keys_hash_key", "api_keys", &["hash"]),
+    ("secret_keys_pkey", "secret_keys", &["id"]),
     ("holds_pkey", "holds", &["scope"]),
     ("gateway_connections_pkey", "gateway_connections", &["id"]),
     (
@@ -57,13 +58,15 @@ const UNIQUE: [(&str, &str, &[&str]); 35] = [
     ("plan_switches_pkey", "plan_switches", &["id"]),
     ("idempotency_keys_pkey", "idempotency_keys", &["slot", "account_id", "mode", "key_hash"]),
     ("outbox_pkey", "outbox", &["slot", "event_id", "sink"]),
+    ("webhook_endpoints_pkey", "webhook_endpoints", &["id"]),
+    ("webhook_deliveries_pkey", "webhook_deliveries", &["slot", "id"]),
     ("alarms_pkey", "alarms", &["slot", "id"]),
 ];
 
 /// A row refers to another: (name, table, columns, table of the other, its columns).
 type Foreign = (&'static str, &'static str, &'static [&'static str], &'static str, &'static [&'static str]);
 
-const FOREIGN: [Foreign; 14] = [
+const FOREIGN: &[Foreign] = &[
     ("api_keys_account_id_fkey", "api_keys", &["account_id"], "accounts", &["id"]),
     ("gateway_connections_account_id_fkey", "gateway_connections", &["account_id"], "accounts", &["id"]),
     ("test_clocks_account_id_fkey", "test_clocks", &["account_id"], "accounts", &["id"]),
@@ -102,6 +105,7 @@ const FOREIGN: [Foreign; 14] = [
         "customers",
         &["slot", "account_id", "mode", "id"],
     ),
+    ("webhook_endpoints_account_id_fkey", "webhook_endpoints", &["account_id"], "accounts", &["id"]),
 ];
 
 /// A check: (name, its text, which is SQLite's name of it), (table, column), (refused, nearest allowed).
@@ -173,7 +177,7 @@ async fn a_second_row_with_the_same_key_is_refused_and_one_with_a_part_of_it_is_
             let same = schema.attempt(table, [&one, &mixed(&two, &one, key)]).await;
             let error = same.expect_err(name);
             assert!(error.violates(name), "{name}: {error}");
-            for part in key {
+            for part in *key {
                 let others: Vec<&str> = key.iter().filter(|column| *column != part).copied().collect();
                 let neighbour = schema.attempt(table, [&one, &mixed(&two, &one, &others)]).await;
                 assert!(neighbour.is_ok(), "{name} with another {part}: {neighbour:?}");
@@ -242,7 +246,7 @@ async fn a_row_refers_to_one_that_is_there() {
             let [one, two, three] = [1, 2, 3].map(|n| schema.row(table, n));
             let known = schema.attempt(table, [&one, &two]).await;
             assert!(known.is_ok(), "{name}: {known:?}");
-            for column in key {
+            for column in *key {
                 // Another account, mode or customer is there as well, but not together with the rest.
                 let other = if key.len() > 1 { &two } else { &three };
                 let stray = mixed(&one, other, &[column]);

@@ -182,6 +182,10 @@ fn listing(path: &str) -> Option<Forms> {
             &[("status", Text("excluded"))],
             &[("starting_after", Id("subscription"))],
         ],
+        "/v1/webhook_endpoints" => &[&[], &[("starting_after", Id("webhook_endpoint"))]],
+        "/v1/webhook_endpoints/{webhook_endpoint}/deliveries" => {
+            &[&[], &[("starting_after", Id("webhook_delivery"))]]
+        }
         "/v1/plans" => &[&[], &[("starting_after", Id("plan"))]],
         "/v1/customers" => &[&[], &[("starting_after", Id("customer"))]],
         "/v1/test_clocks" => &[&[], &[("starting_after", Id("test_clock"))]],
@@ -212,6 +216,7 @@ fn showing(path: &str) -> Option<Forms> {
         | "/v1/invoices/{invoice}"
         | "/v1/events/{event}"
         | "/v1/api_keys/{api_key}"
+        | "/v1/webhook_endpoints/{webhook_endpoint}"
         | "/v1/test_clocks/{test_clock}"
         | "/v1/plan_switches/{plan_switch}"
         | "/v1/plans/{plan}"
@@ -256,6 +261,11 @@ fn changing(path: &str) -> Option<Forms> {
         "/v1/api_keys" => &[&[("kind", Text("secret"))]],
         "/v1/api_keys/{api_key}" => &[&[("name", Text("mine"))]],
         "/v1/api_keys/{api_key}/roll" => &[&[], &[("expires_in", Text("60"))]],
+        "/v1/webhook_endpoints" => &[&[("url", Text("https://mine.invalid/")), ("status", Text("disabled"))]],
+        "/v1/webhook_endpoints/{webhook_endpoint}" => &[&[("description", Text("mine"))]],
+        "/v1/webhook_endpoints/{webhook_endpoint}/rotate_secret"
+        | "/v1/webhook_endpoints/{webhook_endpoint}/test" => PLAIN,
+        "/v1/events/{event}/resend" => &[&[("webhook_endpoint", Id("webhook_endpoint"))]],
         "/v1/test_clocks" => &[&[("frozen_time", Text("1900000000"))]],
         "/v1/test_clocks/{test_clock}/advance" => &[&[("frozen_time", Text("1900000000"))]],
         "/v1/plan_switches" | "/v1/plan_switches/preview" => {
@@ -288,6 +298,7 @@ fn changing(path: &str) -> Option<Forms> {
 fn deleting(path: &str) -> Option<Forms> {
     Some(match path {
         "/v1/api_keys/{api_key}"
+        | "/v1/webhook_endpoints/{webhook_endpoint}"
         | "/v1/test_clocks/{test_clock}"
         | "/v1/plans/{plan}"
         | "/v1/customers/{customer}"

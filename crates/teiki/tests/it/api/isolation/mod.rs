@@ -157,6 +157,9 @@ async fn own_objects_are_ones_own(sides: &Sides) {
             if route.method != Method::Get {
                 // A side has room for so many keys.
                 own.secret.delete(&format!("/v1/api_keys/{}", objects["api_key"])).await.ok();
+                // There may be a few only; this one may have been deleted just now.
+                let path = format!("/v1/webhook_endpoints/{}", objects["webhook_endpoint"]);
+                own.secret.delete(&path).await;
             }
         }
     }

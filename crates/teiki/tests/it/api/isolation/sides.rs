@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use billing::id::{EventId, Slot, WebhookDeliveryId};
+use jiff::Timestamp;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use teiki::api_keys::{KeyKind, key_hash};
 use teiki::routes::{Method, ROUTES, Route};
 use teiki::web::Access;
@@ -10,7 +13,7 @@ use teiki::web::Access;
 use super::super::client::Client;
 use super::super::shop::{GOOD, Merchant, account, id_of, soon};
 use super::examples::examples;
-use crate::installation::{Installation, Side as Owner, WRITTEN_AT};
+use crate::installation::{DUE_AT, Installation, Side as Owner, WRITTEN_AT};
 
 /// Ids by the name of their place in an address.
 pub(in crate::api) type Objects = BTreeMap<&'static str, String>;
@@ -89,6 +92,17 @@ impl Sides {
     pub(in crate::api) async fn fill(installation: &Installation, keys: &Keys, url: &str) -> Self {
         let [one, other] = [&keys.one, &keys.other].map(|account| Merchant::new(account, url));
         let restricted = Client::new(url, Some(RESTRICTED));
+        let mut sides = Self::filled(installation, [one, other], restricted).await;
+        for (side, account) in sides.0.iter_mut().zip([&keys.one, &keys.one, &keys.other]) {
+            let account = account["account"].as_str().unwrap();
+            let mode = if side.name == "live" { "live" } else { "test" };
+            let id = delivery(installation, (account, mode), &side.objects["webhook_endpoint"]).await;
+            side.objects.insert("webhook_delivery", id);
+        }
+        sides
+    }
+
+    async fn filled(installation: &Installation, [one, other]: [Merchant; 2], restricted: Client) -> Self {
         let live = live_objects(installation, &one).await;
         Self([
             Side {
@@ -162,6 +176,7 @@ impl Side {
         let invoice = charge["invoice"].as_str().unwrap().to_owned();
         let charge = id_of(&charge);
         let events = client.list(&format!("/v1/events?resource_id={charge}")).await;
+        let endpoint = endpoint(client, marker).await;
         let card = customer["default_card"].as_str().unwrap();
         let asked = client.post("/v1/three_d_secure_requests", &[("resource_id", card)]).await.ok();
         let key = client.post("/v1/api_keys", &[("kind", "restricted"), ("name", marker)]).await.ok();
@@ -180,6 +195,7 @@ impl Side {
             ("charge", charge),
             ("invoice", invoice),
             ("event", id_of(&events[0])),
+            ("webhook_endpoint", endpoint),
         ])
     }
 }
@@ -209,6 +225,41 @@ fn without_uses(mut body: Value) -> Value {
     body
 }
 
+/// A webhook endpoint that takes nothing that happens here, so that nothing is sent.
+async fn endpoint(client: &Client, marker: &str) -> String {
+    let form = [
+        ("url", "https://receiver.invalid/"),
+        ("description", marker),
+        ("enabled_events[]", "test_clock.failed"),
+    ];
+    id_of(&client.post("/v1/webhook_endpoints", &form).await.ok())
+}
+
+/// A delivery to it that was received, written directly.
+async fn delivery(installation: &Installation, (account, mode): (&str, &str), endpoint: &str) -> String {
+    let at = Timestamp::from_microsecond(WRITTEN_AT).unwrap();
+    let random: [u8; 32] = Sha256::digest(endpoint.as_bytes()).into();
+    let id = WebhookDeliveryId::random(Slot(0), at, &random).to_string();
+    let row = vec![
+        ("slot", 0.into()),
+        ("id", (&id).into()),
+        ("account_id", account.into()),
+        ("mode", mode.into()),
+        ("endpoint_id", endpoint.into()),
+        ("event_id", (&EventId::random(Slot(0), at, &random).to_string()).into()),
+        ("event_type", "test_clock.failed".into()),
+        ("history_id", (&id).into()),
+        ("number", 1.into()),
+        ("status", "delivered".into()),
+        ("attempts", 1.into()),
+        ("created_at", WRITTEN_AT.into()),
+        // Long from now, so that it is not forgotten meanwhile.
+        ("finished_at", DUE_AT.into()),
+    ];
+    installation.insert("webhook_deliveries", row).await;
+    id
+}
+
 /// Objects of the live side, written directly.
 async fn live_objects(installation: &Installation, merchant: &Merchant) -> Objects {
     merchant.live.plan("monthly", 980, &[("name", LIVE_MARKER)]).await;
@@ -221,6 +272,7 @@ async fn live_objects(installation: &Installation, merchant: &Merchant) -> Objec
     let keys = vec![("slot", subscription.slot.into()), ("id", (&charge).into())];
     installation.change("charges", keys, vec![("payment_method_id", (&card).into())]).await;
     let events = merchant.live.list("/v1/events?object=plan").await;
+    let endpoint = endpoint(&merchant.live, LIVE_MARKER).await;
     let price = [("amount", "50"), ("currency", "jpy"), ("interval", "month"), ("name", LIVE_MARKER)];
     let plan = id_of(&merchant.live.post("/v1/plans", &price).await.ok());
     let key = [("kind", "public"), ("name", LIVE_MARKER)];
@@ -236,5 +288,6 @@ async fn live_objects(installation: &Installation, merchant: &Merchant) -> Objec
         ("invoice", invoice),
         ("subscription", subscription.id.clone()),
         ("event", id_of(&events[0])),
+        ("webhook_endpoint", endpoint),
     ])
 }

@@ -7,12 +7,15 @@ import re
 from urllib.parse import urlencode
 
 import schemathesis
+from schemathesis.core.failures import Failure
+from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from objects import CARD, DECLINED, MARKER, STARTED_AT
 
 IDS = json.loads(os.environ["TEIKI_FUZZ_IDS"])
 FOREIGN = {id for ids in IDS["foreign"].values() for id in ids}
 
+ADVANCE = "POST /v1/test_clocks/{test_clock}/advance"
 IS_GOOD_KEY = re.compile("[!-~]{1,255}")
 COUNTER = itertools.count(1)
 
@@ -144,6 +147,34 @@ def before_call(context, case, kwargs):
     name = "Idempotency-Key"
     if IS_GOOD_KEY.fullmatch(str((case.headers or {}).get(name, ""))) and next(COUNTER) % 10:
         case.headers[name] = f"fuzz-{next(COUNTER)}"
+
+
+@schemathesis.check
+def what_is_not_allowed_is_refused(context, response, case):
+    """The document says no less than what is taken, but for the leniency of JSON (null is nothing, numbers are texts) and of
+    headers (spaces around them are none)."""
+    key = str((case.headers or {}).get("Idempotency-Key", "")).strip()
+    is_good_key = not key or IS_GOOD_KEY.fullmatch(key)
+    # The bound of an advance is the fuzzer's own.
+    if case.operation.label == ADVANCE or "Idempotency-Key" in mutated(case) and is_good_key:
+        return
+    try:
+        negative_data_rejection(context, response, case)
+    except Failure as failure:
+        is_json = case.media_type == "application/json"
+        if not (is_json and ("Incorrect type" in failure.message or has_null(case.body))):
+            raise
+
+
+def mutated(case):
+    """The parameters that were made wrong on purpose, as schemathesis describes it."""
+    return str(case.meta.phase.data) if case.meta else ""
+
+
+def has_null(value):
+    if isinstance(value, dict):
+        return any(map(has_null, value.values()))
+    return value is None
 
 
 @schemathesis.check

@@ -25,8 +25,11 @@ CHECKS = [
     "response_headers_conformance",
     "response_schema_conformance",
     "ignored_auth",
+    "what_is_not_allowed_is_refused",
     "nothing_of_another_account",
 ]
+# A request waits 25 seconds for its payment and as long for another one with its key, but is never left without an answer.
+REQUEST_SECONDS = "60"
 # Requests of each kind for each operation, beside the systematic ones.
 SHORT = ["--phases", "examples,coverage,fuzzing", "--max-examples", "8", "--generation-deterministic"]
 LONG = ["--generation-database", "none", "--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "200", "--max-time"]
@@ -68,6 +71,7 @@ class TheDocument(unittest.TestCase):
             }
             command = [pathlib.Path(sys.executable).with_name("schemathesis"), "run", self.url + "/openapi.json"]
             command += ["--auth", self.key + ":", "--checks", ",".join(CHECKS)]
+            command += ["--request-timeout", REQUEST_SECONDS]
             command += ["--no-color", "--warnings", "off", "--continue-on-failure"]
             command += ["--report", "ndjson", "--report-ndjson-path", report]
             command += [*LONG, seconds] if seconds else SHORT

@@ -1,4 +1,4 @@
-//! The project's own tools: `cargo xtask tidy`, `cargo xtask bench`.
+//! The project's own tools: `cargo xtask tidy`, `cargo xtask bench`, `cargo xtask openapi`.
 //!
 //! Each tool is a folder of its own beside this file and a variant of `Tool`. Nothing of teiki depends on this crate.
 
@@ -24,12 +24,26 @@ enum Tool {
     Tidy,
     /// Measures how fast teiki is, beside what the same machine can do at best.
     Bench(bench::BenchArguments),
+    /// Writes the OpenAPI document of the code to docs/api/openapi.json.
+    Openapi,
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().tool {
         Tool::Tidy => tidy::run(&repository_root()),
+        Tool::Openapi => openapi(&repository_root()),
         Tool::Bench(arguments) => bench::run(&repository_root(), &arguments),
+    }
+}
+
+fn openapi(root: &Path) -> ExitCode {
+    let path = root.join("docs/api/openapi.json");
+    match std::fs::write(&path, teiki::openapi::text()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("openapi: could not write {}: {error}", path.display());
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -28,6 +28,7 @@ pub mod leases;
 pub mod ledger;
 pub mod line;
 pub mod logs;
+pub mod openapi;
 pub mod outbox;
 pub mod output;
 pub mod payment_methods;

@@ -1,13 +1,12 @@
 //! The account over HTTP: what PAY.JP shows of one, and teiki's settings.
 
-use serde_json::json;
-
-use super::{Account, settings};
+use super::settings::{self, CALENDARS, RATE_LIMITS, RENEWAL_FAILURES, Settings};
+use super::view::{AccountView, BrandsView};
 use crate::web::params::{Given, Param};
-use crate::web::{Access, Answer, ApiError, Call, Operation};
+use crate::web::{Access, Answer, ApiError, Call, Operation, Shape};
 
-/// The brands that the test cards have.
-const BRANDS: [&str; 6] = ["Visa", "MasterCard", "JCB", "American Express", "Diners Club", "Discover"];
+/// The code of the error when a setting cannot be made.
+const WRONG: &str = "invalid_setting";
 
 /// GET /v1/accounts
 pub static GET: Operation = Operation {
@@ -15,42 +14,13 @@ pub static GET: Operation = Operation {
     object: "account",
     summary: "Shows the account that the key belongs to.",
     params: &[],
+    answer: Shape::one::<AccountView>(),
     run: |call| Box::pin(get(call)),
 };
 
 async fn get(call: Call) -> Result<Answer, ApiError> {
     let account = super::get(&call.site.app.db, call.caller.account.as_str()).await?;
-    Ok(Answer::Json(shown(&account)))
-}
-
-fn shown(account: &Account) -> serde_json::Value {
-    let merchant = format!("acct_mch_{}", &account.id.as_str()["acct_".len() + 4..]);
-    json!({
-        "object": "account",
-        "id": account.id.as_str(),
-        "email": account.email,
-        "created": account.created_at.as_second(),
-        "team_id": null,
-        "merchant": {
-            "object": "merchant",
-            "id": merchant,
-            "bank_enabled": false,
-            "brands_accepted": BRANDS,
-            "business_type": null,
-            "charge_type": null,
-            "country": "JP",
-            "created": account.created_at.as_second(),
-            "currencies_supported": ["jpy"],
-            "default_currency": "jpy",
-            "details_submitted": false,
-            "livemode_activated_at": null,
-            "livemode_enabled": false,
-            "product_name": null,
-            "product_type": null,
-            "site_published": null,
-        },
-        "name": account.name,
-    })
+    Answer::json(&AccountView::of(&account))
 }
 
 /// GET /v1/account_settings
@@ -59,6 +29,7 @@ pub static SETTINGS: Operation = Operation {
     object: "account_settings",
     summary: "Shows the settings of the account.",
     params: &[],
+    answer: Shape::one::<Settings>(),
     run: |call| Box::pin(get_settings(call)),
 };
 
@@ -73,8 +44,8 @@ pub static CHANGE: Operation = Operation {
     object: "account_settings",
     summary: "Changes settings. They affect what is made from then on.",
     params: &[
-        Param::text("calendar", 20, "anchor, or payjp: PAY.JP's calendar in UTC."),
-        Param::text("renewal_failure", 20, "open, or payjp: a failed renewal pauses."),
+        Param::choice("calendar", CALENDARS, WRONG, "anchor, or payjp: PAY.JP's calendar in UTC."),
+        Param::choice("renewal_failure", RENEWAL_FAILURES, WRONG, "open, or payjp: a failed renewal pauses."),
         Param::text("zone", 100, "Where days begin, such as Asia/Tokyo; while there are no subscriptions."),
         Param::text(
             "charge_window",
@@ -82,9 +53,10 @@ pub static CHANGE: Operation = Operation {
             "The local time from which what is due on a day is charged, such as 09:00.",
         ),
         Param::id("test_clock", "The test clock of new test customers; empty is real time."),
-        Param::text("rate_limits", 20, "generous, or payjp: PAY.JP's own."),
+        Param::choice("rate_limits", RATE_LIMITS, WRONG, "generous, or payjp: PAY.JP's own."),
         Param::text("email", 254, "Where mails come from; empty is none."),
     ],
+    answer: Shape::one::<Settings>(),
     run: |call| Box::pin(change(call)),
 };
 
@@ -99,7 +71,7 @@ async fn change(call: Call) -> Result<Answer, ApiError> {
         Ok(settings) => Answer::json(&settings),
         Err(wrong) => {
             let message = format!("Invalid {}: it {}.", wrong.name, wrong.problem);
-            Err(ApiError::param("invalid_setting", wrong.name, message))
+            Err(ApiError::param(WRONG, wrong.name, message))
         }
     }
 }
@@ -110,9 +82,10 @@ pub static BRANDS_OF: Operation = Operation {
     object: "account",
     summary: "Shows the card brands that are accepted.",
     params: &[Param::id("tenant", "Accepted and not used.")],
+    answer: Shape::one::<BrandsView>(),
     run: |call| Box::pin(brands(call)),
 };
 
 async fn brands(call: Call) -> Result<Answer, ApiError> {
-    Ok(Answer::Json(json!({"card_types_supported": BRANDS, "livemode": call.caller.is_live()})))
+    Answer::json(&BrandsView::new(call.caller.is_live()))
 }

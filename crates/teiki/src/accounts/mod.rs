@@ -22,6 +22,7 @@ pub mod api;
 pub mod cli;
 pub mod settings;
 mod store;
+mod view;
 
 /// Where the days of an account begin unless it says otherwise.
 const ZONE: &str = "Asia/Tokyo";

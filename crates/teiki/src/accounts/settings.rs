@@ -7,6 +7,7 @@ use billing::calendar::{Calendar, Zone};
 use billing::subscription::RenewalFailure;
 use db::Tx;
 use jiff::civil::Time;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Account, store};
@@ -16,13 +17,24 @@ use crate::web::limits::Preset;
 pub const NAMES: [&str; 7] =
     ["calendar", "renewal_failure", "zone", "charge_window", "test_clock", "rate_limits", "email"];
 
-/// The settings of an account as they are shown.
-#[derive(Clone, Debug, Serialize)]
+/// What `calendar` may be.
+pub const CALENDARS: &[&str] = &[Calendar::Anchor.as_str(), Calendar::Payjp.as_str()];
+/// What `renewal_failure` may be.
+pub const RENEWAL_FAILURES: &[&str] = &[RenewalFailure::Open.as_str(), RenewalFailure::Payjp.as_str()];
+/// What `rate_limits` may be.
+pub const RATE_LIMITS: &[&str] = &[Preset::Generous.as_str(), Preset::Payjp.as_str()];
+
+/// The settings of an account. What they are when something is made, it keeps.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AccountSettings")]
 pub struct Settings {
+    #[schemars(extend("const" = "account_settings"))]
     object: &'static str,
     /// How the boundaries of new subscriptions follow: `anchor` or `payjp`.
+    #[schemars(extend("enum" = CALENDARS))]
     pub calendar: &'static str,
     /// What a failed renewal of a new subscription does: `open` or `payjp`.
+    #[schemars(extend("enum" = RENEWAL_FAILURES))]
     pub renewal_failure: &'static str,
     /// Where its days begin.
     pub zone: String,
@@ -31,6 +43,7 @@ pub struct Settings {
     /// The test clock that new test customers follow.
     pub test_clock: Option<String>,
     /// How many requests its keys may make: `generous` or `payjp`.
+    #[schemars(extend("enum" = RATE_LIMITS))]
     pub rate_limits: &'static str,
     /// Where its mails come from.
     pub email: Option<String>,

@@ -5,7 +5,7 @@ use super::{KeyKind, NAME_MAX, ROLLED_LIFE_MAX, Refused};
 use crate::accounts;
 use crate::web::list::{LIMIT, List, OFFSET, Page, SINCE, STARTING_AFTER, UNTIL};
 use crate::web::params::{Given, Param};
-use crate::web::{Access, Answer, ApiError, Call, Operation, object};
+use crate::web::{Access, Answer, ApiError, Call, Operation, Shape, object};
 
 const NAME: Param = Param::text("name", NAME_MAX, "What it is called; empty is nothing.");
 
@@ -38,6 +38,7 @@ pub static CREATE: Operation = Operation {
         .required(),
         NAME,
     ],
+    answer: Shape::one::<NewKeyView>(),
     run: |call| Box::pin(create(call)),
 };
 
@@ -62,6 +63,7 @@ pub static LIST: Operation = Operation {
     object: "api_key",
     summary: "Lists the API keys of this mode, newest first, with those that were revoked.",
     params: &[LIMIT, OFFSET, SINCE, UNTIL, STARTING_AFTER],
+    answer: Shape::list::<KeyView>(),
     run: |call| Box::pin(list(call)),
 };
 
@@ -78,6 +80,7 @@ pub static GET: Operation = Operation {
     object: "api_key",
     summary: "Shows an API key; the key itself is not in it.",
     params: &[],
+    answer: Shape::one::<KeyView>(),
     run: |call| Box::pin(get(call)),
 };
 
@@ -93,6 +96,7 @@ pub static UPDATE: Operation = Operation {
     object: "api_key",
     summary: "Gives an API key another name.",
     params: &[NAME],
+    answer: Shape::one::<KeyView>(),
     run: |call| Box::pin(update(call)),
 };
 
@@ -118,6 +122,7 @@ pub static ROLL: Operation = Operation {
         "invalid_numerical_value",
         "How many seconds the old key still works, up to 7 days; 0 if not given.",
     )],
+    answer: Shape::one::<NewKeyView>(),
     run: |call| Box::pin(roll(call)),
 };
 
@@ -139,6 +144,7 @@ pub static REVOKE: Operation = Operation {
     object: "api_key",
     summary: "Revokes an API key: from then on it opens nothing. It can still be looked at.",
     params: &[],
+    answer: Shape::one::<KeyView>(),
     run: |call| Box::pin(revoke(call)),
 };
 

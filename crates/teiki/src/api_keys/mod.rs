@@ -44,6 +44,9 @@ pub enum KeyKind {
 }
 
 impl KeyKind {
+    /// All of them, the most powerful first.
+    pub const ALL: [Self; 3] = [Self::Secret, Self::Restricted, Self::Public];
+
     /// The stored name.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -55,7 +58,7 @@ impl KeyKind {
 
     /// From the stored name.
     pub fn from_stored(name: &str) -> Option<Self> {
-        [Self::Secret, Self::Public, Self::Restricted].into_iter().find(|kind| kind.as_str() == name)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
     /// How its keys begin.

@@ -2,22 +2,31 @@
 
 use billing::mode::Mode;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{ApiKey, Secret};
+use super::{ApiKey, KeyKind, Secret};
 
 /// An API key; the key itself is not in it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ApiKey")]
 pub struct KeyView {
     pub(super) id: String,
+    #[schemars(extend("const" = "api_key"))]
     object: &'static str,
     livemode: bool,
+    /// What it may do: everything, reading, or making tokens.
+    #[schemars(extend("enum" = KeyKind::ALL.map(KeyKind::as_str)))]
     pub(super) kind: &'static str,
     pub(super) name: Option<String>,
+    /// The last four characters of the key itself.
     pub(super) last4: String,
     pub(super) created: i64,
+    /// To the hour; null if it never was.
     pub(super) last_used_at: Option<i64>,
+    /// When a key that was rolled stops working.
     pub(super) expires_at: Option<i64>,
+    /// When it was revoked: it opens nothing any more.
     pub(super) revoked_at: Option<i64>,
 }
 
@@ -41,10 +50,13 @@ impl KeyView {
 }
 
 /// The one answer that shows a key.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "NewApiKey")]
 pub struct NewKeyView {
     #[serde(flatten)]
     pub(super) key: KeyView,
+    /// The key itself; null in a repeat of the request with its `Idempotency-Key`, for it is kept nowhere.
+    #[schemars(with = "Option<String>")]
     pub(super) secret: Secret,
 }
 

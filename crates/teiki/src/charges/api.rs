@@ -9,13 +9,13 @@ use billing::money::Money;
 
 use super::request::{Begun, ToSend};
 use super::sale::{self, Intent, Sale, Source};
-use super::view::{self, ShownCharge};
+use super::view::{self, ChargeView, ShownCharge};
 use super::{listing, request, store, three_d_secure};
 use crate::serve::sides::Side;
 use crate::web::list::{LIMIT, List, OFFSET, Page, SINCE, STARTING_AFTER, UNTIL};
 use crate::web::metadata::{self, Metadata};
 use crate::web::params::{Given, Param};
-use crate::web::{Access, Answer, ApiError, Call, Operation};
+use crate::web::{Access, Answer, ApiError, Call, Operation, Shape};
 
 /// Smallest and largest amount of a charge, in yen.
 const AMOUNT: (i64, i64) = (50, 9_999_999);
@@ -47,6 +47,7 @@ pub static CREATE: Operation = Operation {
         Param::id("tenant", "Accepted and not used."),
         Param::int("platform_fee", (0, 9_999_999), "invalid_amount", "Accepted and not used."),
     ],
+    answer: Shape::one::<ChargeView>(),
     run: |call| Box::pin(create(call)),
 };
 
@@ -111,6 +112,7 @@ pub static FINISH: Operation = Operation {
     object: "charge",
     summary: "Charges what waited for its card holder, once 3-D Secure has been passed.",
     params: &[],
+    answer: Shape::one::<ChargeView>(),
     run: |call| Box::pin(finish(call)),
 };
 
@@ -148,6 +150,7 @@ pub static GET: Operation = Operation {
     object: "charge",
     summary: "Shows a charge.",
     params: &[],
+    answer: Shape::one::<ChargeView>(),
     run: |call| Box::pin(get(call)),
 };
 
@@ -180,6 +183,7 @@ pub static LIST: Operation = Operation {
         Param::id("tenant", "Of a platform: matches nothing."),
         Param::id("term", "Of a settlement period: matches nothing until payouts exist."),
     ],
+    answer: Shape::list::<ChargeView>(),
     run: |call| Box::pin(list(call)),
 };
 
@@ -204,6 +208,7 @@ pub static UPDATE: Operation = Operation {
     object: "charge",
     summary: "Changes the note and metadata of a charge.",
     params: &[DESCRIPTION, Param::metadata()],
+    answer: Shape::one::<ChargeView>(),
     run: |call| Box::pin(update(call)),
 };
 

@@ -8,48 +8,82 @@ use billing::id::{AccountId, ChargeId, PaymentMethodId};
 use billing::mode::Mode;
 use billing::three_d_secure::Status;
 use db::Tx;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::store::shown::{self, ShownRow};
 use crate::payment_methods;
 use crate::payment_methods::view::CardView;
+use crate::three_d_secure::view::STATUSES_OR_NULL;
 use crate::web::list::is_live;
 use crate::web::metadata::{self, Metadata};
 
-/// PAY.JP's charge object; what teiki adds comes last. `state` is teiki's own word for where it stands.
-#[derive(Clone, Debug, Serialize)]
+/// What `failure_code` may be.
+const FAILURES_OR_NULL: [Option<&str>; 6] = [
+    Some("card_declined"),
+    Some("expired_card"),
+    Some("incorrect_card_data"),
+    Some("processing_error"),
+    Some("missing_card"),
+    None,
+];
+
+/// One attempt to take money. PAY.JP's object; what teiki adds begins with `invoice`.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Charge")]
 pub struct ChargeView {
+    #[schemars(extend("const" = "charge"))]
     object: &'static str,
     id: String,
     livemode: bool,
+    /// When it was made, in seconds since 1970, by the clock that its customer lives by.
     created: i64,
+    /// In yen, tax included.
     amount: i64,
+    #[schemars(extend("const" = "jpy"))]
     currency: String,
+    /// Whether the money was taken or reserved, or was reserved and let go.
     paid: bool,
+    /// Until when the money is reserved; null once it was taken.
     expired_at: Option<i64>,
+    /// Whether the money was taken.
     captured: bool,
     captured_at: Option<i64>,
+    /// The card as it is now.
     card: CardView,
+    /// Who paid; null for a charge of a token.
     customer: Option<String>,
     description: Option<String>,
+    /// Why it failed, in PAY.JP's words; `processing_error` when it was never executed.
+    #[schemars(extend("enum" = FAILURES_OR_NULL))]
     failure_code: Option<&'static str>,
     failure_message: Option<&'static str>,
+    /// Always null: the fee is the gateway's.
     fee_rate: Option<String>,
     refunded: bool,
+    /// In yen; what a smaller capture let go counts too.
     amount_refunded: i64,
     refund_reason: Option<String>,
     subscription: Option<String>,
     metadata: Metadata,
+    /// How it stands with the card holder; null without 3-D Secure.
+    #[schemars(with = "Option<String>", extend("enum" = STATUSES_OR_NULL))]
     three_d_secure_status: Option<Status>,
+    /// Always null, as everything of platforms and payouts.
     term_id: Option<String>,
     product: Option<String>,
     tenant: Option<String>,
     platform_fee: Option<i64>,
     platform_fee_rate: Option<String>,
     total_platform_fee: Option<i64>,
+    /// The invoice that it pays.
     invoice: String,
+    /// Where it stands, more exactly than `paid` and `captured` say. `unknown` is being asked about.
+    #[schemars(extend("enum" = State::ALL.map(State::as_str)))]
     state: &'static str,
+    /// The gateway's own code of a decline.
     decline_code: Option<String>,
+    /// Whether it took money that nothing was owed for any more; give it back.
     surplus: bool,
 }
 

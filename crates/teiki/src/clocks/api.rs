@@ -4,10 +4,10 @@ use billing::id::{ClockId, Slot};
 use billing::mode::Mode;
 use jiff::Timestamp;
 
-use super::objects::{self, ClockRow, Status};
+use super::objects::{self, ClockRow, ClockView, Status};
 use crate::web::list::{LIMIT, List, OFFSET, Page, SINCE, STARTING_AFTER, UNTIL};
 use crate::web::params::Param;
-use crate::web::{Access, Answer, ApiError, Call, Operation, deleted};
+use crate::web::{Access, Answer, ApiError, Call, Deleted, Operation, Shape, deleted};
 
 /// The years in which a test clock may stand.
 const FIRST_SECOND: i64 = 946_684_800;
@@ -27,6 +27,7 @@ pub static CREATE: Operation = Operation {
     object: "test_clock",
     summary: "Makes a test clock. Customers made with it live in its time.",
     params: &[FROZEN_TIME, Param::text("name", 255, "What it is called.")],
+    answer: Shape::one::<ClockView>(),
     run: |call| Box::pin(create(call)),
 };
 
@@ -68,6 +69,7 @@ pub static GET: Operation = Operation {
     object: "test_clock",
     summary: "Shows a test clock, and how far it has come.",
     params: &[],
+    answer: Shape::one::<ClockView>(),
     run: |call| Box::pin(get(call)),
 };
 
@@ -90,6 +92,7 @@ pub static LIST: Operation = Operation {
     object: "test_clock",
     summary: "Lists test clocks, newest first.",
     params: &[LIMIT, OFFSET, SINCE, UNTIL, STARTING_AFTER],
+    answer: Shape::list::<ClockView>(),
     run: |call| Box::pin(list(call)),
 };
 
@@ -113,6 +116,7 @@ pub static ADVANCE: Operation = Operation {
     object: "test_clock",
     summary: "Moves a test clock forward, by any distance. Everything due on the way is billed; read the clock until it is ready.",
     params: &[FROZEN_TIME],
+    answer: Shape::one::<ClockView>(),
     run: |call| Box::pin(advance(call)),
 };
 
@@ -131,6 +135,7 @@ pub static DELETE: Operation = Operation {
     object: "test_clock",
     summary: "Deletes a test clock with its customers. Ledger and events stay.",
     params: &[],
+    answer: Shape::one::<Deleted>(),
     run: |call| Box::pin(delete(call)),
 };
 

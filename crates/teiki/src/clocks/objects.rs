@@ -8,6 +8,7 @@ use billing::id::{AccountId, ClockId, DerivationKey, Slot};
 use billing::mode::Mode;
 use db::Tx;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::store;
@@ -65,16 +66,23 @@ impl Status {
     }
 }
 
-/// A test clock as the API shows it.
-#[derive(Clone, Debug, Serialize)]
+/// A time for test customers that moves when it is told to.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TestClock")]
 pub struct ClockView {
+    #[schemars(extend("const" = "test_clock"))]
     object: &'static str,
     id: String,
     livemode: bool,
+    /// In seconds since 1970, of real time.
     created: i64,
     name: Option<String>,
+    /// Where it stands, in seconds since 1970.
     frozen_time: i64,
+    /// `failed`: something on the way was refused; the log of the server says what.
+    #[schemars(extend("enum" = ["ready", "advancing", "failed"]))]
     status: &'static str,
+    /// Where it is going; null when it is ready.
     target_time: Option<i64>,
     /// How much of the way is done, in percent.
     progress: i64,

@@ -9,7 +9,7 @@ use crate::clocks;
 use crate::web::list::{LIMIT, List, OFFSET, Page, SINCE, STARTING_AFTER, UNTIL};
 use crate::web::metadata::{self, Metadata};
 use crate::web::params::{Given, Param, Params};
-use crate::web::{Access, Answer, ApiError, Call, Operation, deleted, new_object_id, object};
+use crate::web::{Access, Answer, ApiError, Call, Deleted, Operation, Shape, deleted, new_object_id, object};
 
 const EMAIL: Param = Param::text("email", 254, "Mail address.").coded("invalid_email");
 const DESCRIPTION: Param = Param::text("description", 255, "Your own note.");
@@ -30,6 +30,7 @@ pub static CREATE: Operation = Operation {
         Param::id("test_clock", "In test mode: the test clock that the customer lives by."),
         Param::metadata(),
     ],
+    answer: Shape::one::<view::CustomerView>(),
     run: |call| Box::pin(create(call)),
 };
 
@@ -109,6 +110,7 @@ pub static GET: Operation = Operation {
     object: "customer",
     summary: "Shows a customer.",
     params: &[],
+    answer: Shape::one::<view::CustomerView>(),
     run: |call| Box::pin(get(call)),
 };
 
@@ -134,6 +136,7 @@ pub static LIST: Operation = Operation {
         STARTING_AFTER,
         Param::text("email", 254, "Only those with exactly this address."),
     ],
+    answer: Shape::list::<view::CustomerView>(),
     run: |call| Box::pin(list(call)),
 };
 
@@ -161,6 +164,7 @@ pub static UPDATE: Operation = Operation {
         NAME,
         Param::metadata(),
     ],
+    answer: Shape::one::<view::CustomerView>(),
     run: |call| Box::pin(update(call)),
 };
 
@@ -194,6 +198,7 @@ pub static DELETE: Operation = Operation {
     object: "customer",
     summary: "Deletes a customer with its subscriptions. Its charges stay readable.",
     params: &[],
+    answer: Shape::one::<Deleted>(),
     run: |call| Box::pin(delete(call)),
 };
 

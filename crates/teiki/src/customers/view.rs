@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use db::Tx;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{CustomerRow, Side};
@@ -13,20 +14,28 @@ use crate::subscriptions::view::SubscriptionView;
 use crate::web::list::{List, Page, Place, is_live};
 use crate::web::metadata::{self, Metadata};
 
-/// PAY.JP's customer object; what teiki adds comes last.
-#[derive(Clone, Debug, Serialize)]
+/// Who pays. PAY.JP's object; what teiki adds begins with `name`.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Customer")]
 pub struct CustomerView {
+    #[schemars(extend("const" = "customer"))]
     object: &'static str,
     id: String,
     livemode: bool,
+    /// When it was made, in seconds since 1970, by the clock that its customer lives by.
     created: i64,
     email: Option<String>,
+    /// The merchant's own note.
     description: Option<String>,
+    /// The id of the card that pays; null while there is none.
     default_card: Option<String>,
     metadata: Metadata,
+    /// Its ten newest cards.
     cards: List<CardView>,
+    /// Its ten newest subscriptions.
     subscriptions: List<SubscriptionView>,
     name: Option<String>,
+    /// The test clock that it lives by; null is real time.
     test_clock: Option<String>,
 }
 

@@ -3,7 +3,7 @@
 use super::{Filter, view};
 use crate::web::list::{LIMIT, List, OFFSET, Page, SINCE, STARTING_AFTER, UNTIL};
 use crate::web::params::Param;
-use crate::web::{Access, Answer, ApiError, Call, Operation};
+use crate::web::{Access, Answer, ApiError, Call, Operation, Shape};
 
 /// GET /v1/events/{event}
 pub static GET: Operation = Operation {
@@ -11,6 +11,7 @@ pub static GET: Operation = Operation {
     object: "event",
     summary: "Shows an event with the object as it was then.",
     params: &[],
+    answer: Shape::one::<view::EventView>(),
     run: |call| Box::pin(get(call)),
 };
 
@@ -46,6 +47,7 @@ pub static LIST: Operation = Operation {
         Param::text("object", 50, "Only those about objects of this name, such as charge."),
         Param::text("type", 50, "Only those of this type, such as charge.succeeded."),
     ],
+    answer: Shape::list::<view::EventView>(),
     run: |call| Box::pin(list(call)),
 };
 

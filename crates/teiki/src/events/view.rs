@@ -11,6 +11,7 @@ use billing::invoice;
 use billing::mode::Mode;
 use billing::subscription::State;
 use db::Tx;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -21,17 +22,23 @@ use crate::web::list::is_live;
 use crate::webhooks::deliveries;
 use crate::{charges, invoices, plans, subscriptions};
 
-/// PAY.JP's event object.
-#[derive(Clone, Debug, Serialize)]
+/// What happened to an object. PAY.JP's object.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Event")]
 pub struct EventView {
+    #[schemars(extend("const" = "event"))]
     object: &'static str,
     id: String,
     livemode: bool,
+    /// When it happened, in seconds since 1970, by the clock that its customer lives by.
     created: i64,
+    /// What happened, as `charge.succeeded`; more types may come.
     #[serde(rename = "type")]
     kind: String,
     /// How many webhook endpoints have not received it yet.
     pending_webhooks: i64,
+    /// The object as it was then, or the answer to its deletion. An event that is older than a field does not have it.
+    #[schemars(with = "serde_json::Map<String, Value>")]
     data: Value,
 }
 

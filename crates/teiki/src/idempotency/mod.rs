@@ -29,7 +29,7 @@ pub mod job;
 mod store;
 
 /// Longest key, in characters.
-const LENGTH_MAX: usize = 255;
+pub const LENGTH_MAX: usize = 255;
 /// How long a key is kept.
 const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// No request works longer than this on what it holds: payments are waited for 25 seconds.

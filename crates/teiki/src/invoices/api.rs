@@ -16,7 +16,7 @@ use crate::subscriptions::api::{PRORATE, QUANTITY, TRIAL_END, trial_end};
 use crate::subscriptions::requests::{self, Context, Prepared, Update};
 use crate::web::list::{LIMIT, List, OFFSET, Page, STARTING_AFTER};
 use crate::web::params::{Given, Param, Params};
-use crate::web::{Access, Answer, ApiError, Call, Operation};
+use crate::web::{Access, Answer, ApiError, Call, Operation, Shape};
 
 /// Longest note or reason, in characters.
 const TEXT_MAX: usize = 500;
@@ -44,6 +44,7 @@ pub static LIST: Operation = Operation {
         Param::id("subscription", "Only those of this subscription."),
         Param::id("plan", "Only those for this plan."),
     ],
+    answer: Shape::list::<view::InvoiceView>(),
     run: |call| Box::pin(list(call)),
 };
 
@@ -70,6 +71,7 @@ pub static GET: Operation = Operation {
     object: "invoice",
     summary: "Shows an invoice with its lines, its tax per rate and its charges.",
     params: &[],
+    answer: Shape::one::<view::InvoiceView>(),
     run: |call| Box::pin(get(call)),
 };
 
@@ -97,6 +99,7 @@ pub static UPDATE: Operation = Operation {
         Param::int("amount", (0, 99_999_999), "invalid_amount", "In yen with tax: 0, or from 50 on."),
         Param::text("memo", TEXT_MAX, "A note of your own; empty clears it."),
     ],
+    answer: Shape::one::<view::InvoiceView>(),
     run: |call| Box::pin(update(call)),
 };
 
@@ -140,6 +143,7 @@ pub static PAY: Operation = Operation {
     object: "invoice",
     summary: "Pays an open invoice now with the customer's default card; the oldest of a subscription comes first.",
     params: &[],
+    answer: Shape::one::<view::InvoiceView>(),
     run: |call| Box::pin(pay(call)),
 };
 
@@ -163,6 +167,7 @@ pub static SKIP: Operation = Operation {
     object: "invoice",
     summary: "Skips a scheduled or an open invoice: nobody owes it, and the next cycle stays where it is.",
     params: &[Param::text("reason", TEXT_MAX, "Why; shown with the invoice.").required()],
+    answer: Shape::one::<view::InvoiceView>(),
     run: |call| Box::pin(skip(call)),
 };
 
@@ -180,6 +185,7 @@ pub static MARK_PAID: Operation = Operation {
         Param::text("reason", TEXT_MAX, "How it was paid; shown with the invoice.").required(),
         Param::instant("paid_at", "When it was paid, if not now.").coded("invalid_paid_at"),
     ],
+    answer: Shape::one::<view::InvoiceView>(),
     run: |call| Box::pin(mark_paid(call)),
 };
 
@@ -209,6 +215,7 @@ pub static PREVIEW: Operation = Operation {
         TRIAL_END,
         PRORATE,
     ],
+    answer: Shape::one::<view::PreviewView>().or(&[409]),
     run: |call| Box::pin(preview(call)),
 };
 

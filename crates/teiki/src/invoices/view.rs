@@ -8,6 +8,7 @@ use billing::money::Money;
 use billing::renewal::Next;
 use billing::tax::TaxedSum;
 use db::Tx;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::ShownRow;
@@ -15,48 +16,73 @@ use super::scheduled::OpenRow;
 use super::store::shown;
 use crate::charges;
 use crate::charges::view::ChargeView;
+use crate::plans::view::TAX_CATEGORIES;
 use crate::subscriptions::SubscriptionRow;
 use crate::subscriptions::view::status_of;
 use crate::web::ApiError;
 use crate::web::list::{is_live, seconds};
 
-/// Instants in seconds, amounts in yen with tax.
-#[derive(Clone, Debug, Serialize)]
+/// What a line may be for.
+const LINE_KINDS: [&str; 5] = ["plan", "proration", "setup_fee", "sale", "adjustment"];
+
+/// The bill of one period or one sale. Instants in seconds since 1970, amounts in yen with tax.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Invoice")]
 pub struct InvoiceView {
+    #[schemars(extend("const" = "invoice"))]
     object: &'static str,
     id: String,
     livemode: bool,
+    #[schemars(extend("enum" = State::ALL.map(State::as_str)))]
     status: &'static str,
     amount: i64,
     amount_paid: i64,
+    /// What is no longer owed of it, or was given back.
     amount_credited: i64,
     /// The part of `amount_paid` that no gateway collected.
     amount_paid_outside: i64,
+    #[schemars(extend("const" = "jpy"))]
     currency: &'static str,
+    /// When it is, or was, to be charged first.
     due_at: i64,
     /// When it is charged next by itself; null where a person must act, or nobody.
     next_attempt_at: Option<i64>,
+    /// When it became a debt; null while it is scheduled.
     issued_at: Option<i64>,
     paid_at: Option<i64>,
+    /// What it is for; the end does not belong to it.
     period_start: i64,
     period_end: i64,
+    /// Null for a charge of a token.
     customer: Option<String>,
+    /// Null for a single sale.
     subscription: Option<String>,
     plan: Option<String>,
+    /// The merchant's own note.
     memo: Option<String>,
     /// Why a person skipped it or marked it as paid.
     reason: Option<String>,
     lines: Vec<LineView>,
+    /// By rate; empty until it is issued.
     tax: Vec<TaxView>,
+    /// The attempts to collect it, newest first.
     charges: Vec<ChargeView>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+/// A row of a bill.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "InvoiceLine")]
 struct LineView {
+    /// One period of a plan, a part of one, the set-up fee, a single sale, or what makes the sum the one that a person has set.
+    #[schemars(with = "String", extend("enum" = LINE_KINDS))]
     kind: LineKind,
+    /// Null for a single sale or an adjustment.
     plan: Option<String>,
+    #[schemars(with = "i64", range(min = 1))]
     quantity: u32,
+    /// In yen with tax; an adjustment may be negative.
     amount: i64,
+    #[schemars(extend("enum" = TAX_CATEGORIES))]
     tax_category: &'static str,
     /// The part of the period that is paid, and the whole.
     days: Option<i64>,
@@ -64,10 +90,13 @@ struct LineView {
 }
 
 /// The tax inside the sum of one rate; `percent` is null where the law exempts.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "InvoiceTax")]
 struct TaxView {
     percent: Option<i64>,
+    /// In yen with tax.
     amount: i64,
+    /// The part of `amount` that is tax.
     tax: i64,
 }
 
@@ -170,20 +199,29 @@ fn tax_of(sum: TaxedSum) -> TaxView {
     TaxView { percent: sum.percent, amount: sum.gross.minor, tax: sum.tax.minor }
 }
 
+/// Where a subscription may stand afterwards.
+const STATUSES_AFTER: [&str; 6] = ["active", "trial", "canceled", "paused", "past_due", "deleted"];
+
 /// What would come of a subscription.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "InvoicePreview")]
 pub(super) struct PreviewView {
+    #[schemars(extend("const" = "invoice_preview"))]
     object: &'static str,
     livemode: bool,
     subscription: String,
     /// Of the subscription afterwards; `deleted` if it would be gone.
+    #[schemars(extend("enum" = STATUSES_AFTER))]
     status: &'static str,
     current_period_start: i64,
     current_period_end: i64,
     /// When it would be deleted by itself.
     ends_at: Option<i64>,
+    /// What the change would charge at once.
     due_now: Option<DueView>,
+    /// What a deletion with prorate=true would give back.
     refund: Option<RefundView>,
+    /// Those that come by the schedule, the next one first.
     invoices: Vec<NextView>,
 }
 
@@ -229,10 +267,13 @@ impl PreviewView {
 }
 
 /// What would be paid inside the request: a bill that it makes, or the open invoice that is named.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "InvoiceDue")]
 pub(super) struct DueView {
+    /// The open invoice that it is; null for a new one.
     invoice: Option<String>,
     amount: i64,
+    #[schemars(extend("const" = "jpy"))]
     currency: &'static str,
     period_start: i64,
     period_end: i64,
@@ -267,10 +308,12 @@ impl DueView {
 }
 
 /// What would be given back.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "InvoiceRefund")]
 pub(super) struct RefundView {
     charge: String,
     amount: i64,
+    #[schemars(extend("const" = "jpy"))]
     currency: &'static str,
 }
 
@@ -281,9 +324,11 @@ impl RefundView {
 }
 
 /// An invoice that is still to come.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "InvoiceToCome")]
 pub(super) struct NextView {
     amount: i64,
+    #[schemars(extend("const" = "jpy"))]
     currency: &'static str,
     due_at: i64,
     period_start: i64,

@@ -6,7 +6,7 @@ use crate::customers;
 use crate::web::list::{LIMIT, List, OFFSET, Page, Place, SINCE, STARTING_AFTER, UNTIL};
 use crate::web::metadata;
 use crate::web::params::{Given, Param, Params};
-use crate::web::{Access, Answer, ApiError, Call, Operation, deleted};
+use crate::web::{Access, Answer, ApiError, Call, Deleted, Operation, Shape, deleted};
 
 /// What a card shows and an update may change.
 pub const DETAILS: [Param; 9] = [
@@ -31,6 +31,7 @@ pub static CREATE: Operation = Operation {
         Param::bool("default", "Whether it becomes the default card."),
         Param::metadata(),
     ],
+    answer: Shape::one::<CardView>(),
     run: |call| Box::pin(create(call)),
 };
 
@@ -59,6 +60,7 @@ pub static GET: Operation = Operation {
     object: "card",
     summary: "Shows a card of a customer.",
     params: &[],
+    answer: Shape::one::<CardView>(),
     run: |call| Box::pin(get(call)),
 };
 
@@ -77,6 +79,7 @@ pub static LIST: Operation = Operation {
     object: "card",
     summary: "Lists a customer's cards, newest first.",
     params: &[LIMIT, OFFSET, SINCE, UNTIL, STARTING_AFTER],
+    answer: Shape::list::<CardView>(),
     run: |call| Box::pin(list(call)),
 };
 
@@ -122,6 +125,7 @@ pub static UPDATE: Operation = Operation {
     object: "card",
     summary: "Changes what a card shows. Number and expiry never change.",
     params: &UPDATED,
+    answer: Shape::one::<CardView>(),
     run: |call| Box::pin(update(call)),
 };
 
@@ -181,6 +185,7 @@ pub static DELETE: Operation = Operation {
     object: "card",
     summary: "Deletes a card. When it was the default, the customer has none.",
     params: &[],
+    answer: Shape::one::<Deleted>(),
     run: |call| Box::pin(delete(call)),
 };
 

@@ -2,26 +2,37 @@
 
 use billing::mode::Mode;
 use billing::three_d_secure::Status;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{MethodRow, expiry};
+use crate::three_d_secure::view::STATUSES_OR_NULL;
 use crate::web::list::is_live;
 use crate::web::metadata::{self, Metadata};
 
-/// PAY.JP's card object.
-#[derive(Clone, Debug, Serialize)]
+/// A card, without its number. PAY.JP's object.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Card")]
 pub struct CardView {
+    #[schemars(extend("const" = "card"))]
     object: &'static str,
     id: String,
+    /// When it was made, in seconds since 1970, by the clock that its customer lives by.
     created: i64,
     livemode: bool,
     name: Option<String>,
     last4: String,
+    /// 1 to 12; 0 for an imported card without an expiry.
+    #[schemars(range(min = 0, max = 12))]
     exp_month: i64,
+    /// Four digits; 0 for an imported card without an expiry.
     exp_year: i64,
     brand: String,
+    /// `passed`, or `unchecked`.
     cvc_check: String,
+    /// The same for the same number within one account; empty for an imported card.
     fingerprint: String,
+    /// Two letters.
     country: Option<String>,
     address_zip: Option<String>,
     address_zip_check: String,
@@ -29,10 +40,14 @@ pub struct CardView {
     address_city: Option<String>,
     address_line1: Option<String>,
     address_line2: Option<String>,
+    /// Whose it is; null for the card of a token.
     customer: Option<String>,
     email: Option<String>,
     phone: Option<String>,
+    /// How it stands with the card holder; null without 3-D Secure.
+    #[schemars(with = "Option<String>", extend("enum" = STATUSES_OR_NULL))]
     three_d_secure_status: Option<Status>,
+    /// Whether it was issued in Japan.
     is_jp: bool,
     metadata: Metadata,
 }

@@ -1,8 +1,15 @@
 //! Transfers, terms, statements and balances over HTTP: empty, in PAY.JP's manners, until payouts exist.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::web::list::{LIMIT, List, OFFSET, Page, SINCE, UNTIL};
 use crate::web::params::Param;
-use crate::web::{Access, Answer, ApiError, Call, Operation};
+use crate::web::{Access, Answer, ApiError, Call, Operation, Shape};
+
+/// An object of a type of which there is none yet.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct Payout {}
 
 const OWNER: Param = Param::choice("owner", &["merchant", "tenant"], "invalid_owner_type", "Whose.");
 const TENANT: Param = Param::id("tenant", "Of a platform.");
@@ -16,6 +23,7 @@ macro_rules! empty_list {
             object: $object,
             summary: concat!("Lists objects of the type ", $object, ": none until payouts exist."),
             params: &[LIMIT, OFFSET, $($param),*],
+            answer: Shape::list::<Payout>(),
             run: |call| Box::pin(empty(call, $url)),
         };
     };
@@ -93,7 +101,7 @@ empty_list!(
 
 async fn empty(call: Call, url: &'static str) -> Result<Answer, ApiError> {
     Page::of(&call.params)?;
-    Answer::json(&List::<()>::empty(url))
+    Answer::json(&List::<Payout>::empty(url))
 }
 
 /// GET of one of them, and of what is below it.
@@ -102,6 +110,7 @@ pub static NONE: Operation = Operation {
     object: "payout",
     summary: "There is none until payouts exist.",
     params: &[LIMIT, OFFSET, SINCE, UNTIL, Param::id("customer", "Only those of this customer.")],
+    answer: Shape::never(),
     run: |call| Box::pin(none(call)),
 };
 
@@ -111,6 +120,7 @@ pub static NO_URL: Operation = Operation {
     object: "payout",
     summary: "There is none until payouts exist.",
     params: &[PLATFORMER],
+    answer: Shape::never(),
     run: |call| Box::pin(none(call)),
 };
 

@@ -4,12 +4,12 @@ use billing::id::SubscriptionId;
 use jiff::Timestamp;
 
 use super::members::{self, Standing};
-use super::view::SwitchView;
+use super::view::{PreviewView, SwitchView};
 use super::{Asked, EXCLUDED_MAX};
-use crate::subscriptions::view as subscription;
+use crate::subscriptions::view::{self as subscription, SubscriptionView};
 use crate::web::list::{LIMIT, List, OFFSET, Page, SINCE, STARTING_AFTER, UNTIL};
 use crate::web::params::{Given, ID_MAX, Param, Params};
-use crate::web::{Access, Answer, ApiError, Call, Operation};
+use crate::web::{Access, Answer, ApiError, Call, Operation, Shape};
 
 const PLAN: Param = Param::id("plan", "The plan that is left, by all who have it now.").required();
 const NEXT_PLAN: Param = Param::id("next_plan", "The plan that takes over.").required();
@@ -30,6 +30,7 @@ pub static CREATE: Operation = Operation {
     object: "plan_switch",
     summary: "Switches all subscriptions of a plan to another one from an instant on. Read it until its status is scheduled.",
     params: &[PLAN, NEXT_PLAN, EFFECTIVE_AT, EXCLUDE],
+    answer: Shape::one::<SwitchView>(),
     run: |call| Box::pin(create(call)),
 };
 
@@ -69,6 +70,7 @@ pub static PREVIEW: Operation = Operation {
     object: "plan_switch",
     summary: "Shows what a plan switch would do: who, how many, and yen before and after. Changes nothing.",
     params: &[PLAN, NEXT_PLAN, EFFECTIVE_AT, EXCLUDE, LIMIT],
+    answer: Shape::one::<PreviewView>(),
     run: |call| Box::pin(preview(call)),
 };
 
@@ -84,6 +86,7 @@ pub static LIST: Operation = Operation {
     object: "plan_switch",
     summary: "Lists plan switches, newest first; undone ones too.",
     params: &[LIMIT, OFFSET, SINCE, UNTIL, STARTING_AFTER],
+    answer: Shape::list::<SwitchView>(),
     run: |call| Box::pin(list(call)),
 };
 
@@ -100,6 +103,7 @@ pub static GET: Operation = Operation {
     object: "plan_switch",
     summary: "Shows a plan switch.",
     params: &[],
+    answer: Shape::one::<SwitchView>(),
     run: |call| Box::pin(get(call)),
 };
 
@@ -127,6 +131,7 @@ pub static SUBSCRIPTIONS: Operation = Operation {
             "reserved (if not given), switched by a renewal, joined later, or excluded.",
         ),
     ],
+    answer: Shape::list::<SubscriptionView>(),
     run: |call| Box::pin(subscriptions(call)),
 };
 
@@ -148,6 +153,7 @@ pub static EXCLUDE_ONE: Operation = Operation {
     object: "plan_switch",
     summary: "Takes a subscription out of a plan switch: it has again what it had before.",
     params: &[Param::id("subscription", "Which one.").required()],
+    answer: Shape::one::<SwitchView>(),
     run: |call| Box::pin(exclude(call)),
 };
 
@@ -163,6 +169,7 @@ pub static UNDO: Operation = Operation {
     object: "plan_switch",
     summary: "Undoes a plan switch that is not effective yet: all have again what they had. Read it until its status is undone.",
     params: &[],
+    answer: Shape::one::<SwitchView>(),
     run: |call| Box::pin(undo(call)),
 };
 

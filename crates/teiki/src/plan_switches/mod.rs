@@ -49,7 +49,8 @@ pub enum Status {
 }
 
 impl Status {
-    const ALL: [Self; 4] = [Self::Reserving, Self::Scheduled, Self::Undoing, Self::Undone];
+    /// Every status.
+    pub const ALL: [Self; 4] = [Self::Reserving, Self::Scheduled, Self::Undoing, Self::Undone];
 
     /// The stored name.
     pub const fn as_str(self) -> &'static str {

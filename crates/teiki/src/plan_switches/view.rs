@@ -1,27 +1,34 @@
 //! A plan switch as the API shows it, and what one would do.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::SwitchRow;
+use super::{Status, SwitchRow};
 use crate::subscriptions::view::SubscriptionView;
 use crate::web::list::{is_live, seconds};
 
-/// A plan switch.
-#[derive(Clone, Debug, Serialize)]
+/// A switch of all subscriptions of a plan to another one.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PlanSwitch")]
 pub struct SwitchView {
+    #[schemars(extend("const" = "plan_switch"))]
     object: &'static str,
     id: String,
     livemode: bool,
     created: i64,
     plan: String,
     next_plan: String,
+    /// Renewals whose period starts then or later have the next plan; in seconds since 1970.
     effective_at: i64,
+    /// Reserving and undoing go on by themselves.
+    #[schemars(extend("enum" = Status::ALL.map(Status::as_str)))]
     status: &'static str,
     /// For how many it is reserved, or has been done.
     subscriptions: i64,
     /// What one cycle of all of them comes to before and after, in yen with tax.
     amount_before: i64,
     amount_after: i64,
+    /// The subscriptions that are left out.
     exclude: Vec<String>,
     /// The API key that asked for it, and the one that undid it.
     created_by: String,
@@ -53,8 +60,10 @@ impl SwitchView {
 }
 
 /// What a switch would do.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PlanSwitchPreview")]
 pub struct PreviewView {
+    #[schemars(extend("const" = "plan_switch_preview"))]
     pub(super) object: &'static str,
     pub(super) livemode: bool,
     pub(super) plan: String,

@@ -3,9 +3,9 @@
 use crate::web::list::{LIMIT, List, OFFSET, Page, SINCE, STARTING_AFTER, UNTIL};
 use crate::web::metadata::{self, Metadata};
 use crate::web::params::{Given, Param};
-use crate::web::{Access, Answer, ApiError, Call, Operation, deleted, new_object_id};
+use crate::web::{Access, Answer, ApiError, Call, Deleted, Operation, Shape, deleted, new_object_id};
 
-use super::view::PlanView;
+use super::view::{FIRST_CHARGES, INTERVALS, PlanView, TAX_CATEGORIES};
 use super::{Change, PlanRow};
 
 /// Smallest and largest price of a period, in yen.
@@ -24,13 +24,7 @@ pub static CREATE: Operation = Operation {
         Param::int("amount", AMOUNT, "invalid_plan_amount", "Price of one period in yen, tax included.")
             .required(),
         Param::choice("currency", &["jpy"], "invalid_currency", "The currency: jpy.").required(),
-        Param::choice(
-            "interval",
-            &["day", "week", "month", "year"],
-            "invalid_interval",
-            "The unit of a period.",
-        )
-        .required(),
+        Param::choice("interval", INTERVALS, "invalid_interval", "The unit of a period.").required(),
         Param::int(
             "interval_count",
             (1, 1_000),
@@ -58,20 +52,16 @@ pub static CREATE: Operation = Operation {
             "invalid_numerical_value",
             "Payments in all; without end if not given.",
         ),
-        Param::choice(
-            "tax_category",
-            &["standard", "reduced", "exempt"],
-            "invalid_tax_category",
-            "The tax inside the price.",
-        ),
+        Param::choice("tax_category", TAX_CATEGORIES, "invalid_tax_category", "The tax inside the price."),
         Param::choice(
             "first_charge",
-            &["now", "scheduled"],
+            FIRST_CHARGES,
             "invalid_first_charge",
             "When the first payment is made.",
         ),
         Param::metadata(),
     ],
+    answer: Shape::one::<PlanView>(),
     run: |call| Box::pin(create(call)),
 };
 
@@ -116,6 +106,7 @@ pub static GET: Operation = Operation {
     object: "plan",
     summary: "Shows a plan.",
     params: &[],
+    answer: Shape::one::<PlanView>(),
     run: |call| Box::pin(get(call)),
 };
 
@@ -131,6 +122,7 @@ pub static LIST: Operation = Operation {
     object: "plan",
     summary: "Lists plans, newest first.",
     params: &[LIMIT, OFFSET, SINCE, UNTIL, STARTING_AFTER],
+    answer: Shape::list::<PlanView>(),
     run: |call| Box::pin(list(call)),
 };
 
@@ -148,6 +140,7 @@ pub static UPDATE: Operation = Operation {
     object: "plan",
     summary: "Changes the name and metadata of a plan.",
     params: &[NAME, Param::metadata()],
+    answer: Shape::one::<PlanView>(),
     run: |call| Box::pin(update(call)),
 };
 
@@ -168,6 +161,7 @@ pub static DELETE: Operation = Operation {
     object: "plan",
     summary: "Deletes a plan that nobody has.",
     params: &[],
+    answer: Shape::one::<Deleted>(),
     run: |call| Box::pin(delete(call)),
 };
 

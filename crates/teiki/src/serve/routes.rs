@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::site::Site;
 use super::store;
+use crate::openapi;
 use crate::routes::{Method, PAGES, PageRoute, ROUTES, Route, STYLE};
 use crate::web::{cors, page, serve};
 
@@ -31,7 +32,8 @@ pub(super) fn router(site: Arc<Site>) -> Router {
     let mut router = Router::new()
         .route("/healthz", get(health))
         .route("/metrics", get(metrics))
-        .route(STYLE, get(page::style));
+        .route(STYLE, get(page::style))
+        .route(openapi::PATH, get(openapi::serve));
     for (path, methods) in addresses {
         router = router.route(path, with_preflight(path, methods));
     }

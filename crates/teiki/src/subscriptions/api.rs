@@ -15,7 +15,7 @@ use crate::plans;
 use crate::web::list::{LIMIT, List, OFFSET, Page, SINCE, STARTING_AFTER, UNTIL};
 use crate::web::metadata::{self, Metadata};
 use crate::web::params::{Given, InstantOrNow, Param, Params};
-use crate::web::{Access, Answer, ApiError, Call, Operation, deleted};
+use crate::web::{Access, Answer, ApiError, Call, Deleted, Operation, Shape, deleted};
 
 pub(crate) const TRIAL_END: Param =
     Param::instant_or_now("trial_end", "invalid_trial_end", "End of the trial in seconds, or now.");
@@ -36,6 +36,7 @@ pub static CREATE: Operation = Operation {
         QUANTITY,
         Param::metadata(),
     ],
+    answer: Shape::one::<view::SubscriptionView>(),
     run: |call| Box::pin(create(call)),
 };
 
@@ -91,6 +92,7 @@ pub static GET: Operation = Operation {
     object: "subscription",
     summary: "Shows a subscription.",
     params: &[],
+    answer: Shape::one::<view::SubscriptionView>(),
     run: |call| Box::pin(get(call)),
 };
 
@@ -109,6 +111,7 @@ pub static GET_OF_CUSTOMER: Operation = Operation {
     object: "subscription",
     summary: "Shows a subscription of a customer.",
     params: &[],
+    answer: Shape::one::<view::SubscriptionView>(),
     run: |call| Box::pin(get_of_customer(call)),
 };
 
@@ -126,12 +129,8 @@ async fn get_of_customer(call: Call) -> Result<Answer, ApiError> {
 }
 
 const PLAN_FILTER: Param = Param::id("plan", "Only those of this plan.");
-const STATUS_FILTER: Param = Param::choice(
-    "status",
-    &["active", "trial", "canceled", "paused", "past_due"],
-    "invalid_status",
-    "Only those that stand so.",
-);
+const STATUS_FILTER: Param =
+    Param::choice("status", view::STATUSES, "invalid_status", "Only those that stand so.");
 
 /// GET /v1/subscriptions
 pub static LIST: Operation = Operation {
@@ -148,6 +147,7 @@ pub static LIST: Operation = Operation {
         Param::id("customer", "Only those of this customer."),
         STATUS_FILTER,
     ],
+    answer: Shape::list::<view::SubscriptionView>(),
     run: |call| Box::pin(list(call)),
 };
 
@@ -162,6 +162,7 @@ pub static LIST_OF_CUSTOMER: Operation = Operation {
     object: "subscription",
     summary: "Lists a customer's subscriptions, newest first.",
     params: &[LIMIT, OFFSET, SINCE, UNTIL, STARTING_AFTER, PLAN_FILTER, STATUS_FILTER],
+    answer: Shape::list::<view::SubscriptionView>(),
     run: |call| Box::pin(list_of_customer(call)),
 };
 
@@ -201,6 +202,7 @@ pub static UPDATE: Operation = Operation {
         QUANTITY,
         Param::metadata(),
     ],
+    answer: Shape::one::<view::SubscriptionView>(),
     run: |call| Box::pin(update(call)),
 };
 
@@ -238,6 +240,7 @@ pub static PAUSE: Operation = Operation {
     object: "subscription",
     summary: "Stops a subscription; nothing is charged until it is resumed.",
     params: &[],
+    answer: Shape::one::<view::SubscriptionView>(),
     run: |call| Box::pin(pause(call)),
 };
 
@@ -252,6 +255,7 @@ pub static RESUME: Operation = Operation {
     object: "subscription",
     summary: "Lets a subscription go on. What is due is paid before the answer.",
     params: &[TRIAL_END, PRORATE],
+    answer: Shape::one::<view::SubscriptionView>(),
     run: |call| Box::pin(resume(call)),
 };
 
@@ -267,6 +271,7 @@ pub static CANCEL: Operation = Operation {
     object: "subscription",
     summary: "Ends a subscription with its period; resuming before that undoes it.",
     params: &[],
+    answer: Shape::one::<view::SubscriptionView>(),
     run: |call| Box::pin(cancel(call)),
 };
 
@@ -281,6 +286,7 @@ pub static DELETE: Operation = Operation {
     object: "subscription",
     summary: "Deletes a subscription at once; with prorate, what is left of its period is given back.",
     params: &[PRORATE],
+    answer: Shape::one::<Deleted>().or(&[402]),
     run: |call| Box::pin(delete(call)),
 };
 

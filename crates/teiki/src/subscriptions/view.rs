@@ -5,38 +5,58 @@ use std::collections::BTreeMap;
 use billing::mode::Mode;
 use billing::subscription::State;
 use db::Tx;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Filter, Side, SubscriptionRow, store};
+use crate::accounts::settings::{CALENDARS, RENEWAL_FAILURES};
 use crate::plans::view::PlanView;
 use crate::plans::{self, PlanRow};
 use crate::web::list::{Page, Place, is_live};
 use crate::web::metadata::{self, Metadata};
 
-/// PAY.JP's subscription object; what teiki adds comes last.
-#[derive(Clone, Debug, Serialize)]
+/// Where a subscription may stand, in the words of the API.
+pub const STATUSES: &[&str] = &["active", "trial", "canceled", "paused", "past_due"];
+
+/// A running agreement of a customer with its plan. PAY.JP's object; what teiki adds begins with `quantity`.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Subscription")]
 pub struct SubscriptionView {
+    #[schemars(extend("const" = "subscription"))]
     object: &'static str,
     id: String,
     livemode: bool,
+    /// When it was made, in seconds since 1970, by the clock that its customer lives by.
     created: i64,
+    /// When it began.
     start: i64,
     customer: String,
     plan: PlanView,
+    /// The plan from the next renewal on; null is the same.
     next_cycle_plan: Option<PlanView>,
+    /// The period that runs, in seconds since 1970; its end does not belong to it.
     current_period_start: i64,
     current_period_end: i64,
+    /// `past_due`: a payment is owed and the service may go on.
+    #[schemars(extend("enum" = STATUSES))]
     status: &'static str,
+    /// The trial that runs or was the last one; null if there was none.
     trial_start: Option<i64>,
     trial_end: Option<i64>,
     paused_at: Option<i64>,
     canceled_at: Option<i64>,
     resumed_at: Option<i64>,
+    /// Whether parts of a period are charged by the day.
     prorate: bool,
     metadata: Metadata,
     quantity: i64,
+    /// How its boundaries follow: as `anchor`, or as PAY.JP's.
+    #[schemars(extend("enum" = CALENDARS))]
     calendar: &'static str,
+    /// What a failed renewal does: `open` leaves the invoice open, `payjp` pauses.
+    #[schemars(extend("enum" = RENEWAL_FAILURES))]
     renewal_failure: &'static str,
+    /// Payments still to come; null is without end.
     remaining_instalments: Option<i64>,
     /// With `next_cycle_plan`: the first start of a period that it is reserved for; null is the next renewal.
     next_cycle_plan_from: Option<i64>,

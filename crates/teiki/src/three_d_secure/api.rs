@@ -6,7 +6,7 @@ use super::view::RequestView;
 use super::{available, create as make, get as read, list as pages};
 use crate::web::list::{LIMIT, List, OFFSET, Page, SINCE, STARTING_AFTER, UNTIL};
 use crate::web::params::Param;
-use crate::web::{Access, Answer, ApiError, Call, Operation};
+use crate::web::{Access, Answer, ApiError, Call, Operation, Shape};
 
 const TENANT: Param = Param::id("tenant_id", "Accepted and not used.");
 
@@ -16,6 +16,7 @@ pub static CREATE: Operation = Operation {
     object: "three_d_secure_request",
     summary: "Asks for 3-D Secure of a customer's card.",
     params: &[Param::id("resource_id", "The card of a customer.").required(), TENANT],
+    answer: Shape::one::<RequestView>(),
     run: |call| Box::pin(create(call)),
 };
 
@@ -36,6 +37,7 @@ pub static GET: Operation = Operation {
     object: "three_d_secure_request",
     summary: "Shows a request for 3-D Secure.",
     params: &[],
+    answer: Shape::one::<RequestView>(),
     run: |call| Box::pin(get(call)),
 };
 
@@ -59,6 +61,7 @@ pub static LIST: Operation = Operation {
         Param::id("resource_id", "Only those for this card."),
         Param::id("tenant_id", "Of a platform: matches nothing."),
     ],
+    answer: Shape::list::<RequestView>(),
     run: |call| Box::pin(list(call)),
 };
 

@@ -3,25 +3,40 @@
 use billing::mode::Mode;
 use billing::three_d_secure::{LIMIT, Status, ends_at};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::RequestRow;
 use crate::web::list::{is_live, seconds};
 
-/// PAY.JP's object. The result of a stored card is received and finished at once, so that `result_received` is never seen.
-#[derive(Clone, Debug, Serialize)]
+/// The results of 3-D Secure, and null where it was not asked for.
+pub const STATUSES_OR_NULL: [Option<&str>; 6] =
+    [Some("unverified"), Some("verified"), Some("attempted"), Some("failed"), Some("error"), None];
+
+/// A request for 3-D Secure of a stored card. PAY.JP's object; the result is received and finished at once, so that
+/// `result_received` is never seen.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ThreeDSecureRequest")]
 pub struct RequestView {
+    #[schemars(extend("const" = "three_d_secure_request"))]
     object: &'static str,
     id: String,
+    /// The card.
     resource_id: String,
     livemode: bool,
+    /// When it was made, in seconds since 1970, by the clock that its customer lives by.
     created: i64,
+    #[schemars(extend("enum" = ["created", "in_progress", "finished"]))]
     state: &'static str,
+    /// When the page was first opened.
     started_at: Option<i64>,
     result_received_at: Option<i64>,
     finished_at: Option<i64>,
+    /// When it ended without an answer of the card holder.
     expired_at: Option<i64>,
+    /// Always null.
     tenant_id: Option<String>,
+    #[schemars(with = "String", extend("enum" = &STATUSES_OR_NULL[..5]))]
     three_d_secure_status: Status,
 }
 

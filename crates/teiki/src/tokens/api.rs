@@ -10,7 +10,7 @@ use crate::payment_methods::MethodRow;
 use crate::payment_methods::api::DETAILS;
 use crate::payment_methods::view::CardView;
 use crate::web::params::Param;
-use crate::web::{Access, Answer, ApiError, Call, Operation};
+use crate::web::{Access, Answer, ApiError, Call, Operation, Shape};
 use crate::{accounts, clocks, gateways};
 
 const fn text(name: &'static str) -> Param {
@@ -45,6 +45,7 @@ pub static CREATE: Operation = Operation {
         Param::bool("three_d_secure", "Whether 3-D Secure is to be done before the token is used."),
         Param::id("tenant", "Accepted and not used."),
     ],
+    answer: Shape::one::<TokenView>(),
     run: |call| Box::pin(create(call)),
 };
 
@@ -105,6 +106,7 @@ pub static GET: Operation = Operation {
     object: "token",
     summary: "Shows a token.",
     params: &[],
+    answer: Shape::one::<TokenView>(),
     run: |call| Box::pin(get(call)),
 };
 
@@ -120,6 +122,7 @@ pub static FINISH: Operation = Operation {
     object: "token",
     summary: "Finishes the 3-D Secure of a token, so that it can be used.",
     params: &[],
+    answer: Shape::one::<TokenView>(),
     run: |call| Box::pin(finish(call)),
 };
 

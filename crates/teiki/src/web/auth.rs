@@ -26,6 +26,16 @@ pub enum Access {
     Write,
 }
 
+impl Access {
+    /// Whether a key of this kind can do it.
+    pub const fn is_open_to(self, kind: KeyKind) -> bool {
+        match (kind, self) {
+            (KeyKind::Secret, _) | (_, Self::Public) | (KeyKind::Restricted, Self::Read) => true,
+            (KeyKind::Public, Self::Read | Self::Write) | (KeyKind::Restricted, Self::Write) => false,
+        }
+    }
+}
+
 /// A request's account, mode and key.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -51,11 +61,7 @@ impl Caller {
 
     /// Error: the key may not do this.
     pub fn may(&self, access: Access) -> Result<(), ApiError> {
-        let is_allowed = match (self.kind, access) {
-            (KeyKind::Secret, _) | (_, Access::Public) | (KeyKind::Restricted, Access::Read) => true,
-            (KeyKind::Public, Access::Read | Access::Write) | (KeyKind::Restricted, Access::Write) => false,
-        };
-        if is_allowed {
+        if access.is_open_to(self.kind) {
             return Ok(());
         }
         let kind = match self.kind {

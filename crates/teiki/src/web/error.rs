@@ -4,7 +4,9 @@
 //! for developers, in English, and name nothing of teiki's inside. What failed inside is logged with the request's id.
 
 use axum::http::StatusCode;
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::failure::Failure;
 
@@ -24,6 +26,8 @@ pub enum Kind {
 }
 
 impl Kind {
+    const ALL: [Self; 5] = [Self::Client, Self::Card, Self::Server, Self::Method, Self::Auth];
+
     const fn as_str(self) -> &'static str {
         match self {
             Self::Client => "client_error",
@@ -216,22 +220,48 @@ impl ApiError {
 
     /// The body of the answer.
     pub fn body(&self) -> Value {
-        let mut error = Map::new();
-        error.insert("status".to_owned(), json!(self.status.as_u16()));
-        error.insert("type".to_owned(), json!(self.kind.as_str()));
-        error.insert("message".to_owned(), json!(self.told.message));
-        let optional = [
-            ("code", self.code.map(str::to_owned)),
-            ("param", self.told.param.clone()),
-            ("charge", self.told.charge.clone()),
-        ];
-        for (name, value) in optional {
-            if let Some(value) = value {
-                error.insert(name.to_owned(), json!(value));
-            }
-        }
-        json!({"error": error})
+        json!(ErrorView {
+            error: ErrorDetails {
+                status: self.status.as_u16(),
+                kind: self.kind.as_str(),
+                message: self.told.message.clone(),
+                code: self.code,
+                param: self.told.param.clone(),
+                charge: self.told.charge.clone(),
+            },
+        })
     }
+}
+
+/// What every refused request is answered.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
+pub struct ErrorView {
+    error: ErrorDetails,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ErrorDetails {
+    /// The HTTP status once more.
+    #[schemars(with = "i64", range(min = 400, max = 599))]
+    status: u16,
+    #[serde(rename = "type")]
+    #[schemars(extend("enum" = Kind::ALL.map(Kind::as_str)))]
+    kind: &'static str,
+    /// A sentence for the developer, in English. It may change; decide by `status` and `code`.
+    message: String,
+    /// The name of what is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    code: Option<&'static str>,
+    /// The parameter it is about, as it was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    param: Option<String>,
+    /// The charge it is about. After `payment_unknown` read it: what became of it is not known yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    charge: Option<String>,
 }
 
 /// A fault of the database is logged in full and told in one sentence.

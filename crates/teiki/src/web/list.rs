@@ -5,6 +5,7 @@
 
 use billing::mode::Mode;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::error::ApiError;
@@ -97,13 +98,19 @@ impl Page {
     }
 }
 
-/// A page as it is answered.
-#[derive(Clone, Debug, Serialize)]
+/// A page of a list, newest first.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "{T}List")]
 pub struct List<T> {
+    #[schemars(extend("const" = "list"))]
     object: &'static str,
+    /// How many items this page has.
+    #[schemars(with = "i64", range(min = 0, max = 100))]
     count: usize,
     data: Vec<T>,
+    /// Whether there are items after these.
     has_more: bool,
+    /// The path of the list, without its query.
     url: String,
 }
 

@@ -22,6 +22,16 @@ pub type Metadata = BTreeMap<String, String>;
 /// What a request changes: texts to be set, `None` to be deleted.
 pub type MetadataEdit = BTreeMap<String, Option<String>>;
 
+/// What [`edit_of`] takes, as a JSON Schema.
+pub fn edit_schema() -> serde_json::Value {
+    serde_json::json!({
+        "type": "object",
+        "maxProperties": KEYS_MAX,
+        "propertyNames": {"minLength": 1, "maxLength": KEY_MAX},
+        "additionalProperties": {"type": "string", "maxLength": VALUE_MAX},
+    })
+}
+
 /// Reads `metadata[key]=value`. An empty value of the whole deletes nothing.
 pub(super) fn edit_of(node: Node) -> Result<MetadataEdit, ApiError> {
     let map = match node {

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use super::auth::{Access, Caller};
 use super::error::ApiError;
 use super::params::{Param, Params};
+use super::shape::{Deleted, Shape};
 use crate::idempotency::{self, Kept, Ticket};
 use crate::serve::site::Site;
 
@@ -48,7 +49,7 @@ pub fn object<T: Serialize>(value: &T) -> Result<serde_json::Value, ApiError> {
 
 /// The answer to a deletion.
 pub fn deleted(mode: Mode, id: &str) -> serde_json::Value {
-    serde_json::json!({"deleted": true, "id": id, "livemode": mode == Mode::Live})
+    serde_json::json!(Deleted::new(mode, id))
 }
 
 /// A request that has passed every check.
@@ -148,6 +149,8 @@ pub struct Operation {
     pub summary: &'static str,
     /// What it takes.
     pub params: &'static [Param],
+    /// What it answers.
+    pub answer: Shape,
     /// What it does.
     pub run: Run,
 }

@@ -357,7 +357,7 @@ fn simple(kind: Kind, text: String) -> Result<Value, String> {
 }
 
 /// The end of the year 9998: dates beyond it cannot be reckoned with.
-const LATEST_SECOND: i64 = 253_370_764_799;
+pub const LATEST_SECOND: i64 = 253_370_764_799;
 
 /// Digits with an optional minus sign; nothing that only looks like a number.
 fn whole_number(text: &str) -> Option<i64> {

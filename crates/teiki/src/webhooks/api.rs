@@ -10,7 +10,8 @@ use super::view::{EndpointView, KeptView};
 use super::{Change, EndpointRow, Reason, Side, Status};
 use crate::web::list::{LIMIT, List, OFFSET, Page, SINCE, STARTING_AFTER, UNTIL};
 use crate::web::params::{Given, Param};
-use crate::web::{Access, Answer, ApiError, Call, Operation, deleted};
+use crate::web::shape::Deleted;
+use crate::web::{Access, Answer, ApiError, Call, Operation, Shape, deleted};
 
 const URL: Param = Param::text("url", URL_MAX, "Where events are sent: an https address on the internet.")
     .coded("invalid_url");
@@ -34,6 +35,7 @@ pub static CREATE: Operation = Operation {
     object: "webhook_endpoint",
     summary: "Makes a webhook endpoint. Its secret and token are shown in this answer only.",
     params: &[URL.required(), EVENTS, DESCRIPTION, STATUS],
+    answer: Shape::one::<EndpointView>(),
     run: |call| Box::pin(create(call)),
 };
 
@@ -101,6 +103,7 @@ pub static GET: Operation = Operation {
     object: "webhook_endpoint",
     summary: "Shows a webhook endpoint, without its secrets.",
     params: &[],
+    answer: Shape::one::<EndpointView>(),
     run: |call| Box::pin(get(call)),
 };
 
@@ -116,6 +119,7 @@ pub static LIST: Operation = Operation {
     object: "webhook_endpoint",
     summary: "Lists webhook endpoints, newest first.",
     params: &[LIMIT, OFFSET, SINCE, UNTIL, STARTING_AFTER],
+    answer: Shape::list::<EndpointView>(),
     run: |call| Box::pin(list(call)),
 };
 
@@ -133,6 +137,7 @@ pub static UPDATE: Operation = Operation {
     object: "webhook_endpoint",
     summary: "Changes a webhook endpoint. What is disabled receives nothing; what waited for it is given up.",
     params: &[URL, EVENTS, DESCRIPTION, STATUS],
+    answer: Shape::one::<EndpointView>(),
     run: |call| Box::pin(update(call)),
 };
 
@@ -161,6 +166,7 @@ pub static DELETE: Operation = Operation {
     object: "webhook_endpoint",
     summary: "Deletes a webhook endpoint with its secrets and its log.",
     params: &[],
+    answer: Shape::one::<Deleted>(),
     run: |call| Box::pin(delete(call)),
 };
 
@@ -177,6 +183,7 @@ pub static ROTATE: Operation = Operation {
     object: "webhook_endpoint",
     summary: "Gives a webhook endpoint a new secret, shown in this answer only. The former one signs as well for 24 hours.",
     params: &[],
+    answer: Shape::one::<EndpointView>(),
     run: |call| Box::pin(rotate(call)),
 };
 

@@ -1,6 +1,7 @@
 //! Endpoints as the API shows them. Secrets are shown by the two requests that make them, and nowhere else.
 
 use billing::mode::Mode;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::EndpointRow;
@@ -9,21 +10,26 @@ use super::signature;
 use crate::web::list::is_live;
 
 /// A webhook endpoint. It is not printed, for it may hold secrets.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, JsonSchema)]
+#[schemars(rename = "WebhookEndpoint")]
 pub struct EndpointView {
+    #[schemars(extend("const" = "webhook_endpoint"))]
     object: &'static str,
     id: String,
     livemode: bool,
     created: i64,
     url: String,
     description: Option<String>,
+    /// The types that are sent; null is those that PAY.JP has.
     enabled_events: Option<Vec<String>>,
+    #[schemars(extend("enum" = ["enabled", "disabled"]))]
     status: &'static str,
     disabled_reason: Option<&'static str>,
     failing_since: Option<i64>,
     /// Until when the former secret signs as well.
     former_secret_until: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    /// The signing secret, in the answer to the request that made it; null in a repeat of that.
     secret: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,

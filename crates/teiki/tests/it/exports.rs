@@ -123,9 +123,10 @@ async fn charges_invoices_entries_and_events_are_exported_with_every_column() {
         let sums: Vec<_> = lines("ledger", &[]).iter().map(|entry| entry["amount"].as_i64().unwrap()).collect();
         assert_eq!((sums.len(), sums.iter().sum::<i64>()), (3, 1_960));
         let event = &lines("events", &[])[0];
-        assert_eq!((&event["number"], &event["data"]), (&json!(1), &json!({"plan": "monthly", "count": 1})));
+        let then = json!({"status": "active", "plan": "monthly", "period": [0, 1]});
+        assert_eq!((&event["number"], &event["data"]), (&json!(1), &then));
         let csv = export(installation, &side, "events", &[]);
-        assert!(csv.text().contains(r#","{""plan"":""monthly"",""count"":1}","#), "{csv:?}");
+        assert!(csv.text().contains(r#","{""status"":""active"",""plan"":""monthly"",""period"":[0,1]}","#), "{csv:?}");
         for (subject, header) in HEADERS {
             let object = &lines(subject, &[])[0];
             assert_eq!(object.as_object().unwrap().len(), header.split(',').count(), "{subject}");

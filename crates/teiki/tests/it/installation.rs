@@ -359,7 +359,7 @@ pub(crate) fn event_row(of: &Subscription, number: i64) -> Row {
         ("number", number.into()),
         ("type", "subscription.created".into()),
         ("object_id", (&of.id).into()),
-        ("data", r#"{"plan":"monthly","count":1}"#.into()),
+        ("data", r#"{"status":"active","plan":"monthly","period":[0,1]}"#.into()),
         ("billing_at", WRITTEN_AT.into()),
         ("recorded_at", WRITTEN_AT.into()),
     ]);

@@ -1,4 +1,4 @@
-//! The official PAY.JP SDKs, and a raw socket, against `teiki serve` on each engine: the suites of `tests/sdk`.
+//! The official PAY.JP SDKs, a raw socket and a fuzzer against `teiki serve` on each engine: the suites of `tests/sdk`.
 //!
 //! A suite is a process of its own. Its interpreter and packages are in the folder of `TEIKI_TEST_SDKS`, which `./test`
 //! prepares; where that is not said, the tests fail.
@@ -19,6 +19,9 @@ use crate::serve::Server;
 
 /// A suite needs seconds; only one that hangs is ended.
 const SUITE_LIMIT: Duration = Duration::from_secs(300);
+
+/// For how many seconds the fuzzer goes on; a minute when it is not said.
+const FUZZ_SECONDS: &str = "TEIKI_FUZZ_SECONDS";
 
 /// The limits of PAY.JP's test mode.
 const RATE_LIMIT: &str = "rate_limits=payjp";
@@ -73,6 +76,23 @@ fn the_node_sdks_come_again_when_the_rate_limit_says_so() {
     }
 }
 
+#[test]
+fn the_openapi_document_describes_every_answer_on_sqlite() {
+    fuzz(&Place::sqlite());
+}
+
+#[test]
+fn the_openapi_document_describes_every_answer_on_postgres() {
+    fuzz(&Place::postgres());
+}
+
+/// Asks for whatever the OpenAPI document allows, and for what it does not. Afterwards the books are in order.
+fn fuzz(place: &Place) {
+    check(place, python_of("openapi", "openapi"), &[]);
+    let doctor = place.run(&["doctor"]);
+    assert_eq!(doctor.code, 0, "{doctor:?}");
+}
+
 /// Runs a suite against a server with two accounts, the first one with these settings.
 fn check(place: &Place, mut suite: Command, settings: &[&str]) {
     let [own, other] = ["one", "other"].map(|name| place.run(&["account", "create", name, "--json"]).json());
@@ -118,15 +138,26 @@ fn finish(mut suite: Command) -> Output {
         let _ = sender.send(());
         output
     });
-    if receiver.recv_timeout(SUITE_LIMIT).is_err() {
+    if receiver.recv_timeout(SUITE_LIMIT + fuzz_time()).is_err() {
         Command::new("kill").args(["-KILL", &pid]).status().unwrap();
     }
     waiting.join().unwrap()
 }
 
+/// How long the fuzzer is asked to go on.
+fn fuzz_time() -> Duration {
+    let seconds = std::env::var(FUZZ_SECONDS).map_or(0, |seconds| seconds.parse().unwrap());
+    Duration::from_secs(seconds)
+}
+
 /// A suite of Python, or of its standard library alone.
 fn python(folder: &str) -> Command {
-    let mut command = Command::new(prepared("python/bin/python"));
+    python_of("python", folder)
+}
+
+/// A suite of Python with the packages of `packages`.
+fn python_of(packages: &str, folder: &str) -> Command {
+    let mut command = Command::new(prepared(&format!("{packages}/bin/python")));
     command.args(["-B", "-m", "unittest", "discover", "-s", folder]).current_dir(suites());
     command
 }

@@ -8,9 +8,9 @@ use billing::id::ChargeId;
 use super::prepare::{Intent, prepare};
 use super::{perform, store::Outcome, watch};
 use crate::charges::request;
-use crate::charges::view::payjp_code;
+use crate::charges::view::{ChargeView, payjp_code};
 use crate::web::params::{Given, Param};
-use crate::web::{Access, Answer, ApiError, Call, Operation};
+use crate::web::{Access, Answer, ApiError, Call, Operation, Shape};
 
 /// Days for which money is reserved anew when the request does not say.
 const RESERVE_DAYS: i64 = 7;
@@ -26,6 +26,7 @@ pub static CAPTURE: Operation = Operation {
         "invalid_amount",
         "How much is taken; all when it is not sent.",
     )],
+    answer: Shape::one::<ChargeView>(),
     run: |call| {
         let asked = Asked::Capture(call.params.int("amount"));
         Box::pin(act(call, asked))
@@ -46,6 +47,7 @@ pub static REFUND: Operation = Operation {
         ),
         Param::text("refund_reason", 255, "Why, for yourself.").coded("invalid_refund_reason"),
     ],
+    answer: Shape::one::<ChargeView>(),
     run: |call| {
         let asked = Asked::Refund(call.params.int("amount"));
         Box::pin(act(call, asked))
@@ -63,6 +65,7 @@ pub static REAUTHORIZE: Operation = Operation {
         "invalid_expiry_days",
         "Days of the new reservation; 7 when it is not sent.",
     )],
+    answer: Shape::one::<ChargeView>(),
     run: |call| Box::pin(act(call, Asked::Reauthorize)),
 };
 

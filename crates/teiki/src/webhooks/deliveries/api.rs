@@ -3,7 +3,7 @@
 use super::{DeliveryStatus, DeliveryView};
 use crate::web::list::{LIMIT, List, OFFSET, Page, SINCE, STARTING_AFTER, UNTIL};
 use crate::web::params::Param;
-use crate::web::{Access, Answer, ApiError, Call, Operation};
+use crate::web::{Access, Answer, ApiError, Call, Operation, Shape};
 
 /// GET /v1/webhook_endpoints/{webhook_endpoint}/deliveries
 pub static LIST: Operation = Operation {
@@ -23,6 +23,7 @@ pub static LIST: Operation = Operation {
             "Only those of this status: waiting, delivered or given_up.",
         ),
     ],
+    answer: Shape::list::<DeliveryView>(),
     run: |call| Box::pin(list(call)),
 };
 
@@ -41,6 +42,7 @@ pub static TEST: Operation = Operation {
     object: "webhook_endpoint",
     summary: "Sends an event webhook_endpoint.tested to this endpoint alone, whatever it takes. Read its deliveries for what came of it.",
     params: &[],
+    answer: Shape::one::<DeliveryView>(),
     run: |call| Box::pin(test(call)),
 };
 
@@ -58,6 +60,7 @@ pub static RESEND: Operation = Operation {
     object: "event",
     summary: "Sends an event again to a webhook endpoint, whatever that takes, under the same id.",
     params: &[Param::id("webhook_endpoint", "Where to.").required()],
+    answer: Shape::one::<DeliveryView>(),
     run: |call| Box::pin(resend(call)),
 };
 

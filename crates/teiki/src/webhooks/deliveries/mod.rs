@@ -13,6 +13,7 @@ use billing::event::Kind;
 use billing::id::{DerivationKey, EventId, WebhookDeliveryId, WebhookEndpointId};
 use db::Tx;
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{EndpointRow, Side, Status, store as endpoints};
@@ -264,9 +265,11 @@ pub fn pending(tx: &mut Tx<'_>, events: &[EventId]) -> Result<Vec<i64>, db::Erro
     store::pending(tx, events)
 }
 
-/// A delivery as the API shows it.
-#[derive(Clone, Debug, Serialize)]
+/// An event on its way to an endpoint, and what came of it.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "WebhookDelivery")]
 pub struct DeliveryView {
+    #[schemars(extend("const" = "webhook_delivery"))]
     object: &'static str,
     id: String,
     livemode: bool,
@@ -275,6 +278,7 @@ pub struct DeliveryView {
     event: String,
     #[serde(rename = "type")]
     kind: String,
+    #[schemars(extend("enum" = ["waiting", "delivered", "given_up"]))]
     status: &'static str,
     attempts: i64,
     next_attempt_at: Option<i64>,

@@ -7,6 +7,8 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
+use super::document;
+
 /// Names and values of a form.
 pub(super) type Form<'a> = &'a [(&'a str, &'a str)];
 
@@ -75,6 +77,7 @@ impl Client {
         let form = encoded(form);
         let is_post = method == Method::POST;
         let query = if is_post || form.is_empty() { String::new() } else { format!("?{form}") };
+        let verb = method.to_string();
         let asked = format!("{method} {path} {form} with {:?}", self.key);
         let mut request = self.http.request(method, format!("{}{path}{query}", self.url));
         if let Some(key) = &self.key {
@@ -94,6 +97,7 @@ impl Client {
         let is_replay = headers.contains_key("idempotent-replayed");
         let answer = Answer { asked, status, body, is_replay };
         answer.must_have_its_shape(&headers);
+        document::must_describe(&verb, path, (answer.status, &answer.body));
         Ok(answer)
     }
 }

@@ -9,6 +9,7 @@
 mod charge_actions;
 mod client;
 mod cors;
+mod document;
 mod gateway;
 mod guide;
 mod idempotency;

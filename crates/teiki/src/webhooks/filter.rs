@@ -80,10 +80,9 @@ mod tests {
 
     #[test]
     fn a_list_takes_what_it_names() {
-        assert_eq!(
-            taken(&["charge.failed", "invoice.*"]),
-            ["charge.failed", "invoice.opened", "invoice.paid", "invoice.payment_failed"]
-        );
+        let group = Kind::ALL.iter().filter(|kind| kind.is_about_invoice()).map(|kind| kind.as_str());
+        let expected: Vec<&str> = std::iter::once("charge.failed").chain(group).collect();
+        assert_eq!(taken(&["charge.failed", "invoice.*"]), expected);
         assert_eq!(
             taken(&["customer.card.*"]),
             ["customer.card.created", "customer.card.updated", "customer.card.deleted"]

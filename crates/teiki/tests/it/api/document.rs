@@ -116,9 +116,11 @@ fn must_tell_of_an_object(document: &Document, event: &Value) {
         Some("customer") => "Customer",
         Some("invoice") => "Invoice",
         Some("plan") => "Plan",
+        Some("plan_switch") => "PlanSwitch",
         Some("subscription") => "Subscription",
         Some("test_clock") => "TestClock",
         Some("token") => "Token",
+        Some("webhook_endpoint") => "WebhookEndpoint",
         Some(other) => panic!("an event of a {other}: {event}"),
     };
     document.must_fit(name, told);

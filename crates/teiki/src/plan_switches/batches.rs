@@ -134,7 +134,11 @@ fn end_round(
     if !was_busy {
         let (status, kind) = match row.status {
             Status::Reserving | Status::Scheduled => (Status::Scheduled, Kind::PlanSwitchScheduled),
-            Status::Undoing | Status::Undone => (Status::Undone, Kind::PlanSwitchUndone),
+            Status::Undoing | Status::Undone => {
+                // Who has left it meanwhile was still counted.
+                (row.members, row.amount_before, row.amount_after) = (0, 0, 0);
+                (Status::Undone, Kind::PlanSwitchUndone)
+            }
         };
         row.status = status;
         tell(tx, key, row, kind, now)?;
@@ -335,6 +339,11 @@ pub(super) fn leave_out(
     id: SubscriptionId,
     now: Timestamp,
 ) -> Result<bool, ApiError> {
+    // The clock first, as everyone who holds both.
+    let Some(seen) = subscriptions::find_any(tx, switch.side, id)? else {
+        return Ok(false);
+    };
+    let at = clocks::now_for_change(tx, &seen.clock, now)?;
     let Some(row) = subscriptions::lock(tx, switch.side, id)?.filter(|row| !row.is_deleted) else {
         return Ok(false);
     };
@@ -346,7 +355,6 @@ pub(super) fn leave_out(
         return Err(ApiError::client("already_effective", message));
     }
     subscriptions::must_be_free(&row)?;
-    let at = clocks::now_for_change(tx, &row.clock, now)?;
     let mut work = Work::of(tx, key, switch, (Times::from([(row.clock.clone(), at)]), now))?;
     give_back(tx, &mut work, switch, vec![row])?;
     Ok(true)

@@ -89,7 +89,7 @@ pub struct SwitchRow {
     place: Option<SubscriptionId>,
     /// How many of this round were busy.
     passed_over: i64,
-    /// For how many it is reserved, or has been done.
+    /// For how many it was reserved; who left it by a later order, or is deleted, is still counted.
     pub members: i64,
     /// What one cycle of all of them comes to with the old plan.
     pub amount_before: i64,

@@ -23,7 +23,7 @@ pub struct SwitchView {
     /// Reserving and undoing go on by themselves.
     #[schemars(extend("enum" = Status::ALL.map(Status::as_str)))]
     status: &'static str,
-    /// For how many it is reserved, or has been done.
+    /// For how many it was reserved; who left it by a later order, or was deleted, is still counted until it is undone.
     subscriptions: i64,
     /// What one cycle of all of them comes to before and after, in yen with tax.
     amount_before: i64,

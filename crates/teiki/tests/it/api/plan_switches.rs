@@ -171,6 +171,9 @@ async fn e25_the_later_order_wins() {
         client.plan("third", 2_000, &[]).await;
         let second = id_of(&switch(client, ("basic", "third"), TAX_CHANGE, &[&ids[1].0, &ids[4].0]).await);
         assert_eq!(members(client, &first, "reserved").await, [ids[4].0.clone()]);
+        // Of the first one only that which has ended is left: undone, nobody is counted.
+        let undone = undo(client, &first).await;
+        assert_eq!((&undone["subscriptions"], &undone["amount_after"]), (&json!(0), &json!(0)));
         client.act(&ids[3].0, "resume", &[]).await.ok();
         life.advance("2019-10-12T00:00:00Z").await;
         let last = async |place: usize| client.charges(&ids[place].1).await.pop().unwrap();

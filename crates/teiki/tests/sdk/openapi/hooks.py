@@ -21,7 +21,7 @@ IS_GOOD_KEY = re.compile("[!-~]{1,255}")
 COUNTER = itertools.count(1)
 
 # What stands under other names than its own.
-KINDS = {"next_cycle_plan": ["plan"], "default_card": ["card"], "card": ["card", "token"]}
+KINDS = {"next_cycle_plan": ["plan"], "next_plan": ["plan"], "default_card": ["card"], "card": ["card", "token"]}
 RESOURCES = ["card", "charge", "customer", "plan", "subscription", "token"]
 # Words that the fuzzer would not find.
 WORDS = {"number": [CARD, DECLINED], "exp_month": ["12"], "exp_year": ["2090"], "currency": ["jpy"]}
@@ -49,6 +49,7 @@ def examples():
     card = {"number": CARD, "exp_month": "12", "exp_year": "2090", "name": "TARO"}
     sale = {"amount": 700, "currency": "jpy", "metadata": {"a": "b"}}
     customer = IDS["kept"]["customer"][0]
+    switch = {"plan": IDS["kept"]["plan"][1], "next_plan": IDS["kept"]["plan"][3], "effective_at": STARTED_AT + 1000 * 86400}
     return {
         "create_token": [{"card": card}, {"sandbox_token": "sbx_ok"}],
         "create_charge": [{**sale, "customer": customer}, {**sale, "card": next(kept["token"]), "capture": False}],
@@ -56,6 +57,10 @@ def examples():
         "create_customer_card": [{"card": next(kept["token"]), "default": True}],
         "create_subscription": [{"customer": customer, "plan": plan} for plan in IDS["kept"]["plan"][2:]],
         "create_plan": [{"amount": 500, "currency": "jpy", "interval": "month", "billing_day": 31}],
+        "create_plan_switch": [switch],
+        "preview_plan_switch": [{**switch, "exclude": []}],
+        "create_webhook_endpoint": [{"url": "https://receiver.invalid/", "enabled_events": ["charge.failed", "invoice.*"]}],
+        "update_webhook_endpoint": [{"description": "mine"}],
         "reauth_charge": [{"expiry_days": 3}],
         "skip_invoice": [{"reason": "skipped"}],
         "mark_paid_invoice": [{"reason": "paid"}],

@@ -44,6 +44,16 @@ class Account:
     def clock(self):
         return self.post("/v1/test_clocks", frozen_time=STARTED_AT, name=self.word)["id"]
 
+    def plan_switch(self):
+        """One that nobody belongs to, when it is reserved."""
+        plans = {"plan": self.plan(), "next_plan": self.plan()}
+        made = self.post("/v1/plan_switches", **plans, effective_at=STARTED_AT + 1000 * 86400)["id"]
+        wait(self, f"/v1/plan_switches/{made}", "scheduled")
+        return made
+
+    def endpoint(self):
+        return self.post("/v1/webhook_endpoints", url="https://receiver.invalid/", description=self.word)["id"]
+
     def customer(self, **more):
         texts = {"description": self.word, "name": self.word, "metadata[word]": self.word}
         return self.post("/v1/customers", card=self.token(), **texts, **more)
@@ -70,6 +80,8 @@ class Account:
             "token": [self.token() for _ in range(TOKENS)],
             "test_clock": [self.clock()],
             "api_key": [self.post("/v1/api_keys", kind="restricted", name=self.word)["id"]],
+            "plan_switch": [self.plan_switch()],
+            "webhook_endpoint": [self.endpoint()],
         }
         for kind, made in found.items():
             ids.setdefault(kind, []).extend(made)
@@ -81,7 +93,7 @@ class Account:
         self.post("/v1/subscriptions", customer=customer, plan=self.plan())
         self.post(f"/v1/customers/{customer}/cards", card=self.token(DECLINED), default="true")
         self.post(f"/v1/test_clocks/{clock}/advance", frozen_time=STARTED_AT + 100 * 86400)
-        wait(self, clock)
+        wait(self, f"/v1/test_clocks/{clock}", "ready")
         self.post(f"/v1/customers/{customer}/cards", card=self.token(ALSO_GOOD), default="true")
         owed = self.call("GET", f"/v1/invoices?customer={customer}&status=open")["data"]
         return [invoice["id"] for invoice in owed]
@@ -103,11 +115,11 @@ def make(url, key, other_key):
     return ids
 
 
-def wait(account, clock):
+def wait(account, path, status):
     end = time.monotonic() + PATIENCE_SECONDS
-    while account.call("GET", f"/v1/test_clocks/{clock}")["status"] != "ready":
+    while account.call("GET", path)["status"] != status:
         if time.monotonic() > end:
-            raise AssertionError(f"the clock {clock} does not arrive")
+            raise AssertionError(f"{path} is never {status}")
         time.sleep(0.05)
 
 

@@ -242,7 +242,7 @@ create table three_d_secure_requests (
     finished_at BIGINT,
     primary key (slot, id)
 ) /* clustered */;
-create index three_d_secure_requests_by_time on three_d_secure_requests (account_id, mode, created_at, made_at, slot, id);
+create index three_d_secure_requests_by_time on three_d_secure_requests (account_id, mode, created_at, made_at, id);
 create index three_d_secure_requests_by_card on three_d_secure_requests (slot, payment_method_id, created_at, made_at, id);
 
 -- anchor_cycle is the number of the cycle that begins at the anchor, next_cycle the first that no invoice has had (the
@@ -297,14 +297,14 @@ create table subscriptions (
     foreign key (slot, account_id, mode, customer_id) references customers (slot, account_id, mode, id)
 ) /* clustered */;
 create index subscriptions_by_account on subscriptions (account_id, mode, slot, id);
-create index subscriptions_by_time on subscriptions (account_id, mode, created_at, sequence, slot, id) where deleted_at is null;
-create index subscriptions_by_plan on subscriptions (account_id, mode, plan_id, created_at, sequence, slot, id)
+create index subscriptions_by_time on subscriptions (account_id, mode, created_at, sequence, id) where deleted_at is null;
+create index subscriptions_by_plan on subscriptions (account_id, mode, plan_id, created_at, sequence, id)
     where deleted_at is null;
 create index subscriptions_by_next_plan on subscriptions (account_id, mode, next_plan_id)
     where next_plan_id is not null and deleted_at is null;
-create index subscriptions_by_switch on subscriptions (account_id, mode, plan_switch_id, created_at, sequence, slot, id)
+create index subscriptions_by_switch on subscriptions (account_id, mode, plan_switch_id, created_at, sequence, id)
     where plan_switch_id is not null;
-create index subscriptions_by_status on subscriptions (account_id, mode, status, created_at, sequence, slot, id)
+create index subscriptions_by_status on subscriptions (account_id, mode, status, created_at, sequence, id)
     where deleted_at is null;
 create index subscriptions_by_customer on subscriptions (slot, account_id, mode, customer_id, created_at, sequence, id);
 create index subscriptions_parked on subscriptions (account_id, mode, slot, id) where parked_reason is not null;
@@ -420,7 +420,7 @@ create table charges (
     created_at BIGINT not null,
     primary key (slot, id)
 ) /* clustered */;
-create index charges_by_time on charges (account_id, mode, billing_at, created_at, slot, id);
+create index charges_by_time on charges (account_id, mode, billing_at, created_at, id);
 -- Charges of a subscription are found through its invoices, whose ids derive from it.
 create index charges_of_sales on charges (slot, account_id, mode, customer_id, billing_at, created_at, id)
     where subscription_id is null and customer_id is not null;
@@ -433,7 +433,7 @@ create unique index charges_success on charges (slot, invoice_id) where status =
 create unique index charges_gateway_id on charges (slot, connection_id, gateway_charge_id)
     where gateway_charge_id is not null;
 -- What must be sent, looked after or found out, by operating time.
-create index charges_check on charges (check_at, slot, id) where check_at is not null;
+create index charges_check on charges (account_id, mode, clock_id, check_at, slot, id) where check_at is not null;
 -- What waits for its card holder before it is sent, and is given up after a while.
 create index charges_waiting on charges (account_id, mode, created_at, slot, id)
     where status = 'requires_customer' and sent_at is null;
@@ -530,7 +530,7 @@ create table events (
 ) /* clustered */;
 -- The number first: events of the same age lie together (decision 0008).
 create unique index events_number on events (slot, number, history_id);
-create index events_by_time on events (account_id, mode, billing_at, recorded_at, number, slot, id);
+create index events_by_time on events (account_id, mode, billing_at, recorded_at, number, id);
 
 -- What a request with an Idempotency-Key has come to, kept for 30 real days. Neither the key nor the request is stored, only
 -- their keyed hashes. seed: what the ids of what it makes derive from. holder: the process that works on it, since held_at;

@@ -1,15 +1,18 @@
 //! An open database: its pools, and the two ways to run a transaction.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
 
 use crate::open::OpenError;
 use crate::session::{Mode, Session};
 use crate::tx::Tx;
 use crate::url::{DatabaseUrl, Engine, Place};
-use crate::worker::{Open, Pool, Totals};
+use crate::worker::{Open, Pool, Totals, Urgency};
 use crate::{Error, postgres, sqlite};
 
 /// How a database is opened.
@@ -35,17 +38,28 @@ impl Default for Options {
 #[derive(Clone)]
 pub struct Db {
     shared: Arc<Shared>,
+    readers: Arc<Pool>,
+    writers: Arc<Pool>,
+    urgency: Urgency,
 }
 
 struct Shared {
     url: DatabaseUrl,
-    lock_wait: Duration,
-    readers: Pool,
-    writers: Pool,
+    options: Options,
     totals: Arc<Totals>,
     /// The session locks held on SQLite, where one process is all there is.
     locks: Arc<Mutex<BTreeSet<i64>>>,
+    /// Every pool that was opened.
+    pools: Mutex<Vec<Arc<Pool>>>,
+    opened: Instant,
+    /// Milliseconds after `opened` until which the background makes itself small.
+    pressed_until: AtomicU64,
+    /// Turns of the background at writing while it is pressed: half of what the machine can do at once.
+    turns: Semaphore,
 }
+
+/// So long after a transaction of the foreground the next is expected.
+const PRESSED: Duration = Duration::from_millis(100);
 
 /// Counted since the database was opened; failed attempts count only as round trips.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,11 +78,42 @@ impl Db {
     pub async fn open(url: &DatabaseUrl, options: &Options) -> Result<Db, OpenError> {
         let totals = Arc::new(Totals::default());
         // Writers first: on SQLite they make the file.
-        let writers = Pool::start("db-write", opens(url, options, Mode::Write), &totals).await?;
-        let readers = Pool::start("db-read", opens(url, options, Mode::Read), &totals).await?;
-        let (url, lock_wait) = (url.clone(), options.lock_wait);
-        let shared = Shared { url, lock_wait, readers, writers, totals, locks: Arc::default() };
-        Ok(Db { shared: Arc::new(shared) })
+        let writers = Arc::new(Pool::start("db-write", opens(url, options, Mode::Write), &totals).await?);
+        let readers = Arc::new(Pool::start("db-read", opens(url, options, Mode::Read), &totals).await?);
+        let shared = Shared {
+            url: url.clone(),
+            options: options.clone(),
+            totals,
+            locks: Arc::default(),
+            pools: Mutex::new(vec![Arc::clone(&readers), Arc::clone(&writers)]),
+            opened: Instant::now(),
+            pressed_until: AtomicU64::new(0),
+            turns: Semaphore::new(available_parallelism().map_or(1, |at_once| at_once.get().div_ceil(2))),
+        };
+        Ok(Db { shared: Arc::new(shared), readers, writers, urgency: Urgency::Foreground })
+    }
+
+    /// Another handle, for work that nobody waits for. It has as many connections again, so that nobody waits for one; on
+    /// SQLite it shares the one writer, where it takes turns with the others. While there is work in the foreground, few of its
+    /// writes run at once, and each is followed by as long a rest. `prepare` is run first in each of its threads.
+    pub async fn background(&self, prepare: fn()) -> Result<Db, OpenError> {
+        let Shared { url, options, totals, pools, .. } = self.shared.as_ref();
+        let prepared =
+            |mode| opens(url, options, mode).into_iter().map(|open| prepared(prepare, open)).collect();
+        let readers = Arc::new(Pool::start("db-back-read", prepared(Mode::Read), totals).await?);
+        let writers = match url.engine() {
+            Engine::Sqlite => Arc::clone(&self.writers),
+            Engine::Postgres => Arc::new(Pool::start("db-back-write", prepared(Mode::Write), totals).await?),
+        };
+        let mut pools = pools.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.extend([Arc::clone(&readers), Arc::clone(&writers)]);
+        Ok(Db { shared: Arc::clone(&self.shared), readers, writers, urgency: Urgency::Background })
+    }
+
+    /// Whether this handle should ask for little at a time: it is of the background, and there is work in the foreground.
+    pub fn is_pressed(&self) -> bool {
+        let until = self.shared.pressed_until.load(Ordering::Relaxed);
+        self.urgency == Urgency::Background && self.shared.age() < Duration::from_millis(until)
     }
 
     pub fn engine(&self) -> Engine {
@@ -84,7 +129,8 @@ impl Db {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.shared.readers.run(Mode::Read, f).await
+        self.press();
+        self.readers.run(self.urgency, Mode::Read, f).await
     }
 
     /// Runs a transaction and commits it durably; an error of the closure rolls it back.
@@ -97,7 +143,23 @@ impl Db {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.shared.writers.run(Mode::Write, f).await
+        if self.is_pressed() {
+            // Closed by nobody.
+            let _turn = self.shared.turns.acquire().await;
+            let began = Instant::now();
+            let result = self.writers.run(self.urgency, Mode::Write, f).await;
+            tokio::time::sleep(began.elapsed()).await;
+            return result;
+        }
+        self.press();
+        self.writers.run(self.urgency, Mode::Write, f).await
+    }
+
+    fn press(&self) {
+        if self.urgency == Urgency::Foreground {
+            let until = u64::try_from((self.shared.age() + PRESSED).as_millis()).unwrap_or(u64::MAX);
+            self.shared.pressed_until.store(until, Ordering::Relaxed);
+        }
     }
 
     pub fn stats(&self) -> Stats {
@@ -110,11 +172,13 @@ impl Db {
         }
     }
 
-    /// Finishes the work that waits and closes all connections, so that an SQLite file stands alone, without its log.
-    /// Later calls answer [`Error::Closed`].
+    /// Finishes the work that waits and closes the connections of all handles, so that an SQLite file stands alone, without its
+    /// log. Later calls answer [`Error::Closed`].
     pub async fn close(&self) {
-        self.shared.readers.close().await;
-        self.shared.writers.close().await;
+        let pools = std::mem::take(&mut *self.shared.pools.lock().unwrap_or_else(PoisonError::into_inner));
+        for pool in pools {
+            pool.close().await;
+        }
     }
 
     pub(crate) fn url(&self) -> &DatabaseUrl {
@@ -122,12 +186,26 @@ impl Db {
     }
 
     pub(crate) fn lock_wait(&self) -> Duration {
-        self.shared.lock_wait
+        self.shared.options.lock_wait
     }
 
     pub(crate) fn locks(&self) -> &Arc<Mutex<BTreeSet<i64>>> {
         &self.shared.locks
     }
+}
+
+impl Shared {
+    fn age(&self) -> Duration {
+        self.opened.elapsed()
+    }
+}
+
+/// Opens after `prepare`, in the same thread.
+fn prepared(prepare: fn(), open: Open) -> Open {
+    Box::new(move || {
+        prepare();
+        open()
+    })
 }
 
 fn opens(url: &DatabaseUrl, options: &Options, mode: Mode) -> Vec<Open> {

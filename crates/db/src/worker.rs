@@ -1,19 +1,23 @@
 //! Threads that own connections, and the transactions they run.
 //!
-//! Each connection belongs to one plain thread. A job waits asynchronously for a place in the queue, is taken by the next free
+//! Each connection belongs to one plain thread. A job waits asynchronously for a place in its queue, is taken by the next free
 //! thread, and answers over a oneshot. A job whose caller has gone before its start is left out; one that has begun is finished.
+//!
+//! A pool has two queues. After a job of the background, those in the foreground have as much time as it took, if they need
+//! it: neither ever waits for more than one job of the other kind at a time, and the background gets at least half.
 //!
 //! A transaction is run again, within a limit, when nothing of it was stored: after a conflict, or a connection lost before the
 //! commit. What was lost during the commit is never run again.
 
 use std::any::Any;
+use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, select};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::Error;
@@ -22,7 +26,7 @@ use crate::session::{Mode, Session};
 use crate::tx::{Failure, Tx};
 use crate::url::Engine;
 
-/// Jobs that wait or run in one pool. Enough to keep every thread busy; a caller beyond it waits, which slows it down.
+/// Jobs of one kind that wait or run in one pool. Enough to keep every thread busy; a caller beyond it waits, which slows it down.
 const QUEUE_MAX: usize = 1_024;
 /// How often a transaction is begun before its error is given to the caller.
 const ATTEMPTS_MAX: u32 = 6;
@@ -35,11 +39,6 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) type Open = Box<dyn FnOnce() -> Result<Session, OpenError> + Send>;
 
 type Job = Box<dyn FnOnce(&mut Worker) + Send>;
-
-enum Message {
-    Run(Job),
-    Stop,
-}
 
 /// What all transactions since the start have cost together.
 #[derive(Debug, Default)]
@@ -57,16 +56,50 @@ struct Worker {
     totals: Arc<Totals>,
 }
 
-pub(crate) struct Pool {
-    queue: Sender<Message>,
+/// Which of a pool's queues a job waits in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// Somebody waits for the answer.
+    Foreground,
+    /// Nobody does: it gives way.
+    Background,
+}
+
+struct Queue {
+    jobs: Sender<Job>,
     places: Arc<Semaphore>,
+}
+
+impl Queue {
+    fn new() -> (Queue, Receiver<Job>) {
+        let (jobs, taken) = crossbeam_channel::unbounded();
+        (Queue { jobs, places: Arc::new(Semaphore::new(QUEUE_MAX)) }, taken)
+    }
+}
+
+/// The ends of both queues at which a thread takes jobs.
+#[derive(Clone)]
+struct Taken {
+    foreground: Receiver<Job>,
+    background: Receiver<Job>,
+    /// Nothing is ever sent: it ends when the pool is closed.
+    closing: Receiver<Infallible>,
+}
+
+pub(crate) struct Pool {
+    foreground: Queue,
+    background: Queue,
+    open: Mutex<Option<Sender<Infallible>>>,
     /// One for each thread; it answers when the thread has ended.
     ended: Mutex<Vec<oneshot::Receiver<()>>>,
 }
 
 impl Pool {
     pub(crate) async fn start(name: &str, opens: Vec<Open>, totals: &Arc<Totals>) -> Result<Pool, OpenError> {
-        let (queue, jobs) = crossbeam_channel::unbounded();
+        let (foreground, first) = Queue::new();
+        let (background, second) = Queue::new();
+        let (open, closing) = crossbeam_channel::bounded(0);
+        let jobs = Taken { foreground: first, background: second, closing };
         let mut ended = Vec::with_capacity(opens.len());
         for (number, open) in (0..).zip(opens) {
             let (opened, is_open) = oneshot::channel();
@@ -80,16 +113,20 @@ impl Pool {
             is_open.await.unwrap_or_else(|_| Err(other("it ended at once".to_owned())))?;
             ended.push(has_ended);
         }
-        Ok(Pool { queue, places: Arc::new(Semaphore::new(QUEUE_MAX)), ended: Mutex::new(ended) })
+        Ok(Pool { foreground, background, open: Mutex::new(Some(open)), ended: Mutex::new(ended) })
     }
 
-    pub(crate) async fn run<T, E, F>(&self, mode: Mode, f: F) -> Result<T, E>
+    pub(crate) async fn run<T, E, F>(&self, urgency: Urgency, mode: Mode, f: F) -> Result<T, E>
     where
         F: Fn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
+        let queue = match urgency {
+            Urgency::Foreground => &self.foreground,
+            Urgency::Background => &self.background,
+        };
+        let Ok(place) = Arc::clone(&queue.places).acquire_owned().await else {
             return Err(E::from(Error::Closed));
         };
         let (reply, answer) = oneshot::channel();
@@ -102,7 +139,7 @@ impl Pool {
                 drop(reply.send(result));
             }
         });
-        if self.queue.send(Message::Run(job)).is_err() {
+        if queue.jobs.send(job).is_err() {
             return Err(E::from(Error::Closed));
         }
         answer.await.unwrap_or_else(|_| Err(E::from(Error::Closed)))
@@ -110,12 +147,10 @@ impl Pool {
 
     /// Takes no more jobs, finishes those that wait, and closes the connections.
     pub(crate) async fn close(&self) {
-        self.places.close();
+        self.foreground.places.close();
+        self.background.places.close();
+        drop(self.open.lock().unwrap_or_else(PoisonError::into_inner).take());
         let ended = std::mem::take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner));
-        for _ in &ended {
-            // A thread that is gone needs no word.
-            drop(self.queue.send(Message::Stop));
-        }
         for end in ended {
             // The sender is dropped when the thread ends, which is the signal.
             drop(end.await);
@@ -127,7 +162,7 @@ impl Pool {
 fn own(
     open: Open,
     opened: oneshot::Sender<Result<(), OpenError>>,
-    jobs: &Receiver<Message>,
+    jobs: &Taken,
     number: u32,
     totals: Arc<Totals>,
     end: oneshot::Sender<()>,
@@ -143,11 +178,48 @@ fn own(
     if opened.send(Ok(())).is_err() {
         return;
     }
-    while let Ok(Message::Run(job)) = jobs.recv() {
+    // What the foreground may still use of the time that the background has taken.
+    let mut owed = Duration::ZERO;
+    loop {
+        let waiting = jobs.waiting(owed);
+        if waiting.is_none() {
+            owed = Duration::ZERO;
+        }
+        let Some((urgency, job)) = waiting.or_else(|| jobs.come()) else {
+            break;
+        };
+        let began = Instant::now();
         job(&mut worker);
+        owed = match urgency {
+            Urgency::Foreground => owed.saturating_sub(began.elapsed()),
+            Urgency::Background => began.elapsed(),
+        };
     }
     drop(worker);
     drop(end);
+}
+
+impl Taken {
+    /// A job that waits already. `owed`: the time that those in the foreground go first.
+    fn waiting(&self, owed: Duration) -> Option<(Urgency, Job)> {
+        let foreground = || self.foreground.try_recv().ok().map(|job| (Urgency::Foreground, job));
+        let background = || self.background.try_recv().ok().map(|job| (Urgency::Background, job));
+        if owed > Duration::ZERO {
+            foreground().or_else(background)
+        } else {
+            background().or_else(foreground)
+        }
+    }
+
+    /// The next job, as soon as there is one; `None` when the pool is closed and all that waited is done.
+    fn come(&self) -> Option<(Urgency, Job)> {
+        let come = select! {
+            recv(self.foreground) -> job => job.ok().map(|job| (Urgency::Foreground, job)),
+            recv(self.background) -> job => job.ok().map(|job| (Urgency::Background, job)),
+            recv(self.closing) -> _ => None,
+        };
+        come.or_else(|| self.waiting(Duration::ZERO))
+    }
 }
 
 /// How one attempt ended.

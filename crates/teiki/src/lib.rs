@@ -9,6 +9,7 @@ pub mod actor;
 pub mod alarms;
 pub mod api_keys;
 pub mod app;
+pub mod background;
 pub mod charges;
 pub mod cli;
 pub mod clock;

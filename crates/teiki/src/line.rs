@@ -25,7 +25,7 @@ pub struct Connection {
     /// Its adapter.
     pub gateway: Arc<dyn Gateway>,
     /// Its health.
-    pub breaker: Breaker,
+    pub breaker: Arc<Breaker>,
     /// Its rate.
     pub pace: Pace,
 }
@@ -97,7 +97,12 @@ pub struct Line {
     /// Gateways by connection.
     pub connections: BTreeMap<ConnectionId, Connection>,
     /// What has been done.
-    pub counters: Counters,
+    pub counters: Arc<Counters>,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
     is_held: AtomicBool,
     is_stopping: AtomicBool,
     // What this process may be sending right now: nobody else in it may ask about it.
@@ -111,17 +116,25 @@ impl Line {
             .into_iter()
             .map(|(id, gateway)| {
                 let pace = Pace::new(gateway.capabilities().rate_per_second);
-                (id, Connection { gateway, breaker: Breaker::default(), pace })
+                (id, Connection { gateway, breaker: Arc::default(), pace })
             })
             .collect();
+        Self { db, key, connections, counters: Arc::default(), state: Arc::default() }
+    }
+
+    /// The same line over another handle of the database and other adapters for the same gateways, in the same order. What
+    /// was done, what is under way, health, rate, hold and stop are shared; neither waits for the requests of the other.
+    pub fn beside(&self, db: Db, gateways: Vec<Arc<dyn Gateway>>) -> Self {
+        let connections = self.connections.iter().zip(gateways).map(|((&id, known), gateway)| {
+            let pace = known.pace.beside();
+            (id, Connection { gateway, breaker: Arc::clone(&known.breaker), pace })
+        });
         Self {
             db,
-            key,
-            connections,
-            counters: Counters::default(),
-            is_held: AtomicBool::new(false),
-            is_stopping: AtomicBool::new(false),
-            in_flight: Mutex::default(),
+            key: self.key.clone(),
+            connections: connections.collect(),
+            counters: Arc::clone(&self.counters),
+            state: Arc::clone(&self.state),
         }
     }
 
@@ -138,22 +151,22 @@ impl Line {
 
     /// Whether charging is held, as of the last look (at most [`crate::holds::WATCH_MS`] ago).
     pub fn is_held(&self) -> bool {
-        self.is_held.load(Ordering::Relaxed)
+        self.state.is_held.load(Ordering::Relaxed)
     }
 
     /// Sets what [`Self::is_held`] answers.
     pub fn set_held(&self, is_held: bool) {
-        self.is_held.store(is_held, Ordering::Relaxed);
+        self.state.is_held.store(is_held, Ordering::Relaxed);
     }
 
     /// Whether the process has been asked to stop: nothing new is sent, what is in flight is settled.
     pub fn is_stopping(&self) -> bool {
-        self.is_stopping.load(Ordering::Relaxed)
+        self.state.is_stopping.load(Ordering::Relaxed)
     }
 
     /// Asks for a stop.
     pub fn stop(&self) {
-        self.is_stopping.store(true, Ordering::Relaxed);
+        self.state.is_stopping.store(true, Ordering::Relaxed);
     }
 
     /// Marks requests as being sent by this process.
@@ -175,6 +188,6 @@ impl Line {
     }
 
     fn flights(&self) -> std::sync::MutexGuard<'_, BTreeSet<Flight>> {
-        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

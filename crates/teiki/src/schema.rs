@@ -15,4 +15,9 @@ pub const MIGRATIONS: &[Migration] = &[
         only: Some(Engine::Postgres),
         sql: include_str!("../../../migrations/0002_installation_key.postgres.sql"),
     },
+    Migration {
+        name: "0003_keys_last",
+        only: Some(Engine::Postgres),
+        sql: include_str!("../../../migrations/0003_keys_last.postgres.sql"),
+    },
 ];

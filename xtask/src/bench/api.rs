@@ -49,10 +49,18 @@ struct Report {
     engine: String,
     clients: usize,
     bare: Answered,
-    renewals: u64,
+    run: Run,
     /// By kind of request: idle, under the run, and p99 of the second through the first.
     asked: Vec<Kind>,
     histories: Vec<History>,
+}
+
+/// The run beside which requests are sent.
+#[derive(Serialize)]
+struct Run {
+    renewals: u64,
+    /// While nobody asks for anything.
+    alone_per_second: u64,
 }
 
 #[derive(Serialize)]
@@ -61,6 +69,8 @@ struct Kind {
     idle: Answered,
     under_run: Answered,
     p99_ratio: Milli,
+    /// What the run does meanwhile.
+    renewals_per_second: u64,
 }
 
 #[derive(Serialize)]
@@ -80,7 +90,7 @@ struct Asked {
 
 pub(crate) fn run(arguments: &ApiArguments) -> Result<(), Failed> {
     let mut scratch = Scratch::new(&arguments.place)?;
-    let (bare, asked) = under_run(&mut scratch, arguments)?;
+    let (bare, run, asked) = under_run(&mut scratch, arguments)?;
     let mut histories = Vec::new();
     if arguments.charges > 0 {
         for charges in [1_000, arguments.charges] {
@@ -91,7 +101,7 @@ pub(crate) fn run(arguments: &ApiArguments) -> Result<(), Failed> {
         engine: engine_name(arguments.place.engine).to_owned(),
         clients: CLIENTS,
         bare,
-        renewals: arguments.renewals,
+        run,
         asked,
         histories,
     };
@@ -115,9 +125,13 @@ fn print(report: &Report) {
     line("bare axum handler", &report.bare);
     for kind in &report.asked {
         line(&format!("{}, idle", kind.name), &kind.idle);
-        line(&format!("{}, {} renewals", kind.name, report.renewals), &kind.under_run);
-        println!("  p99 under the run ÷ idle  {}", kind.p99_ratio);
+        line(&format!("{}, under a run", kind.name), &kind.under_run);
+        println!(
+            "  p99 under the run ÷ idle  {}; renewals meanwhile {} per s",
+            kind.p99_ratio, kind.renewals_per_second
+        );
     }
+    println!("  {} renewals, while nobody asks {} per s", report.run.renewals, report.run.alone_per_second);
     for history in &report.histories {
         line(&format!("GET of {} charges", history.charges), &history.get);
         line(&format!("list of {} charges", history.charges), &history.list);
@@ -144,8 +158,10 @@ impl Asked {
             let made: Value = serde_json::from_str(&made)?;
             keys.push(made["secret"].as_str().ok_or("no key was made")?.to_owned());
         }
+        // As a server's log is: a file.
+        let log = std::fs::File::create(scratch.folder().join("server.log"))?;
         let serve = [&at[..], &["serve", "--listen", "127.0.0.1:0"]].concat();
-        let server = Server::start(&teiki_program()?, &serve)?;
+        let server = Server::start(&teiki_program()?, &serve, log)?;
         let greeting: Value = serde_json::from_str(&server.greeting)?;
         let url = greeting["url"].as_str().ok_or("the server does not say where it is")?.to_owned();
         Ok(Self { _server: server, url, keys })
@@ -158,12 +174,33 @@ impl Asked {
 
     /// One request; its answer.
     fn ask(&self, ask: &Ask) -> Result<Value, Failed> {
+        Ok(serde_json::from_str(&self.text(ask)?)?)
+    }
+
+    fn text(&self, ask: &Ask) -> Result<String, Failed> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let client = reqwest::Client::builder().no_proxy().build()?;
         let key = self.keys.first().ok_or("no key")?;
         let request = ask.request(&client, &self.url, key);
-        let answer = runtime.block_on(async { request.send().await?.error_for_status()?.text().await })?;
-        Ok(serde_json::from_str(&answer)?)
+        Ok(runtime.block_on(async { request.send().await?.error_for_status()?.text().await })?)
+    }
+
+    /// Renewals charged in each of these seconds while `work` is done, which says how many charges it made itself.
+    fn renewals_during(
+        &self,
+        seconds: u64,
+        work: impl FnOnce() -> Result<u64, Failed>,
+    ) -> Result<u64, Failed> {
+        let before = self.charged()?;
+        let made = work()?;
+        Ok(self.charged()?.saturating_sub(before).saturating_sub(made) / seconds)
+    }
+
+    /// Charges that the server has settled as succeeded since its start.
+    fn charged(&self) -> Result<u64, Failed> {
+        let metrics = self.text(&Ask::Get("/metrics".to_owned()))?;
+        let count = metrics.lines().find_map(|line| line.strip_prefix("teiki_charges_succeeded_total "));
+        Ok(count.ok_or("the server does not count its charges")?.parse()?)
     }
 
     /// A customer with a card that pays.
@@ -177,7 +214,7 @@ impl Asked {
 }
 
 /// The three kinds of requests, idle and under the run; and the bare handler.
-fn under_run(scratch: &mut Scratch, arguments: &ApiArguments) -> Result<(Answered, Vec<Kind>), Failed> {
+fn under_run(scratch: &mut Scratch, arguments: &ApiArguments) -> Result<(Answered, Run, Vec<Kind>), Failed> {
     let url = scratch.make("run")?;
     let crowd = Crowd {
         count: arguments.renewals,
@@ -212,20 +249,31 @@ fn under_run(scratch: &mut Scratch, arguments: &ApiArguments) -> Result<(Answere
     }
     let path = format!("/v1/test_clocks/{clock}");
     asked.ask(&Ask::Post(format!("{path}/advance"), vec![("frozen_time", UNTIL.to_owned())]))?;
+    let alone_per_second = asked.renewals_during(arguments.seconds, || {
+        std::thread::park_timeout(Duration::from_secs(arguments.seconds));
+        Ok(0)
+    })?;
     let mut under = Vec::new();
     for (_, ask) in &kinds {
-        under.push(asked.send(ask, arguments.seconds)?);
+        let mut answered = None;
+        let renewals = asked.renewals_during(arguments.seconds, || {
+            let sent = answered.insert(asked.send(ask, arguments.seconds)?);
+            Ok(if matches!(ask, Ask::Post(..)) { sent.per_second * arguments.seconds } else { 0 })
+        })?;
+        under.extend(answered.map(|answered| (answered, renewals)));
     }
     if asked.ask(&Ask::Get(path))?["status"] != "advancing" {
         return Err("the run was over before all was measured: use more --renewals or fewer --seconds".into());
     }
-    let kinds = kinds.iter().zip(idle).zip(under).map(|((kind, idle), under_run)| Kind {
+    let asked = kinds.iter().zip(idle).zip(under);
+    let asked = asked.map(|((kind, idle), (under_run, renewals_per_second))| Kind {
         name: kind.0,
         idle,
         under_run,
         p99_ratio: Milli::of(under_run.p99_micros, idle.p99_micros),
+        renewals_per_second,
     });
-    Ok((bare, kinds.collect()))
+    Ok((bare, Run { renewals: arguments.renewals, alone_per_second }, asked.collect()))
 }
 
 fn bare(answer: &std::path::Path, asked: &Asked, seconds: u64) -> Result<Answered, Failed> {

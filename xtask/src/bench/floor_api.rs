@@ -1,6 +1,7 @@
 //! The floor of the API: a bare axum handler that answers every request with one text, and does nothing else.
 
 use std::path::Path;
+use std::process::Stdio;
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
@@ -33,5 +34,9 @@ pub(crate) fn serve(arguments: &BareArguments) -> Result<(), Failed> {
 /// Starts it as a process of its own.
 pub(crate) fn start(answer: &Path) -> Result<Server, Failed> {
     let answer = answer.to_str().ok_or("the scratch folder's name is not UTF-8")?;
-    Server::start(&std::env::current_exe()?, &["bench", "round", "bare", "--answer", answer])
+    Server::start(
+        &std::env::current_exe()?,
+        &["bench", "round", "bare", "--answer", answer],
+        Stdio::inherit(),
+    )
 }

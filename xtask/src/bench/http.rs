@@ -152,7 +152,7 @@ impl Run<'_> {
         let book = self.scratch.folder().join(format!("book-{name}{faults}.jsonl"));
         let book = book.to_str().ok_or("the scratch folder's name is not UTF-8")?;
         let sandbox = ["sandbox", "--json", "--listen", "127.0.0.1:0", "--book", book, "--faults", faults];
-        Server::start(&teiki_program()?, &sandbox)
+        Server::start(&teiki_program()?, &sandbox, Stdio::inherit())
     }
 
     /// One `teiki run` on a fresh copy; its microseconds.

@@ -3,6 +3,7 @@
 //! The subscribers live in real time and are due in years. The server is a process of its own; its CPU time over the window
 //! and the most memory it ever had are read from `/proc`. On PostgreSQL the server's own processes are not counted.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use clap::Args;
@@ -75,7 +76,7 @@ pub(crate) fn run(arguments: &IdleArguments) -> Result<(), Failed> {
 fn watch(url: &str, scratch: &Scratch, arguments: &IdleArguments) -> Result<(u64, u64), Failed> {
     let folder = scratch.folder().to_str().ok_or("the scratch folder's name is not UTF-8")?;
     let serve = ["serve", "--listen", "127.0.0.1:0", "--database", url, "--data-dir", folder];
-    let server = Server::start(&teiki_program()?, &serve)?;
+    let server = Server::start(&teiki_program()?, &serve, Stdio::inherit())?;
     let bar = progress::bar("watching, seconds", Some(arguments.seconds), arguments.place.json);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     runtime.block_on(async {

@@ -66,10 +66,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server that prints one line when it is there.
-    pub(crate) fn start(program: &Path, arguments: &[&str]) -> Result<Self, Failed> {
+    /// Starts a server that prints one line when it is there. Its log goes where `log` says.
+    pub(crate) fn start(program: &Path, arguments: &[&str], log: impl Into<Stdio>) -> Result<Self, Failed> {
+        let mut command = Command::new(program);
         let mut child =
-            Command::new(program).args(arguments).stdout(Stdio::piped()).stdin(Stdio::null()).spawn()?;
+            command.args(arguments).stdout(Stdio::piped()).stdin(Stdio::null()).stderr(log).spawn()?;
         let out = child.stdout.take().ok_or("a server without an output")?;
         let mut server = Self { child, greeting: String::new() };
         BufReader::new(out).read_line(&mut server.greeting)?;

@@ -84,21 +84,19 @@ fn check(found: &Found, url: &str) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Writers run statements by key over many rows. A plan made while a table was small must not stay a scan when it has grown, so
-/// they keep to index look-ups, and do not plan the same statement again and again.
+/// A plan made while a table was small must not stay a scan when it has grown, so all keep to index look-ups where there is an
+/// index, and compile none of them. Writers, which run few statements often, do not plan them again and again.
 fn settings(mode: Option<Mode>, found: &Found, lock_wait: Duration) -> String {
     let mut sql = format!(
-        "set lock_timeout = {}; set idle_in_transaction_session_timeout = 60000;",
+        "set lock_timeout = {}; set idle_in_transaction_session_timeout = 60000; set jit = off; \
+         set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off;",
         lock_wait.as_millis()
     );
     if found.synchronous_commit == "off" {
         sql.push_str("set synchronous_commit = on;");
     }
     if mode == Some(Mode::Write) {
-        sql.push_str(
-            "set plan_cache_mode = force_generic_plan; \
-             set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off;",
-        );
+        sql.push_str("set plan_cache_mode = force_generic_plan;");
     }
     sql
 }

@@ -7,6 +7,7 @@
     reason = "a test may stop where it stands: the line of the panic is the message"
 )]
 
+mod background;
 mod conflicts;
 mod failures;
 mod files;

@@ -2,7 +2,7 @@
 
 use db::{Column, Db, Error, OnConflict, Options, Value};
 
-use crate::support::{add_parents, count, on_both, on_postgres, options, parents};
+use crate::support::{add_parents, count, on_both, on_postgres, options, outside, parents};
 
 const ROWS: &[(&str, i64)] = &[("a", 1), ("b", 2), ("c", 3)];
 
@@ -181,6 +181,33 @@ async fn writers_find_rows_by_index_in_a_table_that_was_empty_when_the_plan_was_
         assert_eq!(touch(&db).await, (0, true));
     })
     .await;
+}
+
+#[tokio::test]
+async fn readers_find_rows_by_index_in_a_table_that_was_small_when_the_plan_was_made() {
+    on_postgres(async |database, db| {
+        insert_numbered(&db, 1).await;
+        outside(&database.text, |client| client.batch_execute("analyze parent").unwrap());
+        for _ in 0..10 {
+            look_up(&db).await;
+        }
+        db.write(|tx| tx.execute("delete from parent", &[])).await.unwrap();
+        insert_numbered(&db, 20_000).await;
+        assert_eq!(look_up(&db).await, 0);
+    })
+    .await;
+}
+
+/// Looks a row up by its key, and answers with the scans of the table.
+async fn look_up(db: &Db) -> i64 {
+    db.read(|tx| {
+        tx.query_one("select n from parent where slot = $1 and id = $2", &[1_i64.into(), "p00000".into()])?;
+        let row =
+            tx.query_one("select seq_scan from pg_stat_xact_user_tables where relname = 'parent'", &[])?;
+        row.i64(0)
+    })
+    .await
+    .unwrap()
 }
 
 /// Runs each many-row statement by key, and answers with the scans of the table and whether its index was used.

@@ -1,6 +1,6 @@
 //! The pace of one connection: requests are spread so that the gateway's rate is never exceeded, and few are under way at once.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -20,14 +20,20 @@ const LATE_SHARE: u32 = 2;
 #[derive(Debug)]
 pub struct Pace {
     rate_per_second: Option<u32>,
-    next: Mutex<Option<Instant>>,
+    next: Arc<Mutex<Option<Instant>>>,
     under_way: Semaphore,
 }
 
 impl Pace {
     /// A pace of so many requests a second; `None` is no limit.
     pub fn new(rate_per_second: Option<u32>) -> Self {
-        Self { rate_per_second, next: Mutex::new(None), under_way: Semaphore::new(CONCURRENCY) }
+        Self { rate_per_second, next: Arc::default(), under_way: Semaphore::new(CONCURRENCY) }
+    }
+
+    /// The same rate for others, whose requests under way are counted for themselves.
+    pub fn beside(&self) -> Self {
+        let next = Arc::clone(&self.next);
+        Self { rate_per_second: self.rate_per_second, next, under_way: Semaphore::new(CONCURRENCY) }
     }
 
     /// Waits for this request's turn, first come, first served; late ones take their share of the rate. Keep what it

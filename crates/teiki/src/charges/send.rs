@@ -25,6 +25,8 @@ use crate::line::{Connection, Line};
 
 /// Results of one settling transaction: large enough to share a sync, small enough to be quick.
 const GROUP_MAX: usize = 512;
+/// The same while requests come, which wait for the writer of an SQLite file meanwhile.
+const PRESSED_GROUP_MAX: usize = 32;
 /// How long the first result of a group waits for company, in milliseconds.
 const GROUP_WAIT_MS: u64 = 20;
 /// A charge that could not be sent is looked at again after this long, in milliseconds.
@@ -76,18 +78,19 @@ async fn settle_arrivals(
     billing: Timestamp,
 ) -> Result<Report, db::Error> {
     let mut total = Report::default();
-    while let Some(group) = next_group(&mut arrivals).await {
+    while let Some(group) = next_group(line, &mut arrivals).await {
         total = total.plus(settle(line, group, Times { billing, real: clock::now() }).await?);
     }
     Ok(total)
 }
 
-async fn next_group(arrivals: &mut mpsc::Receiver<News>) -> Option<Vec<News>> {
-    let mut group = Vec::with_capacity(GROUP_MAX);
+async fn next_group(line: &Line, arrivals: &mut mpsc::Receiver<News>) -> Option<Vec<News>> {
+    let most = if line.db.is_pressed() { PRESSED_GROUP_MAX } else { GROUP_MAX };
+    let mut group = Vec::with_capacity(most);
     group.push(arrivals.recv().await?);
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_millis(GROUP_WAIT_MS);
-    while group.len() < GROUP_MAX {
-        let room = GROUP_MAX - group.len();
+    while group.len() < most {
+        let room = most - group.len();
         match tokio::time::timeout_at(deadline, arrivals.recv_many(&mut group, room)).await {
             Ok(0) | Err(_) => break,
             Ok(_) => {}

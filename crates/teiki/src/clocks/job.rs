@@ -106,12 +106,12 @@ async fn work(app: &App, side: &Side, row: &ClockRow) -> Result<(), Failure> {
     };
     let Some((_, until)) = row.way else {
         let pass = Pass { scope, lane: Lane::ALL, which: Which::Due, billing: row.frozen_time };
-        resolve(&side.line, pass).await?;
+        resolve(&side.work, pass).await?;
         return Ok(());
     };
     let clock = TestClock { id: row.id, started_at: row.started_at, frozen_time: row.frozen_time };
     let journey = Journey {
-        line: &side.line,
+        line: &side.work,
         scope,
         terms: &side.account.terms,
         clock,

@@ -6,11 +6,13 @@
 //! (`crate::webhooks::deliveries`).
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use billing::id::EventId;
 use db::Db;
 use jiff::Timestamp;
+use tokio::sync::{Notify, watch};
 
 use crate::clock;
 use crate::line::{Line, add};
@@ -22,6 +24,8 @@ pub const LOG_SINK: &str = "log";
 
 /// Rows of one delivery: one transaction each.
 const BATCH_MAX: i64 = 1_000;
+/// The same while requests come, which wait for the writer of an SQLite file meanwhile.
+const PRESSED_MAX: i64 = 200;
 /// Pause of the runner when nothing waits.
 const IDLE_PAUSE: Duration = Duration::from_millis(250);
 
@@ -42,7 +46,8 @@ pub struct Waiting {
 
 /// Delivers one batch. Returns how many rows it took.
 pub async fn deliver(db: &Db, now: Timestamp) -> Result<usize, db::Error> {
-    let waiting = db.read(move |tx| store::waiting(tx, now, BATCH_MAX)).await?;
+    let most = if db.is_pressed() { PRESSED_MAX } else { BATCH_MAX };
+    let waiting = db.read(move |tx| store::waiting(tx, now, most)).await?;
     if waiting.is_empty() {
         return Ok(0);
     }
@@ -61,6 +66,31 @@ pub async fn drain(db: &Db) -> Result<u64, db::Error> {
         match deliver(db, clock::now()).await? {
             0 => return Ok(total),
             delivered => total += u64::try_from(delivered).unwrap_or(0),
+        }
+    }
+}
+
+/// Delivers for as long as the server runs, when `bell` is rung; `delivered` counts the rows.
+pub(crate) async fn keep(
+    db: Db,
+    bell: Arc<Notify>,
+    delivered: Arc<AtomicU64>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    loop {
+        tokio::select! {
+            () = bell.notified() => {}
+            _ = stopping.wait_for(|stop| *stop) => return,
+        }
+        while !*stopping.borrow() {
+            match deliver(&db, clock::now()).await {
+                Ok(0) => break,
+                Ok(rows) => add(&delivered, rows),
+                Err(error) => {
+                    tracing::warn!(%error, "the outbox could not be delivered; trying again");
+                    break;
+                }
+            }
         }
     }
 }

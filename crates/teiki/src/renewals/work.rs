@@ -20,6 +20,8 @@ use crate::line::{Line, Scope};
 
 /// Renewals of one batch: enough to make commits cheap, few enough to be quick and to hold little unsent.
 pub const BATCH_MAX: i64 = 512;
+/// The same while requests come, which wait for the writer of an SQLite file meanwhile.
+const PRESSED_MAX: i64 = 32;
 /// Batches of a lane that may be charging while the next is prepared.
 const CHARGING_MAX: usize = 2;
 
@@ -71,12 +73,11 @@ async fn run_lane(line: &Arc<Line>, task: Task) -> Result<Ended, db::Error> {
 }
 
 async fn go_on(line: &Arc<Line>, task: &Task, charging: &mut Charging) -> Result<Ended, db::Error> {
-    let batch_max = batch_max(line);
     loop {
         if line.is_stopping() {
             return Ok(Ended::Stopped);
         }
-        let due = due(&line.db, &task.scope, task.lane, task.billing, batch_max).await?;
+        let due = due(&line.db, &task.scope, task.lane, task.billing, batch_max(line)).await?;
         if due.is_empty() {
             // What is being charged may come back as due: proven never to have happened.
             match charging.join_next().await {
@@ -114,5 +115,5 @@ fn batch_max(line: &Line) -> i64 {
         .filter_map(|connection| connection.pace.batch_max())
         .min()
         .unwrap_or(BATCH_MAX)
-        .min(BATCH_MAX)
+        .min(if line.db.is_pressed() { PRESSED_MAX } else { BATCH_MAX })
 }

@@ -9,11 +9,11 @@ use super::Shared;
 use super::scheduler;
 use super::sides::Sides;
 use crate::api_keys::uses::{self, Uses};
-use crate::app::App;
+use crate::background::Background;
 use crate::clocks::job as clocks;
 use crate::failure::Failure;
 use crate::webhooks::deliveries::job as delivering;
-use crate::{idempotency, plan_switches};
+use crate::{idempotency, outbox, plan_switches};
 
 /// What requests ring or note, for a job to take up.
 #[derive(Clone, Default)]
@@ -34,22 +34,26 @@ pub(super) struct Jobs {
 
 impl Jobs {
     pub(super) fn start(
-        app: &App,
+        background: &Background,
         (sides, shared): (&Arc<Sides>, &Arc<Shared>),
         bells: &Bells,
         desk: delivering::Desk,
         stopping: &watch::Receiver<bool>,
     ) -> Self {
         let until = || stopping.clone();
-        let scheduling = scheduler::run(app.clone(), Arc::clone(sides), Arc::clone(shared), until());
+        let (app, work) = (&background.app, background.handle());
+        let outbox = Arc::new(Notify::new());
+        let (bell, delivered) = (Arc::clone(&outbox), Arc::clone(&shared.metrics.delivered));
+        let scheduling = scheduler::run(app.clone(), Arc::clone(sides), Arc::clone(shared), outbox, until());
         let others = vec![
-            tokio::spawn(clocks::keep(app.clone(), Arc::clone(sides), Arc::clone(&bells.clock), until())),
-            tokio::spawn(plan_switches::job::keep(app.clone(), Arc::clone(&bells.switch), until())),
-            tokio::spawn(idempotency::job::keep(app.db.clone(), until())),
-            tokio::spawn(uses::keep(app.db.clone(), Arc::clone(&bells.key_uses), until())),
-            tokio::spawn(delivering::keep(desk, until())),
+            work.spawn(outbox::keep(app.db.clone(), bell, delivered, until())),
+            work.spawn(clocks::keep(app.clone(), Arc::clone(sides), Arc::clone(&bells.clock), until())),
+            work.spawn(plan_switches::job::keep(app.clone(), Arc::clone(&bells.switch), until())),
+            work.spawn(idempotency::job::keep(app.db.clone(), until())),
+            work.spawn(uses::keep(app.db.clone(), Arc::clone(&bells.key_uses), until())),
+            work.spawn(delivering::keep(desk, until())),
         ];
-        Self { scheduler: tokio::spawn(scheduling), others }
+        Self { scheduler: work.spawn(scheduling), others }
     }
 
     /// Waits until all have ended. Error: the scheduler's, or one that panicked.

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
+use crate::background::Background;
 use crate::failure::Failure;
 use crate::output::{self, Format};
 use crate::secrets::{KeyFile, Secrets};
@@ -75,15 +76,16 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
     let addr = listener.local_addr().map_err(|error| Failure::failed(error.to_string()))?;
     let shared = Arc::new(Shared::default());
     let (stop, stopping) = watch::channel(false);
-    let sides = Arc::new(Sides::new(app.clone(), config.sandbox, config.data_dir));
+    let background = Background::start(&app).await?;
+    let sides = Arc::new(Sides::new(app.clone(), &background, config.sandbox, config.data_dir));
     let bells = Bells::default();
     let desk = delivering::Desk {
-        app: app.clone(),
+        app: background.app.clone(),
         secrets: Arc::clone(&secrets),
         metrics: Arc::clone(&shared.webhooks),
         allow_private: config.allow_private_webhooks,
     };
-    let jobs = Jobs::start(&app, (&sides, &shared), &bells, desk, &stopping);
+    let jobs = Jobs::start(&background, (&sides, &shared), &bells, desk, &stopping);
     let payments = TaskTracker::new();
     let site = Site {
         app: app.clone(),
@@ -126,5 +128,6 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
     payments.close();
     payments.wait().await;
     sides.stop_sandbox().await;
+    background.stop();
     ended
 }

@@ -14,7 +14,7 @@ use billing::id::AccountId;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use super::clock_guard::ClockGuard;
@@ -31,7 +31,7 @@ use crate::failure::Failure;
 use crate::line::{Line, Scope};
 use crate::renewals::Lane;
 use crate::renewals::work::until_done;
-use crate::{clock, holds, outbox};
+use crate::{clock, holds};
 
 /// Between two ticks: a hold is seen within a second, and what is due is charged within one.
 const TICK: Duration = Duration::from_millis(500);
@@ -46,7 +46,7 @@ pub(crate) struct Metrics {
     succeeded: AtomicU64,
     failed: AtomicU64,
     unknown: AtomicU64,
-    delivered: AtomicU64,
+    pub(super) delivered: Arc<AtomicU64>,
     parked: AtomicU64,
     held_accounts: AtomicU64,
     lanes: AtomicU64,
@@ -88,6 +88,8 @@ impl Metrics {
 struct Scheduler {
     app: App,
     shared: Arc<Shared>,
+    // Rung when something waits in the outbox.
+    outbox: Arc<Notify>,
     stopping: watch::Receiver<bool>,
     clock: ClockGuard,
     lanes: Lanes,
@@ -103,12 +105,14 @@ pub(super) async fn run(
     app: App,
     sides: Arc<Sides>,
     shared: Arc<Shared>,
+    outbox: Arc<Notify>,
     stopping: watch::Receiver<bool>,
 ) -> Result<(), Failure> {
     let mut scheduler = Scheduler {
         clock: ClockGuard::start(clock::now()),
         app,
         shared,
+        outbox,
         stopping,
         lanes: Lanes::default(),
         accounts: Vec::new(),
@@ -144,7 +148,7 @@ impl Scheduler {
         self.shared.is_well.store(ticked.is_ok(), Ordering::Relaxed);
         let sides = self.sides.all();
         let sum = |of: fn(&Line) -> &AtomicU64| -> u64 {
-            sides.iter().map(|side| of(&side.line).load(Ordering::Relaxed)).sum()
+            sides.iter().map(|side| of(&side.work).load(Ordering::Relaxed)).sum()
         };
         metrics.succeeded.store(sum(|line| &line.counters.succeeded), Ordering::Relaxed);
         metrics.failed.store(sum(|line| &line.counters.failed), Ordering::Relaxed);
@@ -174,8 +178,7 @@ impl Scheduler {
             self.start_work(account, now).await?;
         }
         if look.has_outbox {
-            let delivered = outbox::drain(&self.app.db).await?;
-            self.shared.metrics.delivered.fetch_add(delivered, Ordering::Relaxed);
+            self.outbox.notify_one();
         }
         Ok(())
     }
@@ -233,12 +236,12 @@ impl Scheduler {
             .map(|held| (held.lane, held.fence(), held.reconcile(account)))
             .collect();
         self.working.spawn(async move {
-            let watching = tokio::spawn(holds::job::watch(Arc::clone(&side.line), account));
+            let watching = tokio::spawn(holds::job::watch(Arc::clone(&side.work), account));
             let passes = lanes.into_iter().map(|(lane, lease, which)| {
                 let scope = Scope { account, mode, clock: REAL_CLOCK.to_owned(), lease };
                 pass(&side, scope, lane, which, now)
             });
-            let waiting = three_d_secure::give_up(&side.line, (account, mode), now);
+            let waiting = three_d_secure::give_up(&side.work, (account, mode), now);
             let work = async { tokio::join!(waiting, join_all(passes)) };
             // A lane that fails does not cut the others off, and after a panic the account gets its turn again.
             let worked = AssertUnwindSafe(work).catch_unwind().await;
@@ -287,7 +290,7 @@ struct Look {
 }
 
 async fn pass(side: &Side, scope: Scope, lane: Lane, which: Which, now: Timestamp) -> Result<(), db::Error> {
-    resolve(&side.line, Pass { scope: scope.clone(), lane, which, billing: now }).await?;
+    resolve(&side.work, Pass { scope: scope.clone(), lane, which, billing: now }).await?;
     let actions = actions::resolve::Pass {
         side: (scope.account, scope.mode),
         lane,
@@ -295,7 +298,7 @@ async fn pass(side: &Side, scope: Scope, lane: Lane, which: Which, now: Timestam
         has_leases: scope.lease.is_some(),
         rounding: side.account.terms.tax_rounding,
     };
-    actions::resolve::resolve(&side.line, actions).await?;
-    until_done(&side.line, &scope, &side.account.terms, now, &[lane]).await?;
+    actions::resolve::resolve(&side.work, actions).await?;
+    until_done(&side.work, &scope, &side.account.terms, now, &[lane]).await?;
     Ok(())
 }

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use syn::visit::Visit;
 use teiki::schema::MIGRATIONS;
 
-use crate::installation::on_both;
+use crate::installation::{on_both, on_postgres as on_postgres_only};
 use crate::place::with_client;
+
+mod store;
 
 /// Statements that ask an engine for its own version stand side by side, one for each.
 const ONLY_SQLITE: &str = "select sqlite_version()";
@@ -80,4 +82,20 @@ fn on_sqlite(path: &str, statement: &str) -> Result<(), String> {
 
 fn on_postgres(url: &str, statement: &str) -> Result<(), String> {
     with_client(url, |client| client.prepare(statement).map(drop).map_err(|error| format!("{error:?}")))
+}
+
+#[tokio::test]
+async fn in_an_empty_database_what_is_looked_up_by_key_is_found_by_key() {
+    on_postgres_only(async |installation| {
+        with_client(&installation.place.url, |client| {
+            let keys = store::keys(client);
+            assert!(keys.len() > 20, "only {} tables were found", keys.len());
+            for key in keys {
+                let plan = store::plan_of_look_up(client, &key);
+                let by_key = format!("using {} ", key.name);
+                assert!(plan.contains(&by_key), "{} by its key and account:\n{plan}", key.table);
+            }
+        });
+    })
+    .await;
 }

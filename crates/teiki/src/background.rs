@@ -12,10 +12,10 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use crate::app::App;
 use crate::failure::Failure;
 
-/// How much less the system prefers these threads, from 0 to 19: each has about a thirtieth of a processor while requests
+/// How much less the system prefers these threads, from 0 to 19: each has about a quarter of a processor while requests
 /// could use all of it, and all of it while they do not.
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 15;
+const NICENESS: i32 = 5;
 
 /// Threads and database connections for work.
 pub struct Background {

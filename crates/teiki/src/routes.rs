@@ -47,6 +47,11 @@ const fn delete(path: &'static str, operation: &'static Operation) -> Route {
     Route { method: Method::Delete, path, operation, moves_money: false }
 }
 
+/// A DELETE that may give money back.
+const fn end(path: &'static str, operation: &'static Operation) -> Route {
+    Route { method: Method::Delete, path, operation, moves_money: true }
+}
+
 /// All of them.
 pub static ROUTES: &[Route] = &[
     pay("/v1/charges", &charges::api::CREATE),
@@ -130,7 +135,7 @@ pub static ROUTES: &[Route] = &[
     get("/v1/subscriptions", &subscriptions::api::LIST),
     get("/v1/subscriptions/{subscription}", &subscriptions::api::GET),
     pay("/v1/subscriptions/{subscription}", &subscriptions::api::UPDATE),
-    delete("/v1/subscriptions/{subscription}", &subscriptions::api::DELETE),
+    end("/v1/subscriptions/{subscription}", &subscriptions::api::DELETE),
     post("/v1/subscriptions/{subscription}/pause", &subscriptions::api::PAUSE),
     pay("/v1/subscriptions/{subscription}/resume", &subscriptions::api::RESUME),
     post("/v1/subscriptions/{subscription}/cancel", &subscriptions::api::CANCEL),

@@ -67,13 +67,14 @@ async fn change(call: Call) -> Result<Answer, ApiError> {
         Given::Absent => None,
     });
     let chosen: Vec<(String, String)> = chosen.collect();
-    match super::change(&call.site.app.db, call.caller.account, chosen).await? {
-        Ok(settings) => Answer::json(&settings),
-        Err(wrong) => {
+    let account = call.caller.account;
+    call.change(move |tx| {
+        super::change(tx, account, &chosen)?.map_err(|wrong| {
             let message = format!("Invalid {}: it {}.", wrong.name, wrong.problem);
-            Err(ApiError::param(WRONG, wrong.name, message))
-        }
-    }
+            ApiError::param(WRONG, wrong.name, message)
+        })
+    })
+    .await
 }
 
 /// GET /v1/accounts/brands

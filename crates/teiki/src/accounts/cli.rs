@@ -129,7 +129,7 @@ pub async fn run(setting: &Setting, args: AccountArgs) -> Result<(), Failure> {
             let chosen = settings.iter().map(|setting| pair(setting)).collect::<Result<Vec<_>, _>>()?;
             App::with(setting, Missing::Refuse, async |app| {
                 let id = super::get(&app.db, &account).await?.id;
-                let changed = super::change(&app.db, id, chosen).await?;
+                let changed = app.db.write(move |tx| super::change(tx, id, &chosen)).await?;
                 let changed = changed.map_err(|wrong| Failure::usage(wrong.to_string()))?;
                 output::print(app.format, &changed, shown)
             })

@@ -127,23 +127,21 @@ fn new_pair(side: (AccountId, Mode), now: Timestamp) -> Result<(KeyPair, [ApiKey
 }
 
 /// Changes settings of an account, all or none.
-pub async fn change(
-    db: &Db,
+pub fn change(
+    tx: &mut Tx<'_>,
     id: AccountId,
-    chosen: Vec<(String, String)>,
-) -> Result<Result<settings::Settings, settings::Wrong>, Failure> {
-    let changed = db.write(move |tx| {
-        let before = read(tx, id)?;
-        let mut after = before.clone();
-        for (name, value) in &chosen {
-            if let Err(wrong) = settings::set(&mut after, name, value) {
-                return Ok(Err(wrong));
-            }
+    chosen: &[(String, String)],
+) -> Result<Result<settings::Settings, settings::Wrong>, db::Error> {
+    store::lock_account(tx, id)?;
+    let before = read(tx, id)?;
+    let mut after = before.clone();
+    for (name, value) in chosen {
+        if let Err(wrong) = settings::set(&mut after, name, value) {
+            return Ok(Err(wrong));
         }
-        let saved = settings::save(tx, &before, &after)?;
-        Ok::<_, db::Error>(saved.map(|()| settings::of(&after)))
-    });
-    Ok(changed.await?)
+    }
+    let saved = settings::save(tx, &before, &after)?;
+    Ok(saved.map(|()| settings::of(&after)))
 }
 
 #[expect(

@@ -5,7 +5,7 @@ use billing::id::{AccountId, ClockId, ConnectionId};
 use billing::mode::Mode;
 use billing::money::Rounding;
 use billing::renewal::AccountTerms;
-use db::{Error, Row, Tx, Value};
+use db::{Column, Error, Row, Tx, Value};
 use jiff::Timestamp;
 
 use super::{Account, TestClock};
@@ -36,6 +36,12 @@ pub(super) fn insert_account(tx: &mut Tx<'_>, account: &Account, now: Timestamp)
             Value::from(account.email.as_deref()),
         ],
     )?;
+    Ok(())
+}
+
+/// Nobody else changes the account until the transaction ends.
+pub(super) fn lock_account(tx: &mut Tx<'_>, account: AccountId) -> Result<(), Error> {
+    tx.lock_many("select id from accounts where id = $1", &[Column::Text(vec![account.as_str()])])?;
     Ok(())
 }
 

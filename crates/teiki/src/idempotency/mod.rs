@@ -36,8 +36,10 @@ const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 const HELD_MAX: SignedDuration = SignedDuration::from_secs(60);
 /// A repeat waits so long for a request that is still at work.
 const WAIT: Duration = Duration::from_secs(25);
-/// Pause between two looks at it.
+/// Pause before the second look at it; it doubles up to [`LOOK_PAUSE_MAX`], for each look is a turn at the writer.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
+/// The longest.
+const LOOK_PAUSE_MAX: Duration = Duration::from_millis(800);
 
 /// A request with a key.
 #[derive(Clone, Debug)]
@@ -48,14 +50,17 @@ pub struct Request {
 }
 
 impl Request {
-    /// `request` is everything that makes it this request and no other: method, address and parameters.
-    pub fn new(key: &DerivationKey, side: (AccountId, Mode), text: &str, request: &[&[u8]]) -> Self {
+    /// `request` is everything that makes it this request and no other: method, address and parameters. `is_public`: it came
+    /// with a public key, which anyone can have: its keys are others than those of secret ones.
+    pub fn new(
+        key: &DerivationKey,
+        side: (AccountId, Mode),
+        (text, is_public): (&str, bool),
+        request: &[&[u8]],
+    ) -> Self {
         let request = [&[b"idempotent_request".as_slice()], request].concat();
-        Self {
-            side,
-            key_hash: key.digest(&[b"idempotency_key", text.as_bytes()]),
-            request_hash: key.digest(&request),
-        }
+        let namespace: &[u8] = if is_public { b"idempotency_key_public" } else { b"idempotency_key" };
+        Self { side, key_hash: key.digest(&[namespace, text.as_bytes()]), request_hash: key.digest(&request) }
     }
 
     const fn slot(&self) -> Slot {
@@ -63,14 +68,14 @@ impl Request {
     }
 }
 
-/// A key as it was sent. Error: it is not 1 to 255 visible characters of ASCII.
+/// A key as it was sent. Error: it is not 1 to 255 printable characters of ASCII.
 pub fn valid(text: &[u8]) -> Result<String, ApiError> {
     let is_visible = text.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ');
     match std::str::from_utf8(text) {
         Ok(text) if is_visible && (1..=LENGTH_MAX).contains(&text.len()) => Ok(text.to_owned()),
         _ => {
             let message =
-                format!("Invalid Idempotency-Key: use 1 to {LENGTH_MAX} visible characters of ASCII.");
+                format!("Invalid Idempotency-Key: use 1 to {LENGTH_MAX} printable characters of ASCII.");
             Err(ApiError::client("invalid_idempotency_key", message))
         }
     }
@@ -121,11 +126,15 @@ pub enum Claimed {
 /// is still at work after [`WAIT`].
 pub async fn claim(db: &Db, request: &Request, random: [u8; 32]) -> Result<Claimed, ApiError> {
     let give_up_at = tokio::time::Instant::now() + WAIT;
+    let mut pause = LOOK_PAUSE;
     loop {
         let (asked, engine, now) = (request.clone(), db.engine(), clock::now());
         match db.write(move |tx| look(tx, &asked, (engine, random), now)).await? {
             Some(claimed) => return Ok(claimed),
-            None if tokio::time::Instant::now() < give_up_at => tokio::time::sleep(LOOK_PAUSE).await,
+            None if tokio::time::Instant::now() < give_up_at => {
+                tokio::time::sleep(pause).await;
+                pause = LOOK_PAUSE_MAX.min(pause * 2);
+            }
             None => {
                 let message = "A request with this Idempotency-Key is still at work; repeat it later with the same key.";
                 return Err(ApiError::conflict("idempotency_in_progress", message));

@@ -164,7 +164,7 @@ pub(super) fn release(tx: &mut Tx<'_>, ticket: &Ticket) -> Result<(), Error> {
 /// Deletes at most `limit` rows that were made before `until`. Returns how many.
 pub(super) fn expire(tx: &mut Tx<'_>, until: Timestamp, limit: i64) -> Result<u64, Error> {
     let old = tx.query(
-        "select slot, account_id, mode, key_hash from idempotency_keys where created_at < $1
+        "select slot, account_id, mode, key_hash, created_at from idempotency_keys where created_at < $1
          order by created_at, slot limit $2",
         &[Value::I64(until.as_microsecond()), Value::I64(limit)],
     )?;
@@ -174,6 +174,8 @@ pub(super) fn expire(tx: &mut Tx<'_>, until: Timestamp, limit: i64) -> Result<u6
         ("account_id", Column::Text(old.iter().map(|row| row.str(1)).collect::<Result<_, _>>()?)),
         ("mode", Column::Text(old.iter().map(|row| row.str(2)).collect::<Result<_, _>>()?)),
         ("key_hash", Column::Bytes(hashes.iter().map(Vec::as_slice).collect())),
+        // One that was used anew meanwhile is another row.
+        ("created_at", Column::I64(old.iter().map(|row| row.i64(4)).collect::<Result<_, _>>()?)),
     ];
     if old.is_empty() { Ok(0) } else { tx.delete_many("idempotency_keys", &keys) }
 }

@@ -16,8 +16,8 @@ pub(super) fn shared() -> Value {
             "name": "Idempotency-Key",
             "in": "header",
             "required": false,
-            "description": "Whatever is repeated with the same key is done once: up to 255 visible characters of ASCII, new for each thing that is to be done. An empty one is none.",
-            "schema": {"type": "string", "maxLength": idempotency::LENGTH_MAX, "pattern": "^[!-~]*$"},
+            "description": "Whatever is repeated with the same key is done once: up to 255 printable characters of ASCII, new for each thing that is to be done. An empty one is none.",
+            "schema": {"type": "string", "maxLength": idempotency::LENGTH_MAX, "pattern": "^([!-~]([ -~]*[!-~])?)?$"},
         },
     })
 }

@@ -243,6 +243,9 @@ impl<'de> Visitor<'de> for Reader {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
         let mut list = Vec::new();
         while let Some(item) = items.next_element()? {
+            if list.len() == NAMES_MAX {
+                return Err(de::Error::custom(format!("a list has more than {NAMES_MAX} entries")));
+            }
             list.push(item);
         }
         Ok(Node::List(list))
@@ -251,6 +254,10 @@ impl<'de> Visitor<'de> for Reader {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node, A::Error> {
         let mut tree = Tree::new();
         while let Some((name, node)) = entries.next_entry::<String, Node>()? {
+            // Before names are compared with each other: what comes has no key yet, and must not cost much.
+            if tree.len() == NAMES_MAX {
+                return Err(de::Error::custom(format!("there are more than {NAMES_MAX} names")));
+            }
             if tree.iter().any(|entry| entry.0 == name) {
                 return Err(de::Error::custom("a name stands twice"));
             }

@@ -129,6 +129,12 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, Kind::Client, Some("request_too_large"), message)
     }
 
+    /// 408: the body did not come in time.
+    pub fn too_slow(wait: std::time::Duration) -> Self {
+        let message = format!("The request body did not come within {} seconds.", wait.as_secs());
+        Self::new(StatusCode::REQUEST_TIMEOUT, Kind::Client, Some("request_timeout"), message)
+    }
+
     /// 415: a body of a kind that is not read.
     pub fn media_type(found: &str) -> Self {
         let message = format!(

@@ -69,7 +69,13 @@ const REQUEST: u128 = 1_000_000;
 /// The buckets of this process.
 #[derive(Debug, Default)]
 pub struct Limits {
-    buckets: Mutex<HashMap<(String, Zone), Bucket>>,
+    buckets: Mutex<Buckets>,
+}
+
+#[derive(Debug, Default)]
+struct Buckets {
+    known: HashMap<(String, Zone), Bucket>,
+    swept_at: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -90,11 +96,9 @@ impl Limits {
         let rate = u128::from(caller.rate_limits.per_second(zone, caller.mode));
         let full = rate * REQUEST;
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() >= BUCKETS_MAX {
-            buckets.retain(|_, bucket| now.duration_since(bucket.filled_at).as_secs() < 1);
-        }
-        let bucket =
-            buckets.entry((caller.key.clone(), zone)).or_insert(Bucket { level: full, filled_at: now });
+        buckets.sweep(now);
+        let key = (caller.key.clone(), zone);
+        let bucket = buckets.known.entry(key).or_insert(Bucket { level: full, filled_at: now });
         let gained = now.saturating_duration_since(bucket.filled_at).as_micros() * rate;
         bucket.level = full.min(bucket.level + gained);
         bucket.filled_at = now;
@@ -103,6 +107,17 @@ impl Limits {
         }
         bucket.level -= REQUEST;
         Ok(())
+    }
+}
+
+impl Buckets {
+    /// Forgets the full ones, at most once a second, when there are many.
+    fn sweep(&mut self, now: Instant) {
+        let is_old = |at: Instant| now.saturating_duration_since(at).as_secs() >= 1;
+        if self.known.len() >= BUCKETS_MAX && self.swept_at.is_none_or(is_old) {
+            self.known.retain(|_, bucket| !is_old(bucket.filled_at));
+            self.swept_at = Some(now);
+        }
     }
 }
 

@@ -6,17 +6,21 @@
 //! is answered like everything else.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use http_body_util::LengthLimitError;
+use sha2::{Digest, Sha256};
 
 use super::auth;
 use super::body::{self, BYTES_MAX, MediaType};
 use super::error::ApiError;
 use super::operation::{Answer, Call, Run};
 use super::params::Params;
+use crate::api_keys::KeyKind;
 use crate::idempotency::{self, Claimed, End, Kept};
 use crate::routes::{Method, Route};
 use crate::serve::site::Site;
@@ -25,6 +29,8 @@ use crate::{accounts, clock};
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+/// A body that has not come whole by then is given up.
+const BODY_WAIT: Duration = Duration::from_secs(30);
 /// The id of a request when the system has no random bytes.
 const NO_ID: &str = "req_none";
 
@@ -56,15 +62,20 @@ async fn answer(
     let caller = auth::caller(&site.app.db, &parts.headers, now).await?;
     site.key_uses.note(&caller, now);
     let operation = route.operation;
-    caller.may(operation.access)?;
+    // What is refused counts too.
     site.limits.take(&caller, route.moves_money, std::time::Instant::now())?;
+    caller.may(operation.access)?;
+    if path.iter().any(|part| part.contains('\0')) {
+        return Err(ApiError::no_route(parts.method.as_str(), parts.uri.path()));
+    }
     let tree = read(&parts.headers, parts.uri.query(), body).await?;
     let repeatable = match parts.headers.get(IDEMPOTENCY_KEY) {
         Some(text) if route.method == Method::Post && !text.is_empty() => {
             let key = idempotency::valid(text.as_bytes())?;
             let parameters = body::to_json(&tree).to_string();
             let request = [parts.uri.path().as_bytes(), parameters.as_bytes()];
-            Some(idempotency::Request::new(&site.app.key, (caller.account, caller.mode), &key, &request))
+            let (side, key) = ((caller.account, caller.mode), (key.as_str(), caller.kind == KeyKind::Public));
+            Some(idempotency::Request::new(&site.app.key, side, key, &request))
         }
         Some(_) | None => None,
     };
@@ -72,11 +83,16 @@ async fn answer(
     let call = Call { site, caller, path, params, now, random, ticket: None };
     match repeatable {
         None => (operation.run)(call).await,
-        Some(request) => once(call, operation.run, request).await,
+        // A task of its own: it goes on when its client leaves, so that its row is given back.
+        Some(request) => {
+            let payments = call.site.payments.clone();
+            let working = payments.spawn(once(call, operation.run, request));
+            working.await.map_err(|error| ApiError::inside(format!("a request did not end: {error}")))?
+        }
     }
 }
 
-/// Runs an operation once for its key. It goes on when its client leaves, so that its row is given back.
+/// Runs an operation once for its key.
 async fn once(call: Call, run: Run, request: idempotency::Request) -> Result<Answer, ApiError> {
     let site = Arc::clone(&call.site);
     let ticket = match idempotency::claim(&site.app.db, &request, call.random).await? {
@@ -84,15 +100,11 @@ async fn once(call: Call, run: Run, request: idempotency::Request) -> Result<Ans
         Claimed::Mine(ticket) => ticket,
     };
     let call = Call { random: ticket.seed, ticket: Some(ticket.clone()), ..call };
-    let db = site.app.db.clone();
-    let working = site.payments.spawn(async move {
-        let answer = run(call).await;
-        if let Err(error) = idempotency::finish(&db, ticket, end_of(&answer)).await {
-            tracing::error!(%error, "an idempotency key could not be given back; it is free in a minute");
-        }
-        answer
-    });
-    working.await.map_err(|error| ApiError::inside(format!("a request did not end: {error}")))?
+    let answer = run(call).await;
+    if let Err(error) = idempotency::finish(&site.app.db, ticket, end_of(&answer)).await {
+        tracing::error!(%error, "an idempotency key could not be given back; it is free in a minute");
+    }
+    answer
 }
 
 /// A success and a refusal of the card are answered from now on. Anything else may still become otherwise.
@@ -123,11 +135,24 @@ pub(super) async fn read(
     if announced.is_some_and(|length| length > BYTES_MAX) {
         return Err(ApiError::too_large(BYTES_MAX));
     }
-    let bytes = to_bytes(body, BYTES_MAX).await.map_err(|_| ApiError::too_large(BYTES_MAX))?;
+    let whole = tokio::time::timeout(BODY_WAIT, to_bytes(body, BYTES_MAX)).await;
+    let bytes = whole.map_err(|_| ApiError::too_slow(BODY_WAIT))?.map_err(|error| body_error(&error))?;
     let header = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     // Without a body its type says nothing.
     let media_type = if bytes.is_empty() { MediaType::Form } else { MediaType::of(header)? };
     body::read(query, media_type, &bytes)
+}
+
+/// Why a body did not come: it is too long, or breaks off.
+fn body_error(error: &axum::Error) -> ApiError {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<LengthLimitError>() {
+            return ApiError::too_large(BYTES_MAX);
+        }
+        cause = error.source();
+    }
+    ApiError::client("unreadable_body", "The request body cannot be read: it breaks off.")
 }
 
 /// The answer to a request that no operation takes.
@@ -149,8 +174,9 @@ pub(super) fn new_request_id() -> String {
     accounts::random().map_or_else(|_| NO_ID.to_owned(), |random| request_id(&random))
 }
 
+/// A digest, for the ids of what the request makes derive from `random`.
 fn request_id(random: &[u8; 32]) -> String {
-    format!("req_{}", hex::encode(&random[..14]))
+    format!("req_{}", hex::encode(&Sha256::digest(random)[..14]))
 }
 
 fn refused(error: &ApiError, id: &str) -> Response {

@@ -85,6 +85,24 @@ async fn a_key_is_for_one_request_of_one_side() {
 }
 
 #[tokio::test]
+async fn who_has_only_the_public_key_takes_no_key_of_the_merchant() {
+    in_a_shop(async |shop| {
+        let client = &shop.teiki.test;
+        let customer = client.customer(GOOD).await;
+        let token = [("sandbox_token", "sbx_ok")];
+        let visitor = shop.teiki.public.keyed("order-1001");
+        let made = visitor.post("/v1/tokens", &token).await.ok();
+        let sold = client.keyed("order-1001").post("/v1/charges", &sale(&customer, "500")).await;
+        assert!(!sold.is_replay);
+        sold.ok();
+        let again = visitor.post("/v1/tokens", &token).await;
+        assert!(again.is_replay);
+        assert_eq!(id_of(&again.ok()), id_of(&made));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_declined_card_stays_declined_and_a_mistake_may_be_mended() {
     in_a_shop(async |shop| {
         let client = &shop.teiki.test;

@@ -74,6 +74,12 @@ class Routes(Case):
             with self.subTest(path=path):
                 self.error(self.get(path), (400, 404), "client_error")
 
+    def test_a_path_with_a_nul(self):
+        for path in ("customers", "plans", "api_keys", "subscriptions", "invoices", "events", "tokens"):
+            with self.subTest(path=path):
+                self.error(self.get(f"/v1/{path}/a%00b"), 404, "client_error")
+                self.error(self.post(f"/v1/{path}/a%00b"), (400, 404))
+
     def test_a_query_that_is_no_text(self):
         for query in ("limit=%zz", "limit=%ff", "customer=%00", "%ff=1", "limit", "=1", "limit="):
             with self.subTest(query=query):
@@ -189,6 +195,10 @@ class Bodies(Case):
         chunk = b"10000\r\n" + b"x" * 65_536 + b"\r\n"
         head = request("POST", "/v1/customers", content_type=FORM, headers=["Transfer-Encoding: chunked"])
         self.error(exchange(head + chunk * 128 + b"0\r\n\r\n"), 413)
+
+    def test_a_body_in_chunks_that_breaks_off(self):
+        head = request("POST", "/v1/customers", content_type=FORM, headers=["Transfer-Encoding: chunked"])
+        self.error(exchange(head + b"5\r\nemail\r\nzz\r\n"), 400, "client_error", "unreadable_body")
 
     def test_a_text_that_is_too_long(self):
         answer = self.post("/v1/customers", "description=" + "x" * 20_000)

@@ -133,6 +133,21 @@ async fn a_mode_has_room_for_a_hundred_keys_in_use() {
 }
 
 #[tokio::test]
+async fn what_a_key_may_not_do_counts_against_its_limit() {
+    in_a_shop(async |shop| {
+        shop.installation.place.run(&["account", "set", &shop.payjp.account, "rate_limits=payjp"]).text();
+        let mut answers = Vec::new();
+        for _ in 0..20 {
+            let answer = shop.payjp.public.get("/v1/charges").await;
+            answers.push(answer.status);
+        }
+        assert_eq!(answers[..2], [401, 401]);
+        assert!(answers.contains(&429), "{answers:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_key_is_nowhere_but_in_the_answer_that_made_it() {
     in_a_shop(async |shop| {
         let owner = &shop.teiki.test;

@@ -104,28 +104,58 @@ impl From<ExportError> for Failure {
     }
 }
 
+/// A part of an export: the rows of one page as they are written.
+#[derive(Debug)]
+pub struct Part {
+    /// The bytes of the file that follow those of the former part.
+    pub bytes: Vec<u8>,
+    /// How many rows are in them.
+    pub rows: u64,
+}
+
+/// An export on its way, page by page. Between two pages it holds nothing but its place.
+pub struct Pages {
+    db: Db,
+    request: Request,
+    /// Where the next page begins; `None` after the last one.
+    after: Option<store::Cursor>,
+    is_first: bool,
+}
+
+impl Pages {
+    /// Before its first page.
+    pub fn new(db: Db, request: Request) -> Self {
+        Self { db, request, after: Some(store::Cursor::start()), is_first: true }
+    }
+
+    /// Reads the next part; `None` after the last one. The first is there even without rows: a CSV file has a header.
+    pub async fn next(&mut self) -> Result<Option<Part>, ExportError> {
+        let Some(after) = self.after.take() else {
+            return Ok(None);
+        };
+        let request = self.request;
+        let page = self.db.read(move |tx| store::page(tx, request, &after, PAGE_ROWS)).await?;
+        let bytes = view::part(&request, self.is_first, &page.records)?;
+        self.is_first = false;
+        self.after = page.next;
+        Ok(Some(Part { bytes, rows: u64::try_from(page.records.len()).unwrap_or(u64::MAX) }))
+    }
+}
+
 /// Writes all rows to `out` and answers with their number. `progress` is told the number so far after each page.
 pub async fn export<W: Write>(
     db: &Db,
     request: Request,
-    out: W,
+    mut out: W,
     progress: impl Fn(u64),
 ) -> Result<u64, ExportError> {
-    let mut sheet = view::Sheet::start(out, &request)?;
-    let mut after = store::Cursor::start();
+    let mut pages = Pages::new(db.clone(), request);
     let mut written: u64 = 0;
-    loop {
-        let page = db.read(move |tx| store::page(tx, request, &after, PAGE_ROWS)).await?;
-        for record in &page.records {
-            sheet.write(record)?;
-            written += 1;
-        }
+    while let Some(part) = pages.next().await? {
+        out.write_all(&part.bytes)?;
+        written += part.rows;
         progress(written);
-        match page.next {
-            Some(next) => after = next,
-            None => break,
-        }
     }
-    sheet.finish()?;
+    out.flush()?;
     Ok(written)
 }

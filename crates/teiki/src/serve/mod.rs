@@ -29,6 +29,7 @@ pub mod cli;
 mod clock_guard;
 mod jobs;
 mod lanes;
+mod listener;
 mod routes;
 mod scheduler;
 pub(crate) mod sides;
@@ -98,6 +99,7 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
         switch_bell: bells.switch,
     };
     let router = routes::router(Arc::new(site));
+    let listener = listener::Patient::new(listener, stopping.clone());
     let mut until = stopping.clone();
     let serving = tokio::spawn(async move {
         axum::serve(listener, router)

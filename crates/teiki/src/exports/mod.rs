@@ -1,7 +1,7 @@
 //! Exports: one kind of rows of one side of an account as CSV or JSON Lines, at any size.
 //!
 //! ```text
-//! page of rows (a read of its own) → records → file or standard output → next page, by key
+//! page of rows (a read of its own) → records → file, standard output or body of an answer → next page, by key
 //! ```
 //! Rows come in the order of (slot, id): by customer group, and in each group by the time that the id
 //! carries. Only that order has an index at every size, and it does not change from one export to the next.
@@ -22,34 +22,102 @@ mod fields;
 mod store;
 mod view;
 
-/// Rows of one page: large enough that a page's fixed cost disappears, small enough for a few megabytes.
-const PAGE_ROWS: usize = 5_000;
+/// Rows of one page: large enough that a page's fixed cost disappears, small enough that the others who read the database
+/// hardly wait for it, and that it fits a few megabytes also with the longest texts.
+const PAGE_ROWS: usize = 1_000;
 
 /// What is exported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
-    /// Attempts to collect, with the period they are for.
-    Charges,
-    /// Bills, the scheduled ones too.
-    Invoices,
+    /// The account with its settings: one row, the same on both sides.
+    Accounts,
+    /// Who pays.
+    Customers,
+    /// Stored ways to pay.
+    Cards,
+    /// What stands for a card until it is used.
+    Tokens,
+    /// Stored cards whose holders are asked.
+    ThreeDSecureRequests,
+    /// Offers.
+    Plans,
+    /// All subscriptions of a plan that go over to another one.
+    PlanSwitches,
     /// Subscriptions with customer, payment method and next charge.
     Subscriptions,
+    /// Bills, the scheduled ones too.
+    Invoices,
+    /// Attempts to collect, with the period they are for.
+    Charges,
+    /// What was done to charges later.
+    ChargeActions,
+    /// Efforts to recover an invoice.
+    DunningCases,
     /// Double entry.
     Ledger,
-    /// The history of subscriptions.
+    /// Everything that happened.
     Events,
+    /// Where events are sent.
+    WebhookEndpoints,
+    /// What was sent there.
+    WebhookDeliveries,
+    /// Simulated times; on the test side.
+    TestClocks,
 }
 
 impl Subject {
-    /// The name on the command line.
+    /// Every subject, in the order in which one would read them.
+    pub const ALL: [Self; 17] = [
+        Self::Accounts,
+        Self::Customers,
+        Self::Cards,
+        Self::Tokens,
+        Self::ThreeDSecureRequests,
+        Self::Plans,
+        Self::PlanSwitches,
+        Self::Subscriptions,
+        Self::Invoices,
+        Self::Charges,
+        Self::ChargeActions,
+        Self::DunningCases,
+        Self::Ledger,
+        Self::Events,
+        Self::WebhookEndpoints,
+        Self::WebhookDeliveries,
+        Self::TestClocks,
+    ];
+
+    /// The name on the command line and in the address; keep stable.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Charges => "charges",
-            Self::Invoices => "invoices",
+            Self::Accounts => "accounts",
+            Self::Customers => "customers",
+            Self::Cards => "cards",
+            Self::Tokens => "tokens",
+            Self::ThreeDSecureRequests => "three_d_secure_requests",
+            Self::Plans => "plans",
+            Self::PlanSwitches => "plan_switches",
             Self::Subscriptions => "subscriptions",
+            Self::Invoices => "invoices",
+            Self::Charges => "charges",
+            Self::ChargeActions => "charge_actions",
+            Self::DunningCases => "dunning_cases",
             Self::Ledger => "ledger",
             Self::Events => "events",
+            Self::WebhookEndpoints => "webhook_endpoints",
+            Self::WebhookDeliveries => "webhook_deliveries",
+            Self::TestClocks => "test_clocks",
         }
+    }
+}
+
+impl clap::ValueEnum for Subject {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.as_str()))
     }
 }
 

@@ -7,7 +7,7 @@
 //! carries. Only that order has an index at every size, and it does not change from one export to the next.
 //! A row that was there when the export began is in it exactly once; one that is written meanwhile may be.
 //! Memory is one page. Nothing is guessed: a stored value that no version has written ends the export with
-//! an error that names its row.
+//! an error that names its row. What runs over HTTP is counted in [`places`].
 
 use std::io::{self, Write};
 
@@ -17,8 +17,10 @@ use db::Db;
 
 use crate::failure::Failure;
 
+pub mod api;
 pub mod cli;
 mod fields;
+pub mod places;
 mod store;
 mod view;
 
@@ -109,6 +111,11 @@ impl Subject {
             Self::TestClocks => "test_clocks",
         }
     }
+
+    /// From its name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|subject| subject.as_str() == name)
+    }
 }
 
 impl clap::ValueEnum for Subject {
@@ -136,6 +143,22 @@ impl FileFormat {
         match self {
             Self::Csv => "csv",
             Self::Jsonl => "jsonl",
+        }
+    }
+
+    /// The media type, without its parameters.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv",
+            Self::Jsonl => "application/jsonl",
+        }
+    }
+
+    /// The media type of an answer.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8; header=present",
+            Self::Jsonl => "application/jsonl",
         }
     }
 }

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
+use crate::exports::places::Places;
 use crate::failure::Failure;
 use crate::output::{self, Format};
 use crate::secrets::{KeyFile, Secrets};
@@ -93,6 +94,8 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
         payments: payments.clone(),
         secrets,
         allow_private_webhooks: config.allow_private_webhooks,
+        exports: Places::default(),
+        stopping: stopping.clone(),
         limits: Limits::default(),
         key_uses: bells.key_uses,
         clock_bell: bells.clock,

@@ -48,6 +48,19 @@ pub(super) enum Read {
     OptName(Known),
 }
 
+impl Read {
+    /// What the values are, as the API names it.
+    pub(super) const fn kind(self) -> &'static str {
+        match self {
+            Self::Text | Self::OptText | Self::Name(_) | Self::OptName(_) => "text",
+            Self::Number | Self::OptNumber => "integer",
+            Self::Flag => "boolean",
+            Self::Instant | Self::OptInstant => "instant",
+            Self::Json | Self::OptJson => "json",
+        }
+    }
+}
+
 const fn field(name: &'static str, read: Read) -> Field {
     Field { name, read }
 }

@@ -10,6 +10,7 @@ mod charge_actions;
 mod client;
 mod cors;
 mod document;
+mod exports;
 mod gateway;
 mod guide;
 mod idempotency;

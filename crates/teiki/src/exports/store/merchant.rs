@@ -54,7 +54,7 @@ pub(super) fn events_after(tx: &mut Tx<'_>, keys: &Keys<'_>) -> Result<Vec<Row>,
     tx.query(
         "select slot, id, history_id, number, type, object_id, data, billing_at, recorded_at
          from events
-         where (slot, id) > ($1, $2) and account_id = $3 and mode = $4
+         where (slot, id) > ($1, $2) and not (account_id <> $3) and mode = $4
          order by slot, id limit $5",
         &keys.of_slots(),
     )
@@ -77,7 +77,7 @@ pub(super) fn webhook_deliveries_after(tx: &mut Tx<'_>, keys: &Keys<'_>) -> Resu
         "select slot, id, endpoint_id, event_id, event_type, status, attempts, next_attempt_at, last_attempt_at, last_status,
                 last_error, last_duration_ms, created_at, finished_at
          from webhook_deliveries
-         where (slot, id) > ($1, $2) and account_id = $3 and mode = $4
+         where (slot, id) > ($1, $2) and not (account_id <> $3) and mode = $4
          order by slot, id limit $5",
         &keys.of_slots(),
     )

@@ -4,6 +4,10 @@
 //! Every statement names account and mode, where a table has one. The first column is the slot, the second the id of the row;
 //! from there on they are the columns of [`super::fields`]. Joins are outer, so that no row is silently left out because its
 //! neighbour is missing.
+//!
+//! `not (account_id <> $3)` is how `account_id = $3` is said where the account has an index in another order: SQLite would take
+//! that one, and sort all rows of the account for every page. So it goes by the primary key, and a page costs the same on any
+//! number of rows. PostgreSQL reads the two alike, and goes by what it has counted.
 
 use db::{Error, Row, Tx, Value};
 use jiff::Timestamp;

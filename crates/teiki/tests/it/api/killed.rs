@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use super::client::Client;
-use super::gateway::{Gateway, Payer, What, plans};
+use super::gateway::Gateway;
+use super::payer::{Payer, What, plans};
 use super::shop::{Merchant, account, must_be_well, soon};
 use super::store::open_charges;
 use crate::installation::{Installation, on_both};

@@ -19,6 +19,7 @@ mod isolation;
 mod keys;
 mod killed;
 mod life;
+mod payer;
 mod plan_switches;
 mod shop;
 mod store;

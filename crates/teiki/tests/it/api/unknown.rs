@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::client::{Answer, Client};
-use super::gateway::{Gateway, Payer, What, plans};
+use super::gateway::Gateway;
+use super::payer::{Payer, What, plans};
 use super::shop::{Merchant, account, must_be_well, soon};
 use super::store::open_charges;
 use crate::installation::{Installation, on_both, on_postgres, on_sqlite};

@@ -6,6 +6,7 @@
     reason = "a test may stop where it stands: the line of the panic is the message"
 )]
 
+mod beginning;
 mod charge_actions;
 mod client;
 mod cors;

@@ -15,11 +15,12 @@ pub(super) async fn invoices(db: &Db, subscription: &str) -> Vec<(String, i64)> 
     read.await.unwrap()
 }
 
-/// How many charges are not final.
+/// How many charges are not final; those aside that wait for a request and were never sent.
 pub(super) async fn open_charges(db: &Db) -> i64 {
     let read = db.read(|tx| {
         let row = tx.query_one(
-            "select count(*) from charges where status not in ('succeeded', 'failed', 'void')",
+            "select count(*) from charges
+             where status not in ('succeeded', 'failed', 'void') and not (status = 'requires_customer' and sent_at is null)",
             &[],
         )?;
         row.i64(0)

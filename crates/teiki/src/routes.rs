@@ -3,7 +3,7 @@
 use crate::web::Operation;
 use crate::web::page::Page;
 use crate::{
-    accounts, api_keys, charges, clocks, customers, events, invoices, payment_methods, payouts,
+    accounts, api_keys, charges, clocks, customers, events, exports, invoices, payment_methods, payouts,
     plan_switches, plans, subscriptions, three_d_secure, tokens, webhooks,
 };
 
@@ -69,6 +69,8 @@ pub static ROUTES: &[Route] = &[
     pay("/v1/invoices/{invoice}/pay", &invoices::api::PAY),
     post("/v1/invoices/{invoice}/skip", &invoices::api::SKIP),
     post("/v1/invoices/{invoice}/mark_paid", &invoices::api::MARK_PAID),
+    get("/v1/exports", &exports::api::LIST),
+    get("/v1/exports/{export}", &exports::api::GET),
     get("/v1/events", &events::api::LIST),
     get("/v1/events/{event}", &events::api::GET),
     post("/v1/events/{event}/resend", &webhooks::deliveries::api::RESEND),

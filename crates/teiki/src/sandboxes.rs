@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::app::Setting;
 use crate::failure::Failure;
 use crate::output::{self, Format};
-use crate::signals;
+use crate::signals::Signals;
 
 /// Start the stand-in gateway, with its own append-only book.
 #[derive(Debug, Args)]
@@ -42,11 +42,12 @@ pub async fn run(setting: &Setting, args: SandboxArgs) -> Result<(), Failure> {
         .map_err(|error: sandbox::FaultsError| Failure::usage(format!("--faults: {error}")))?;
     let config = sandbox::Config { listen: args.listen, book: args.book, faults, seed: args.seed };
     let server = sandbox::start(config).await.map_err(|error| Failure::failed(error.to_string()))?;
+    let mut signals = Signals::listen();
     match setting.format {
         Format::Json => output::write_line(&json!({"url": server.url()}).to_string())?,
         Format::Text => output::write_line(&format!("sandbox at {}; stop it with Ctrl-C", server.url()))?,
     }
-    signals::wait().await;
+    signals.next().await;
     server.stop().await;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::line::Line;
 
@@ -25,13 +25,32 @@ pub fn exit_now() {
 
 /// Returns at SIGINT or SIGTERM.
 pub async fn wait() {
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+    Signals::listen().next().await;
+}
+
+/// SIGINT and SIGTERM from now on.
+pub struct Signals(Option<(Signal, Signal)>);
+
+impl Signals {
+    /// A server listens before it says that it is there: whoever knows that may stop it gracefully.
+    pub fn listen() -> Self {
+        let both = signal(SignalKind::interrupt()).and_then(|interrupt| {
+            let terminate = signal(SignalKind::terminate())?;
+            Ok((interrupt, terminate))
+        });
+        Self(both.ok())
+    }
+
+    /// Returns at the next one.
+    pub async fn next(&mut self) {
+        match &mut self.0 {
+            Some((interrupt, terminate)) => {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+            }
+            None => std::future::pending().await,
+        }
     }
 }

@@ -178,7 +178,7 @@ pub async fn derivation_key(db: &Db) -> Result<DerivationKey, Failure> {
     })
 }
 
-/// The connection of an account to the gateway `gateway`, made on first use.
+/// The connection of an account to the gateway `gateway`, made on first use; of those who make it at once one does.
 pub fn ensure_connection(
     tx: &mut Tx<'_>,
     key: &DerivationKey,
@@ -192,7 +192,8 @@ pub fn ensure_connection(
     let parent = format!("{account}:{mode}:{gateway}");
     let id = ConnectionId::derive(key, &parent, Slot(0), now, 0);
     store::insert_connection(tx, id, (account, mode), gateway, now)?;
-    Ok(id)
+    let found = store::find_connection(tx, account, mode, gateway)?;
+    found.ok_or_else(|| db::Error::Assertion(format!("{account} has a connection to {gateway}")))
 }
 
 /// The test clock of an account: all of its imported test customers live in its time.

@@ -150,6 +150,7 @@ pub(super) fn find_connection(
     .transpose()
 }
 
+/// Leaves what another one has made meanwhile as it is.
 pub(super) fn insert_connection(
     tx: &mut Tx<'_>,
     id: ConnectionId,
@@ -158,7 +159,8 @@ pub(super) fn insert_connection(
     now: Timestamp,
 ) -> Result<(), Error> {
     tx.execute(
-        "insert into gateway_connections (id, account_id, mode, gateway, created_at) values ($1, $2, $3, $4, $5)",
+        "insert into gateway_connections (id, account_id, mode, gateway, created_at) values ($1, $2, $3, $4, $5)
+         on conflict do nothing",
         &[
             Value::Text(id.as_str()),
             Value::Text(account.as_str()),

@@ -12,7 +12,7 @@ use crate::app::{App, Missing, Setting};
 use crate::failure::{Code, Failure};
 use crate::{accounts, output, progress, signals};
 
-/// Write charges, invoices, subscriptions, ledger entries or events to a file.
+/// Write one kind of an account's rows, such as charges, customers or ledger entries, to a file.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   teiki export charges --account acct_… --output charges.csv

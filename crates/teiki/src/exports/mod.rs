@@ -1,13 +1,13 @@
 //! Exports: one kind of rows of one side of an account as CSV or JSON Lines, at any size.
 //!
 //! ```text
-//! page of rows (a read of its own) → records → file or standard output → next page, by key
+//! page of rows (a read of its own) → records → file, standard output or body of an answer → next page, by key
 //! ```
 //! Rows come in the order of (slot, id): by customer group, and in each group by the time that the id
 //! carries. Only that order has an index at every size, and it does not change from one export to the next.
 //! A row that was there when the export began is in it exactly once; one that is written meanwhile may be.
 //! Memory is one page. Nothing is guessed: a stored value that no version has written ends the export with
-//! an error that names its row.
+//! an error that names its row. What runs over HTTP is counted in [`places`].
 
 use std::io::{self, Write};
 
@@ -17,39 +17,114 @@ use db::Db;
 
 use crate::failure::Failure;
 
+pub mod api;
 pub mod cli;
 mod fields;
+pub mod places;
 mod store;
 mod view;
 
-/// Rows of one page: large enough that a page's fixed cost disappears, small enough for a few megabytes.
-const PAGE_ROWS: usize = 5_000;
+/// Rows of one page: large enough that a page's fixed cost disappears, small enough that the others who read the database
+/// hardly wait for it, and that it fits a few megabytes also with the longest texts.
+const PAGE_ROWS: usize = 1_000;
 
 /// What is exported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
-    /// Attempts to collect, with the period they are for.
-    Charges,
-    /// Bills, the scheduled ones too.
-    Invoices,
+    /// The account with its settings: one row, the same on both sides.
+    Accounts,
+    /// Who pays.
+    Customers,
+    /// Stored ways to pay.
+    Cards,
+    /// What stands for a card until it is used.
+    Tokens,
+    /// Stored cards whose holders are asked.
+    ThreeDSecureRequests,
+    /// Offers.
+    Plans,
+    /// All subscriptions of a plan that go over to another one.
+    PlanSwitches,
     /// Subscriptions with customer, payment method and next charge.
     Subscriptions,
+    /// Bills, the scheduled ones too.
+    Invoices,
+    /// Attempts to collect, with the period they are for.
+    Charges,
+    /// What was done to charges later.
+    ChargeActions,
+    /// Efforts to recover an invoice.
+    DunningCases,
     /// Double entry.
     Ledger,
-    /// The history of subscriptions.
+    /// Everything that happened.
     Events,
+    /// Where events are sent.
+    WebhookEndpoints,
+    /// What was sent there.
+    WebhookDeliveries,
+    /// Simulated times; on the test side.
+    TestClocks,
 }
 
 impl Subject {
-    /// The name on the command line.
+    /// Every subject, in the order in which one would read them.
+    pub const ALL: [Self; 17] = [
+        Self::Accounts,
+        Self::Customers,
+        Self::Cards,
+        Self::Tokens,
+        Self::ThreeDSecureRequests,
+        Self::Plans,
+        Self::PlanSwitches,
+        Self::Subscriptions,
+        Self::Invoices,
+        Self::Charges,
+        Self::ChargeActions,
+        Self::DunningCases,
+        Self::Ledger,
+        Self::Events,
+        Self::WebhookEndpoints,
+        Self::WebhookDeliveries,
+        Self::TestClocks,
+    ];
+
+    /// The name on the command line and in the address; keep stable.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Charges => "charges",
-            Self::Invoices => "invoices",
+            Self::Accounts => "accounts",
+            Self::Customers => "customers",
+            Self::Cards => "cards",
+            Self::Tokens => "tokens",
+            Self::ThreeDSecureRequests => "three_d_secure_requests",
+            Self::Plans => "plans",
+            Self::PlanSwitches => "plan_switches",
             Self::Subscriptions => "subscriptions",
+            Self::Invoices => "invoices",
+            Self::Charges => "charges",
+            Self::ChargeActions => "charge_actions",
+            Self::DunningCases => "dunning_cases",
             Self::Ledger => "ledger",
             Self::Events => "events",
+            Self::WebhookEndpoints => "webhook_endpoints",
+            Self::WebhookDeliveries => "webhook_deliveries",
+            Self::TestClocks => "test_clocks",
         }
+    }
+
+    /// From its name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|subject| subject.as_str() == name)
+    }
+}
+
+impl clap::ValueEnum for Subject {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.as_str()))
     }
 }
 
@@ -68,6 +143,22 @@ impl FileFormat {
         match self {
             Self::Csv => "csv",
             Self::Jsonl => "jsonl",
+        }
+    }
+
+    /// The media type, without its parameters.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv",
+            Self::Jsonl => "application/jsonl",
+        }
+    }
+
+    /// The media type of an answer.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8; header=present",
+            Self::Jsonl => "application/jsonl",
         }
     }
 }
@@ -104,28 +195,58 @@ impl From<ExportError> for Failure {
     }
 }
 
+/// A part of an export: the rows of one page as they are written.
+#[derive(Debug)]
+pub struct Part {
+    /// The bytes of the file that follow those of the former part.
+    pub bytes: Vec<u8>,
+    /// How many rows are in them.
+    pub rows: u64,
+}
+
+/// An export on its way, page by page. Between two pages it holds nothing but its place.
+pub struct Pages {
+    db: Db,
+    request: Request,
+    /// Where the next page begins; `None` after the last one.
+    after: Option<store::Cursor>,
+    is_first: bool,
+}
+
+impl Pages {
+    /// Before its first page.
+    pub fn new(db: Db, request: Request) -> Self {
+        Self { db, request, after: Some(store::Cursor::start()), is_first: true }
+    }
+
+    /// Reads the next part; `None` after the last one. The first is there even without rows: a CSV file has a header.
+    pub async fn next(&mut self) -> Result<Option<Part>, ExportError> {
+        let Some(after) = self.after.take() else {
+            return Ok(None);
+        };
+        let request = self.request;
+        let page = self.db.read(move |tx| store::page(tx, request, &after, PAGE_ROWS)).await?;
+        let bytes = view::part(&request, self.is_first, &page.records)?;
+        self.is_first = false;
+        self.after = page.next;
+        Ok(Some(Part { bytes, rows: u64::try_from(page.records.len()).unwrap_or(u64::MAX) }))
+    }
+}
+
 /// Writes all rows to `out` and answers with their number. `progress` is told the number so far after each page.
 pub async fn export<W: Write>(
     db: &Db,
     request: Request,
-    out: W,
+    mut out: W,
     progress: impl Fn(u64),
 ) -> Result<u64, ExportError> {
-    let mut sheet = view::Sheet::start(out, &request)?;
-    let mut after = store::Cursor::start();
+    let mut pages = Pages::new(db.clone(), request);
     let mut written: u64 = 0;
-    loop {
-        let page = db.read(move |tx| store::page(tx, request, &after, PAGE_ROWS)).await?;
-        for record in &page.records {
-            sheet.write(record)?;
-            written += 1;
-        }
+    while let Some(part) = pages.next().await? {
+        out.write_all(&part.bytes)?;
+        written += part.rows;
         progress(written);
-        match page.next {
-            Some(next) => after = next,
-            None => break,
-        }
     }
-    sheet.finish()?;
+    out.flush()?;
     Ok(written)
 }

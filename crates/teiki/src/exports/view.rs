@@ -6,55 +6,43 @@ use super::fields::{Field, fields};
 use super::store::Cell;
 use super::{FileFormat, Request};
 
-/// What a file is written to.
-pub(super) struct Sheet<W: Write> {
-    fields: &'static [Field],
-    to: To<W>,
-}
-
-enum To<W: Write> {
-    Csv(Box<csv::Writer<W>>),
-    Jsonl(W),
-}
-
-impl<W: Write> Sheet<W> {
-    /// Begins a file: the header of a CSV file is there even without rows.
-    pub(super) fn start(mut out: W, request: &Request) -> io::Result<Self> {
-        let fields = fields(request.subject);
-        let to = match request.format {
-            FileFormat::Jsonl => To::Jsonl(out),
-            FileFormat::Csv => {
-                if request.bom {
-                    out.write_all("\u{feff}".as_bytes())?;
-                }
-                let mut writer = csv::Writer::from_writer(out);
-                writer.write_record(fields.iter().map(|field| field.name)).map_err(io_error)?;
-                To::Csv(Box::new(writer))
+/// The bytes of a page's rows. The first part of a CSV file begins with its header, also without rows.
+pub(super) fn part(request: &Request, is_first: bool, records: &[Vec<Cell>]) -> io::Result<Vec<u8>> {
+    let fields = fields(request.subject);
+    let mut bytes = Vec::new();
+    match request.format {
+        FileFormat::Csv => {
+            if is_first && request.bom {
+                bytes.extend("\u{feff}".as_bytes());
             }
-        };
-        Ok(Self { fields, to })
-    }
-
-    /// Writes one row; the cells are in the order of the fields.
-    pub(super) fn write(&mut self, record: &[Cell]) -> io::Result<()> {
-        match &mut self.to {
-            To::Csv(writer) => {
-                for cell in record {
-                    write_csv_field(writer, cell)?;
-                }
-                writer.write_record(None::<&[u8]>).map_err(io_error)
+            write_csv(&mut bytes, fields, is_first, records)?;
+        }
+        FileFormat::Jsonl => {
+            for record in records {
+                write_json_line(&mut bytes, fields, record)?;
             }
-            To::Jsonl(out) => write_json_line(out, self.fields, record),
         }
     }
+    Ok(bytes)
+}
 
-    /// Ends the file.
-    pub(super) fn finish(self) -> io::Result<()> {
-        match self.to {
-            To::Csv(mut writer) => writer.flush(),
-            To::Jsonl(mut out) => out.flush(),
-        }
+fn write_csv(
+    bytes: &mut Vec<u8>,
+    fields: &[Field],
+    has_header: bool,
+    records: &[Vec<Cell>],
+) -> io::Result<()> {
+    let mut writer = csv::Writer::from_writer(bytes);
+    if has_header {
+        writer.write_record(fields.iter().map(|field| field.name)).map_err(io::Error::other)?;
     }
+    for record in records {
+        for cell in record {
+            write_csv_field(&mut writer, cell)?;
+        }
+        writer.write_record(None::<&[u8]>).map_err(io::Error::other)?;
+    }
+    writer.flush()
 }
 
 fn write_csv_field<W: Write>(writer: &mut csv::Writer<W>, cell: &Cell) -> io::Result<()> {
@@ -65,15 +53,7 @@ fn write_csv_field<W: Write>(writer: &mut csv::Writer<W>, cell: &Cell) -> io::Re
         Cell::Text(text) | Cell::Json(text) if is_formula(text) => writer.write_field(format!("'{text}")),
         Cell::Text(text) | Cell::Json(text) => writer.write_field(text),
     }
-    .map_err(io_error)
-}
-
-/// What the file said. The conversion of `csv` itself hides the kind, and a reader that has gone is one.
-fn io_error(error: csv::Error) -> io::Error {
-    if let csv::ErrorKind::Io(cause) = error.kind() {
-        return io::Error::new(cause.kind(), error.to_string());
-    }
-    io::Error::other(error)
+    .map_err(io::Error::other)
 }
 
 /// Whether a spreadsheet may take a text for a formula: by its first character, in its full-width form too,
@@ -121,12 +101,8 @@ mod tests {
     fn written(format: FileFormat, bom: bool, records: &[Vec<Cell>]) -> String {
         let account = AccountId::random(Slot(0), jiff::Timestamp::UNIX_EPOCH, &[0; 32]);
         let request = Request { account, mode: Mode::Test, subject: Subject::Ledger, format, bom };
-        let mut bytes = Vec::new();
-        let mut sheet = Sheet::start(&mut bytes, &request).expect("memory takes it");
-        for record in records {
-            sheet.write(record).expect("memory takes it");
-        }
-        sheet.finish().expect("memory takes it");
+        let mut bytes = part(&request, true, &[]).expect("memory takes it");
+        bytes.extend(part(&request, false, records).expect("memory takes it"));
         String::from_utf8(bytes).expect("UTF-8")
     }
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::names::variables;
 use crate::routes::{Method, Route};
 use crate::web::Access;
+use crate::web::shape::Success;
 
 /// A status that many operations are refused with.
 struct Refusal {
@@ -46,7 +47,7 @@ const REFUSALS: [Refusal; 9] = [
     Refusal {
         status: 429,
         name: "OverCapacity",
-        description: "More requests than the key may make in a second: `over_capacity`. Nothing was done.",
+        description: "More requests than the key may make in a second, or more exports at once than there may be: `over_capacity`. Nothing was done.",
     },
     Refusal {
         status: 500,
@@ -82,8 +83,14 @@ fn names_objects(route: &Route) -> bool {
 /// What a route may answer, by status.
 pub(super) fn responses(route: &Route, generator: &mut SchemaGenerator) -> Map<String, Value> {
     let mut responses = Map::new();
-    if let Some(schema) = route.operation.answer.schema {
-        responses.insert("200".to_owned(), success(route, &schema(generator)));
+    match route.operation.answer.success {
+        Success::Never => {}
+        Success::One(schema) | Success::List(schema) => {
+            responses.insert("200".to_owned(), success(route, &schema(generator)));
+        }
+        Success::File(media_types) => {
+            responses.insert("200".to_owned(), file(media_types));
+        }
     }
     responses.insert("400".to_owned(), wrong(route));
     for refusal in REFUSALS {
@@ -104,6 +111,16 @@ fn success(route: &Route, schema: &Schema) -> Value {
         "description": "Done.",
         "headers": headers,
         "content": {"application/json": {"schema": schema}},
+    })
+}
+
+fn file(media_types: &[&str]) -> Value {
+    let of = |media_type: &&str| ((*media_type).to_owned(), json!({"schema": {"type": "string"}}));
+    let content: Map<String, Value> = media_types.iter().map(of).collect();
+    json!({
+        "description": "Done.",
+        "headers": {"Request-Id": header("RequestId"), "Content-Disposition": header("ContentDisposition")},
+        "content": content,
     })
 }
 
@@ -163,6 +180,10 @@ pub(super) fn headers() -> Value {
         "RetryAfter": {
             "description": "After how many seconds the request may come again.",
             "schema": {"type": "integer", "minimum": 1},
+        },
+        "ContentDisposition": {
+            "description": "The name of the file.",
+            "schema": {"type": "string"},
         },
         "WwwAuthenticate": {"description": "How a key is sent.", "schema": {"type": "string"}},
     })

@@ -41,6 +41,7 @@ objects in JSON. What an operation does not take is refused. An empty text clear
 pages of any origin (CORS) may call what public keys may.
 - Every error is an `Error`. `500` with the code `payment_unknown` means that the payment may have been made: read the charge \
 that it names, or repeat the request with its `Idempotency-Key`.
+- An export is a file that is sent while it is made. One that is cut off ends without the end of its encoding: ask for it again.
 - The pages under `/v1/tds`, on which card holders confirm a payment, are for people and their browsers, and not in this document.";
 
 /// The document.

@@ -40,7 +40,7 @@ pub fn operation_id(route: &Route) -> String {
         return format!("{verb}_{owners}");
     };
     let reading = ROUTES.iter().find(|other| other.path == route.path && other.method == Method::Get);
-    let is_list = reading.is_some_and(|reading| reading.operation.answer.is_list);
+    let is_list = reading.is_some_and(|reading| reading.operation.answer.is_list());
     let object = route.operation.object;
     let is_plural = last.strip_prefix(object).is_some_and(|ending| ["s", "es"].contains(&ending));
     let one = if is_plural { Some(object) } else { last.strip_suffix('s') };

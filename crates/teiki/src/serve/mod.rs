@@ -6,8 +6,8 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -16,10 +16,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::background::Background;
+use crate::exports::places::Places;
 use crate::failure::Failure;
 use crate::output::{self, Format};
 use crate::secrets::{KeyFile, Secrets};
-use crate::signals;
+use crate::signals::{self, Signals};
 use crate::web::limits::Limits;
 use crate::webhooks::deliveries::job as delivering;
 use jobs::{Bells, Jobs};
@@ -30,6 +31,7 @@ pub mod cli;
 mod clock_guard;
 mod jobs;
 mod lanes;
+mod listener;
 mod routes;
 mod scheduler;
 pub(crate) mod sides;
@@ -54,12 +56,38 @@ pub struct Config {
 /// What the routes can see of the scheduler.
 #[derive(Default)]
 pub(crate) struct Shared {
-    /// Whether the last tick went well.
-    pub(crate) is_well: AtomicBool,
+    /// When the last tick ended, if it went well.
+    well_at: Mutex<Option<Instant>>,
     /// Counters for `/metrics`.
     pub(crate) metrics: scheduler::Metrics,
     /// The same of webhooks.
     pub(crate) webhooks: Arc<delivering::Metrics>,
+}
+
+/// A tick takes milliseconds, and two are half a second apart: if none ends for so long, nothing is charged.
+const TICK_MAX: Duration = Duration::from_secs(30);
+
+impl Shared {
+    /// Notes the end of a tick of the scheduler.
+    fn ticked(&self, is_well: bool) {
+        let mut well_at = self.well_at.lock().unwrap_or_else(PoisonError::into_inner);
+        *well_at = is_well.then(Instant::now);
+    }
+
+    /// Whether the scheduler is at work: it is not, too, when its task has died.
+    pub(crate) fn is_well(&self) -> bool {
+        let well_at = *self.well_at.lock().unwrap_or_else(PoisonError::into_inner);
+        well_at.is_some_and(|at| at.elapsed() < TICK_MAX)
+    }
+}
+
+fn greet(format: Format, addr: SocketAddr) -> Result<(), Failure> {
+    output::write_line(&match format {
+        Format::Json => json!({"url": format!("http://{addr}")}).to_string(),
+        Format::Text => format!("teiki is listening on http://{addr}; stop it with Ctrl-C"),
+    })?;
+    output::ready();
+    Ok(())
 }
 
 /// Serves until asked to stop.
@@ -94,12 +122,15 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
         payments: payments.clone(),
         secrets,
         allow_private_webhooks: config.allow_private_webhooks,
+        exports: Places::default(),
+        stopping: stopping.clone(),
         limits: Limits::default(),
         key_uses: bells.key_uses,
         clock_bell: bells.clock,
         switch_bell: bells.switch,
     };
     let router = routes::router(Arc::new(site));
+    let listener = listener::Patient::new(listener, stopping.clone());
     let mut until = stopping.clone();
     let serving = tokio::spawn(async move {
         axum::serve(listener, router)
@@ -109,15 +140,12 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
             })
             .await
     });
-    output::write_line(&match app.format {
-        Format::Json => json!({"url": format!("http://{addr}")}).to_string(),
-        Format::Text => format!("teiki is listening on http://{addr}; stop it with Ctrl-C"),
-    })?;
-    output::ready();
-    signals::wait().await;
+    let mut signals = Signals::listen();
+    greet(app.format, addr)?;
+    signals.next().await;
     stop.send_replace(true);
-    tokio::spawn(async {
-        signals::wait().await;
+    tokio::spawn(async move {
+        signals.next().await;
         signals::exit_now();
     });
     let ended = jobs.end().await;

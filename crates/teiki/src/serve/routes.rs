@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
@@ -91,7 +90,7 @@ fn handler(route: &'static Route) -> MethodRouter<Arc<Site>> {
 /// 200 when the database answers and the scheduler's last tick went well, else 503.
 async fn health(State(site): State<Arc<Site>>) -> Response {
     let database = site.app.db.read(store::ping).await.is_ok();
-    let scheduler = site.shared.is_well.load(Ordering::Relaxed);
+    let scheduler = site.shared.is_well();
     let status = if database && scheduler { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let word = |is_well: bool| if is_well { "ok" } else { "failing" };
     let body = json!({"status": word(database && scheduler), "database": word(database), "scheduler": word(scheduler)});

@@ -145,7 +145,7 @@ impl Scheduler {
             metrics.failed_ticks.fetch_add(1, Ordering::Relaxed);
             tracing::error!(%failure, "a tick of the scheduler failed; trying again");
         }
-        self.shared.is_well.store(ticked.is_ok(), Ordering::Relaxed);
+        self.shared.ticked(ticked.is_ok());
         let sides = self.sides.all();
         let sum = |of: fn(&Line) -> &AtomicU64| -> u64 {
             sides.iter().map(|side| of(&side.work).load(Ordering::Relaxed)).sum()

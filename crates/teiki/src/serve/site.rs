@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
 
 use super::Shared;
 use super::sides::Sides;
 use crate::api_keys::uses::Uses;
 use crate::app::App;
+use crate::exports::places::Places;
 use crate::secrets::Secrets;
 use crate::web::limits::Limits;
 
@@ -26,6 +27,10 @@ pub struct Site {
     pub(crate) secrets: Arc<Secrets>,
     /// Whether webhook endpoints of test mode may be private.
     pub(crate) allow_private_webhooks: bool,
+    /// Exports that run.
+    pub(crate) exports: Places,
+    /// Whether the server is asked to stop.
+    pub(crate) stopping: watch::Receiver<bool>,
     /// How many requests keys may make.
     pub(crate) limits: Limits,
     /// Uses of keys that are not written yet.

@@ -123,9 +123,14 @@ impl<T> List<T> {
         Self { object: "list", count: rows.len(), data: rows, has_more, url: url.into() }
     }
 
+    /// A list that is always shown as a whole.
+    pub fn whole(rows: Vec<T>, url: impl Into<String>) -> Self {
+        Self { object: "list", count: rows.len(), data: rows, has_more: false, url: url.into() }
+    }
+
     /// A list without rows.
     pub fn empty(url: impl Into<String>) -> Self {
-        Self { object: "list", count: 0, data: Vec::new(), has_more: false, url: url.into() }
+        Self::whole(Vec::new(), url)
     }
 }
 

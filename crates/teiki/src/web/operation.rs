@@ -9,6 +9,7 @@ use std::sync::Arc;
 use billing::id::AccountId;
 use billing::mode::Mode;
 use db::Tx;
+use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,6 +18,7 @@ use super::auth::{Access, Caller};
 use super::error::ApiError;
 use super::params::{Param, Params};
 use super::shape::{Deleted, Shape};
+use crate::failure::Failure;
 use crate::idempotency::{self, Kept, Ticket};
 use crate::serve::site::Site;
 
@@ -33,6 +35,18 @@ pub enum Answer {
     },
     /// What a request with this `Idempotency-Key` was answered before.
     Again(Kept),
+    /// 200 with a file.
+    File(File),
+}
+
+/// A file that is made while it is sent.
+pub struct File {
+    /// What it is called.
+    pub name: String,
+    /// Its media type, with parameters.
+    pub content_type: &'static str,
+    /// Its bytes, one part after the other as they are taken. An error cuts the answer off.
+    pub parts: BoxStream<'static, Result<Vec<u8>, Failure>>,
 }
 
 impl Answer {

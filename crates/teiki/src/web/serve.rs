@@ -12,13 +12,14 @@ use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::TryStreamExt;
 use http_body_util::LengthLimitError;
 use sha2::{Digest, Sha256};
 
 use super::auth;
 use super::body::{self, BYTES_MAX, MediaType};
 use super::error::ApiError;
-use super::operation::{Answer, Call, Run};
+use super::operation::{Answer, Call, File, Run};
 use super::params::Params;
 use crate::api_keys::KeyKind;
 use crate::idempotency::{self, Claimed, End, Kept};
@@ -46,6 +47,7 @@ pub async fn serve(site: Arc<Site>, route: &'static Route, path: Vec<String>, re
             with_id(json(StatusCode::OK, &value), &id)
         }
         Ok(Answer::Again(kept)) => again(&kept, &id),
+        Ok(Answer::File(file)) => attachment(file, id),
         Err(error) => refused(&error, &id),
     }
 }
@@ -118,7 +120,8 @@ fn end_of(answer: &Result<Answer, ApiError>) -> End {
             End::Kept(Kept { status: error.status.as_u16(), body: error.body() })
         }
         Err(error) if error.is_undone() => End::Undone,
-        Err(_) => End::Open,
+        // A file is nothing that can be kept; no POST answers one.
+        Ok(Answer::File(_)) | Err(_) => End::Open,
     }
 }
 
@@ -201,6 +204,24 @@ fn again(kept: &Kept, id: &str) -> Response {
     let mut response = json(status, &kept.body);
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     with_id(response, id)
+}
+
+/// A file for whoever asked, and for nobody in between. When a part fails the body is cut off, so that nobody takes what came
+/// for the whole.
+fn attachment(file: File, id: String) -> Response {
+    let named = format!("attachment; filename=\"{}\"", file.name);
+    let headers = [
+        (header::CONTENT_TYPE, file.content_type),
+        (header::CONTENT_DISPOSITION, &named),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    let request = id.clone();
+    let parts = file.parts.map_err(move |failure| {
+        tracing::error!(request, error = failure.message, "an answer was cut off");
+        std::io::Error::other("the answer was cut off")
+    });
+    with_id((headers, Body::from_stream(parts)).into_response(), &id)
 }
 
 fn json(status: StatusCode, value: &serde_json::Value) -> Response {

@@ -8,13 +8,24 @@ use serde::Serialize;
 
 use super::list::{List, is_live};
 
-/// What the body of an operation's 200 looks like, and which refusals it has that its route does not tell of.
+/// The body of an operation's 200.
+#[derive(Clone, Copy)]
+pub enum Success {
+    /// There is none: it is always refused.
+    Never,
+    /// One object.
+    One(fn(&mut SchemaGenerator) -> Schema),
+    /// A page of objects.
+    List(fn(&mut SchemaGenerator) -> Schema),
+    /// A file, in one of these media types.
+    File(&'static [&'static str]),
+}
+
+/// What an operation answers, and which refusals it has that its route does not tell of.
 #[derive(Clone, Copy)]
 pub struct Shape {
-    /// The body of its 200; `None` while it never succeeds.
-    pub schema: Option<fn(&mut SchemaGenerator) -> Schema>,
-    /// Whether that is a list.
-    pub is_list: bool,
+    /// The body of its 200.
+    pub success: Success,
     /// Statuses beside those that follow from method, address, parameters and whether it moves money.
     pub more: &'static [u16],
 }
@@ -22,17 +33,27 @@ pub struct Shape {
 impl Shape {
     /// One object.
     pub const fn one<T: JsonSchema>() -> Self {
-        Self { schema: Some(SchemaGenerator::subschema_for::<T>), is_list: false, more: &[] }
+        Self { success: Success::One(SchemaGenerator::subschema_for::<T>), more: &[] }
     }
 
     /// A page of objects.
     pub const fn list<T: JsonSchema>() -> Self {
-        Self { schema: Some(SchemaGenerator::subschema_for::<List<T>>), is_list: true, more: &[] }
+        Self { success: Success::List(SchemaGenerator::subschema_for::<List<T>>), more: &[] }
+    }
+
+    /// A file, in one of these media types.
+    pub const fn file(media_types: &'static [&'static str]) -> Self {
+        Self { success: Success::File(media_types), more: &[] }
     }
 
     /// Nothing: it is always refused.
     pub const fn never() -> Self {
-        Self { schema: None, is_list: false, more: &[] }
+        Self { success: Success::Never, more: &[] }
+    }
+
+    /// Whether it is a page of objects.
+    pub const fn is_list(&self) -> bool {
+        matches!(self.success, Success::List(_))
     }
 
     /// The same, and these statuses too.

@@ -82,6 +82,8 @@ pub(crate) struct Subscription {
     pub(crate) id: String,
     pub(crate) customer: String,
     pub(crate) slot: i64,
+    /// The card that pays.
+    pub(crate) card: String,
     side: Side,
 }
 
@@ -195,9 +197,10 @@ impl Installation {
             id: SubscriptionId::random(slot, at, &seed).to_string(),
             customer: customer.to_owned(),
             slot: slot.as_i64(),
+            card: PaymentMethodId::random(slot, at, &seed).to_string(),
             side: side.clone(),
         };
-        let method = PaymentMethodId::random(slot, at, &seed).to_string();
+        let method = subscription.card.clone();
         let connection = self.connection(side).await;
         self.insert("customers", customer_row(&subscription, clock)).await;
         self.insert("payment_methods", payment_method_row(&subscription, &method, &connection)).await;

@@ -25,6 +25,7 @@ pub(super) struct Client {
 pub(super) struct Answer {
     asked: String,
     pub(super) status: u16,
+    /// A file is one text.
     pub(super) body: Value,
     /// Whether it says that it was given before.
     pub(super) is_replay: bool,
@@ -45,6 +46,10 @@ impl Client {
         self.key.as_deref()
     }
 
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// The same server with another key.
     pub(super) fn with_key(&self, key: &str) -> Self {
         Self { key: Some(key.to_owned()), ..self.clone() }
@@ -60,6 +65,15 @@ impl Client {
 
     pub(super) async fn delete(&self, path: &str) -> Answer {
         self.send(Method::DELETE, path, &[]).await
+    }
+
+    /// Asks for a file, and reads no more than the head of the answer.
+    pub(super) async fn begin(&self, path: &str) -> reqwest::Response {
+        let mut request = self.http.get(format!("{}{path}", self.url));
+        if let Some(key) = &self.key {
+            request = request.basic_auth(key, Some(""));
+        }
+        request.send().await.unwrap()
     }
 
     /// Sends a request; the form is the body of a POST and the query of anything else.
@@ -92,14 +106,24 @@ impl Client {
         let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await?;
-        let body = serde_json::from_str(&text)
-            .unwrap_or_else(|error| panic!("{asked}: {error} in the answer {text:?}"));
+        let media_type = media_type(&headers);
+        let body = match media_type {
+            "application/json" => serde_json::from_str(&text)
+                .unwrap_or_else(|error| panic!("{asked}: {error} in the answer {text:?}")),
+            _ => Value::String(text),
+        };
         let is_replay = headers.contains_key("idempotent-replayed");
         let answer = Answer { asked, status, body, is_replay };
         answer.must_have_its_shape(&headers);
-        document::must_describe(&verb, path, (answer.status, &answer.body));
+        document::must_describe(&verb, path, (answer.status, media_type, &answer.body));
         Ok(answer)
     }
+}
+
+/// Without its parameters.
+fn media_type(headers: &HeaderMap) -> &str {
+    let header = headers.get("content-type").map_or("", |value| value.to_str().unwrap());
+    header.split_once(';').map_or(header, |(media_type, _)| media_type)
 }
 
 fn encoded(form: Form<'_>) -> String {
@@ -121,8 +145,12 @@ impl Answer {
     fn must_have_its_shape(&self, headers: &HeaderMap) {
         let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap());
         assert!(header("request-id").is_some_and(|id| id.starts_with("req_")), "{self:?}");
-        assert_eq!(header("content-type"), Some("application/json"), "{self:?}");
         assert_eq!(header("www-authenticate").is_some(), self.status == 401, "{self:?}");
+        if self.body.is_string() {
+            assert_eq!((self.status, header("cache-control")), (200, Some("no-store")), "{self:?}");
+            return;
+        }
+        assert_eq!(header("content-type"), Some("application/json"), "{self:?}");
         if self.status == 200 {
             assert!(self.body.is_object() && self.body.get("error").is_none(), "{self:?}");
             return;

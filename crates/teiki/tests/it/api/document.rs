@@ -85,9 +85,9 @@ fn fits(known: &str, asked: &[&str]) -> bool {
             .all(|(known, asked)| known == asked || known.starts_with('{') && !asked.is_empty())
 }
 
-/// The answer to a request is one that the document describes: its status, and every field.
+/// The answer to a request is one that the document describes: its status, its media type, and every field.
 #[track_caller]
-pub(super) fn must_describe(method: &str, path: &str, (status, body): (u16, &Value)) {
+pub(super) fn must_describe(method: &str, path: &str, (status, media_type, body): (u16, &str, &Value)) {
     let document = &*DOCUMENT;
     let Some(operation) = document.operation(method, path) else {
         return document.must_fit("Error", body);
@@ -95,7 +95,13 @@ pub(super) fn must_describe(method: &str, path: &str, (status, body): (u16, &Val
     let response = document.response(operation, status);
     let response = response
         .unwrap_or_else(|| panic!("{method} {path} answers {status}, which is not described: {body}"));
-    let schema = response["content"]["application/json"]["schema"]["$ref"].as_str().unwrap();
+    let content = response["content"].get(media_type);
+    let content =
+        content.unwrap_or_else(|| panic!("{method} {path} answers {media_type}, which is not described"));
+    let Some(schema) = content["schema"]["$ref"].as_str() else {
+        assert_eq!(content["schema"], json!({"type": "string"}));
+        return assert!(body.is_string(), "{method} {path} is a file: {body}");
+    };
     document.must_fit(schema.rsplit('/').next().unwrap(), body);
     events_in(body).for_each(|event| must_tell_of_an_object(document, event));
 }

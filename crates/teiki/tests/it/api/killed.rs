@@ -4,13 +4,12 @@
 use std::time::Duration;
 
 use super::client::Client;
-use super::gateway::{Gateway, Payer, What, plans};
+use super::gateway::Gateway;
+use super::payer::{Payer, What, plans};
 use super::shop::{Merchant, account, must_be_well, soon};
 use super::store::open_charges;
 use crate::installation::{Installation, on_both};
 use crate::serve::Server;
-
-const EACH: [What; 3] = [What::Sale, What::First, What::Change];
 
 /// Starts a server on what its predecessor left, and waits until everything is settled.
 async fn restarted(installation: &Installation, gateway: &Gateway) -> Server {
@@ -28,13 +27,8 @@ async fn killed_while_hanging(faults: &str, is_paid: impl Fn(&str) -> bool) {
         let server = Server::start(&installation.place, &["--sandbox", &gateway.url]);
         let client = Merchant::new(&created, &server.url()).test;
         plans(&client).await;
-        let mut payers = Vec::new();
-        for what in EACH {
-            for rule in ["sbx_timeout_after_1", "sbx_timeout_before_1"] {
-                payers.push((what, rule, Payer::of(&client, what, rule).await));
-            }
-        }
-        let under_way: Vec<_> = payers.iter().map(|payer| payer.2.begin(&client)).collect();
+        let payers = Payer::all(&client, &What::ALL, &["sbx_timeout_after_1", "sbx_timeout_before_1"]).await;
+        let under_way: Vec<_> = payers.iter().map(|payer| payer.1.begin(&client)).collect();
         soon("all hang", async || (gateway.hung() == payers.len()).then_some(())).await;
         server.signal("-KILL");
         for answer in under_way {
@@ -44,7 +38,8 @@ async fn killed_while_hanging(faults: &str, is_paid: impl Fn(&str) -> bool) {
         let server = restarted(installation, &gateway).await;
         let client = Merchant::new(&created, &server.url()).test;
         let mut paid = 0;
-        for (what, rule, payer) in &payers {
+        for (rule, payer) in &payers {
+            let what = payer.what;
             let again = payer.begin(&client).await.unwrap().unwrap();
             if is_paid(rule) {
                 again.ok();
@@ -53,7 +48,7 @@ async fn killed_while_hanging(faults: &str, is_paid: impl Fn(&str) -> bool) {
             }
             let outcome = payer.outcome(&client).await.unwrap();
             assert_eq!(outcome == "paid", is_paid(rule), "{what:?} {rule}: {outcome}");
-            payer.must_stand(&client, *what, is_paid(rule)).await;
+            payer.must_stand(&client, is_paid(rule)).await;
             paid += usize::from(is_paid(rule));
         }
         let booked = gateway.successes();
@@ -87,10 +82,7 @@ async fn whenever_the_server_is_killed_a_repeat_with_the_same_key_pays_once() {
         let mut all = Vec::new();
         for after_ms in KILLED_AFTER_MS {
             let client = Merchant::new(&created, &server.url()).test;
-            let mut payers = Vec::new();
-            for what in EACH {
-                payers.push((what, Payer::of(&client, what, "sbx_ok").await));
-            }
+            let payers = Payer::all(&client, &What::ALL, &["sbx_ok"]).await;
             let under_way: Vec<_> = payers.iter().map(|payer| payer.1.begin(&client)).collect();
             // Any instant is right: the outcome is read from the book.
             tokio::time::sleep(Duration::from_millis(after_ms)).await;
@@ -103,23 +95,78 @@ async fn whenever_the_server_is_killed_a_repeat_with_the_same_key_pays_once() {
             // Clients do not wait until everything is settled.
             server = Server::start(&installation.place, &["--sandbox", &gateway.url]);
             let client = Merchant::new(&created, &server.url()).test;
-            for (what, payer) in payers {
+            for (_, payer) in payers {
+                let what = payer.what;
                 let answer = soon("an answer", async || {
                     let answer = payer.begin(&client).await.unwrap().unwrap();
                     (answer.status < 409).then_some(answer)
                 });
                 let paid = answer.await.ok();
                 assert_eq!(payer.outcome(&client).await.as_deref(), Some("paid"), "{what:?}: {paid}");
-                payer.must_stand(&client, what, true).await;
+                payer.must_stand(&client, true).await;
                 let again = payer.begin(&client).await.unwrap().unwrap();
                 assert!(again.is_replay);
                 assert_eq!(again.ok(), paid);
                 all.push(what);
             }
         }
-        let before = all.iter().filter(|what| **what == What::Change).count();
+        let before: usize = all.iter().map(|what| what.paid_before()).sum();
         let booked = gateway.successes();
         assert_eq!(booked.len(), all.len() + before, "{booked:?}");
+        assert!(booked.values().all(|count| *count == 1), "{booked:?}");
+        assert_eq!(server.stop(), Some(0));
+        must_be_well(&installation.place);
+    })
+    .await;
+}
+
+/// What is paid once, whoever asks for it how often.
+const DEBTS: [What; 3] = [What::Finish, What::ResumePastDue, What::Pay];
+
+#[tokio::test]
+async fn who_clicks_once_more_after_the_server_was_killed_makes_no_second_payment() {
+    on_both(async |installation| {
+        let created = account(&installation.place, "one");
+        let gateway = Gateway::start(&installation.place, "");
+        let server = Server::start(&installation.place, &["--sandbox", &gateway.url]);
+        let client = Merchant::new(&created, &server.url()).test;
+        plans(&client).await;
+        let payers = Payer::all(&client, &DEBTS, &["sbx_timeout_after_1", "sbx_timeout_before_1"]).await;
+        let under_way: Vec<_> = payers.iter().map(|payer| payer.1.begin(&client)).collect();
+        soon("all hang", async || (gateway.hung() == payers.len()).then_some(())).await;
+        server.signal("-KILL");
+        for answer in under_way {
+            assert!(answer.await.unwrap().is_err(), "a dead server does not answer");
+        }
+        drop(server);
+        // Nobody waits until everything is settled.
+        let server = Server::start(&installation.place, &["--sandbox", &gateway.url]);
+        let client = Merchant::new(&created, &server.url()).test;
+        let clicks: Vec<_> =
+            payers.iter().flat_map(|payer| [payer.1.begin_anew(&client), payer.1.begin(&client)]).collect();
+        for click in clicks {
+            let answer = click.await.unwrap().unwrap();
+            // Nothing else is true before everything is settled.
+            match answer.status {
+                200 | 400 | 409 => {}
+                _ => drop(answer.refused(500, "payment_unknown")),
+            }
+        }
+        for (_, payer) in &payers {
+            let paid = async || {
+                let answer = payer.begin(&client).await.unwrap().unwrap();
+                (answer.status == 200).then_some(())
+            };
+            soon("the answer", paid).await;
+            assert_eq!(payer.outcome(&client).await.as_deref(), Some("paid"), "{:?}", payer.what);
+            payer.must_stand(&client, true).await;
+            let again = payer.begin_anew(&client).await.unwrap().unwrap();
+            // What is done stays done: a charge is shown as it is, a debt is none any more.
+            assert_eq!(again.status, if payer.what == What::Finish { 200 } else { 400 }, "{again:?}");
+        }
+        let before: usize = payers.iter().map(|payer| payer.1.what.paid_before()).sum();
+        let booked = gateway.successes();
+        assert_eq!(booked.len(), payers.len() + before, "{booked:?}");
         assert!(booked.values().all(|count| *count == 1), "{booked:?}");
         assert_eq!(server.stop(), Some(0));
         must_be_well(&installation.place);
@@ -141,17 +188,15 @@ async fn whenever_the_server_is_killed_the_book_and_the_subscriptions_agree() {
         let mut all = Vec::new();
         for after_ms in KILLED_AFTER_MS {
             let client = Merchant::new(&created, &server.url()).test;
-            let mut payers = Vec::new();
-            for what in [EACH, EACH].concat() {
-                payers.push((what, Payer::of(&client, what, "sbx_ok").await));
-            }
+            // Two of each kind.
+            let payers = Payer::all(&client, &What::ALL, &["sbx_ok"; 2]).await;
             let under_way: Vec<_> = payers.iter().map(|payer| payer.1.begin(&client)).collect();
             // Any instant is right: the outcome is read from the book.
             tokio::time::sleep(Duration::from_millis(after_ms)).await;
             server.signal("-KILL");
-            for ((what, payer), answer) in payers.into_iter().zip(under_way) {
+            for ((_, payer), answer) in payers.into_iter().zip(under_way) {
                 let was_told_paid = answer.await.unwrap().is_ok_and(|answer| answer.status == 200);
-                all.push((what, payer, was_told_paid));
+                all.push((payer, was_told_paid));
             }
             drop(server);
             server = restarted(installation, &gateway).await;
@@ -164,14 +209,15 @@ async fn whenever_the_server_is_killed_the_book_and_the_subscriptions_agree() {
     .await;
 }
 
-async fn must_agree(client: &Client, gateway: &Gateway, all: &[(What, Payer, bool)]) {
-    // The first payments of those who change.
-    let mut paid = all.iter().filter(|payer| payer.0 == What::Change).count();
-    for (what, payer, was_told_paid) in all {
+async fn must_agree(client: &Client, gateway: &Gateway, all: &[(Payer, bool)]) {
+    // The first payments of those who had a subscription.
+    let mut paid: usize = all.iter().map(|payer| payer.0.what.paid_before()).sum();
+    for (payer, was_told_paid) in all {
+        let what = payer.what;
         let outcome = payer.outcome(client).await;
         let is_paid = outcome.as_deref() == Some("paid");
         assert!(is_paid || !was_told_paid, "{what:?}: {outcome:?}");
-        payer.must_stand(client, *what, is_paid).await;
+        payer.must_stand(client, is_paid).await;
         paid += usize::from(is_paid);
     }
     let booked = gateway.successes();

@@ -6,10 +6,12 @@
     reason = "a test may stop where it stands: the line of the panic is the message"
 )]
 
+mod beginning;
 mod charge_actions;
 mod client;
 mod cors;
 mod document;
+mod exports;
 mod gateway;
 mod guide;
 mod idempotency;
@@ -18,6 +20,7 @@ mod isolation;
 mod keys;
 mod killed;
 mod life;
+mod payer;
 mod plan_switches;
 mod shop;
 mod store;

@@ -3,13 +3,16 @@
 use std::time::{Duration, Instant};
 
 use super::client::{Answer, Client};
-use super::gateway::{Gateway, Payer, What, plans};
+use super::gateway::Gateway;
+use super::payer::{Payer, What, plans};
 use super::shop::{Merchant, account, must_be_well, soon};
 use super::store::open_charges;
 use crate::installation::{Installation, on_both, on_postgres, on_sqlite};
 use crate::serve::Server;
 
-const EACH: [What; 4] = [What::Sale, What::First, What::Change, What::Resume];
+/// All kinds, as many at once as may hang before the breaker opens.
+const GROUPS: [&[What]; 2] =
+    [&[What::Sale, What::First, What::Change, What::Resume], &[What::Finish, What::ResumePastDue, What::Pay]];
 /// Executed, and the answer never comes.
 const AFTER: &str = "sbx_timeout_after_1";
 /// Never executed, and no answer comes.
@@ -35,19 +38,18 @@ impl<'a> World<'a> {
         Self { installation, client, server, gateway }
     }
 
-    /// Payers of all kinds with cards of `rules`, and what each is answered when all pay at once.
-    async fn all_at_once(&self, rules: &[&'static str]) -> Vec<(What, &'static str, Payer, Answer)> {
-        let mut payers = Vec::new();
-        for what in EACH {
-            for rule in rules {
-                payers.push((what, *rule, Payer::of(&self.client, what, rule).await));
-            }
-        }
+    /// Payers of these kinds with cards of `rules`, and what each is answered when all pay at once.
+    async fn all_at_once(
+        &self,
+        kinds: &[What],
+        rules: &[&'static str],
+    ) -> Vec<(&'static str, Payer, Answer)> {
+        let payers = Payer::all(&self.client, kinds, rules).await;
         let started = Instant::now();
-        let under_way: Vec<_> = payers.iter().map(|payer| payer.2.begin(&self.client)).collect();
+        let under_way: Vec<_> = payers.iter().map(|payer| payer.1.begin(&self.client)).collect();
         let mut answered = Vec::new();
-        for ((what, rule, payer), answer) in payers.into_iter().zip(under_way) {
-            answered.push((what, rule, payer, answer.await.unwrap().unwrap()));
+        for ((rule, payer), answer) in payers.into_iter().zip(under_way) {
+            answered.push((rule, payer, answer.await.unwrap().unwrap()));
         }
         assert!(started.elapsed() < WAIT_MAX, "{:?}", started.elapsed());
         answered
@@ -68,38 +70,46 @@ impl<'a> World<'a> {
 
 #[tokio::test]
 async fn where_a_key_is_remembered_a_request_that_hung_is_sent_again_and_paid_once() {
-    on_both(async |installation| {
-        let world = World::begin(installation, "").await;
-        for (what, rule, payer, answer) in world.all_at_once(&[AFTER, BEFORE]).await {
-            answer.ok();
-            assert_eq!(payer.outcome(&world.client).await.as_deref(), Some("paid"), "{what:?} {rule}");
-            payer.must_stand(&world.client, what, true).await;
-        }
-        world.end(2 * EACH.len()).await;
-    })
-    .await;
+    for kinds in GROUPS {
+        on_both(async |installation| {
+            let world = World::begin(installation, "").await;
+            for (rule, payer, answer) in world.all_at_once(kinds, &[AFTER, BEFORE]).await {
+                let what = payer.what;
+                answer.ok();
+                assert_eq!(payer.outcome(&world.client).await.as_deref(), Some("paid"), "{what:?} {rule}");
+                payer.must_stand(&world.client, true).await;
+            }
+            world.end(2 * kinds.len()).await;
+        })
+        .await;
+    }
 }
 
 #[tokio::test]
 async fn what_was_never_executed_is_proven_unpaid_and_leaves_everything_as_it_was() {
-    on_both(async |installation| {
-        let world = World::begin(installation, "idempotency=none").await;
-        for (what, rule, payer, answer) in world.all_at_once(&[AFTER, BEFORE]).await {
-            let is_paid = rule == AFTER;
-            if is_paid {
-                answer.ok();
-            } else {
-                let error = answer.refused(500, "pg_wrong");
-                assert!(error["message"].as_str().unwrap().contains("Nothing was charged"), "{error}");
-                let charge = format!("/v1/charges/{}", error["charge"].as_str().unwrap());
-                let charge = world.client.get(&charge).await.ok();
-                assert_eq!((&charge["paid"], &charge["state"]), (&false.into(), &"void".into()));
+    for kinds in GROUPS {
+        on_both(async |installation| {
+            let world = World::begin(installation, "idempotency=none").await;
+            for (rule, payer, answer) in world.all_at_once(kinds, &[AFTER, BEFORE]).await {
+                let is_paid = rule == AFTER;
+                if is_paid {
+                    answer.ok();
+                } else {
+                    must_be_unpaid(&world.client, answer).await;
+                }
+                payer.must_stand(&world.client, is_paid).await;
             }
-            payer.must_stand(&world.client, what, is_paid).await;
-        }
-        world.end(EACH.len()).await;
-    })
-    .await;
+            world.end(kinds.len()).await;
+        })
+        .await;
+    }
+}
+
+async fn must_be_unpaid(client: &Client, answer: Answer) {
+    let error = answer.refused(500, "pg_wrong");
+    assert!(error["message"].as_str().unwrap().contains("Nothing was charged"), "{error}");
+    let charge = client.get(&format!("/v1/charges/{}", error["charge"].as_str().unwrap())).await.ok();
+    assert_eq!((&charge["paid"], &charge["state"]), (&false.into(), &"void".into()));
 }
 
 #[tokio::test]
@@ -118,11 +128,11 @@ async fn not_known_in_time(installation: &Installation) {
     let client = &world.client;
     let mut payers = Vec::new();
     let mut repeats = Vec::new();
-    for (what, _, payer, answer) in world.all_at_once(&[AFTER]).await {
+    for (_, payer, answer) in world.all_at_once(&What::ALL, &[AFTER]).await {
         // The same key answers the present state: nothing is known yet, or the truth has come while it waited.
         repeats.push(payer.begin(client));
-        must_not_be_known(client, (what, &payer), answer).await;
-        payers.push((what, payer));
+        must_not_be_known(client, &payer, answer).await;
+        payers.push(payer);
     }
     for repeat in repeats {
         let answer = repeat.await.unwrap().unwrap();
@@ -130,26 +140,27 @@ async fn not_known_in_time(installation: &Installation) {
             answer.refused(500, "payment_unknown");
         }
     }
-    for (what, payer) in payers {
+    for payer in payers {
         let known = async || (payer.outcome(client).await? == "paid").then_some(());
         soon("the truth", known).await;
-        payer.must_stand(client, what, true).await;
+        payer.must_stand(client, true).await;
         payer.begin(client).await.unwrap().unwrap().ok();
-        payer.must_stand(client, what, true).await;
+        payer.must_stand(client, true).await;
     }
-    world.end(EACH.len()).await;
+    world.end(What::ALL.len()).await;
 }
 
-async fn must_not_be_known(client: &Client, (what, payer): (What, &Payer), answer: Answer) {
+async fn must_not_be_known(client: &Client, payer: &Payer, answer: Answer) {
+    let what = payer.what;
     let error = answer.refused(500, "payment_unknown");
     let charge = client.get(&format!("/v1/charges/{}", error["charge"].as_str().unwrap())).await.ok();
     assert_eq!((&charge["paid"], &charge["captured"]), (&false.into(), &false.into()), "{what:?}");
     assert!(charge["failure_code"].is_null(), "{charge}");
     let waiting = payer.subscription(client).await;
     match what {
-        What::Sale => assert_eq!(waiting, None),
+        What::Sale | What::Finish => assert_eq!(waiting, None),
         What::First => assert_eq!(waiting.clone().unwrap().status, "past_due"),
-        What::Change | What::Resume => assert_eq!(waiting, payer.before),
+        What::Change | What::Resume | What::ResumePastDue | What::Pay => assert_eq!(waiting, payer.before),
     }
     let Some(waiting) = waiting else { return };
     // Until it is known nothing else changes it, and nobody is charged a second time.

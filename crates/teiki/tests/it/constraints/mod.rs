@@ -11,7 +11,7 @@ use db::{Db, Engine, Error, OnConflict};
 
 use crate::installation::{Is, Row, columns, on_both};
 
-mod store;
+pub(crate) mod store;
 
 /// Primary keys, unique constraints and unique indexes: (name, table, columns).
 const UNIQUE: &[(&str, &str, &[&str])] = &[

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use db::{Db, Engine, Error};
 
 /// Table, column and type in lower case, in the order of the tables' definitions.
-pub(super) async fn columns(db: &Db) -> Vec<[String; 3]> {
+pub(crate) async fn columns(db: &Db) -> Vec<[String; 3]> {
     // Each engine has a catalogue of its own.
     let sql = match db.engine() {
         Engine::Sqlite => {

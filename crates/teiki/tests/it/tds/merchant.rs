@@ -11,15 +11,15 @@ use crate::serve::Server;
 const TOO_LONG: i64 = 31 * 60 * 1_000_000;
 
 /// A merchant at a running server.
-pub(super) struct Merchant {
+pub(crate) struct Merchant {
     pub(super) client: reqwest::Client,
     pub(super) url: String,
     pub(super) keys: Value,
 }
 
 /// A page, or where it led.
-pub(super) struct Page {
-    pub(super) status: u16,
+pub(crate) struct Page {
+    pub(crate) status: u16,
     pub(super) policy: String,
     pub(super) location: Option<String>,
     pub(super) text: String,
@@ -28,8 +28,13 @@ pub(super) struct Page {
 impl Merchant {
     pub(super) fn new(installation: &Installation, server: &Server) -> Self {
         let keys = installation.run(&["account", "create", "みどり<農園>", "--json"]).json();
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { client, url: server.url(), keys }
+        Self { client: without_redirects(), url: server.url(), keys }
+    }
+
+    /// One whose page is opened, by this public key.
+    pub(crate) fn with_page(url: &str, public_key: &str) -> Self {
+        let keys = serde_json::json!({"test": {"public_key": public_key}});
+        Self { client: without_redirects(), url: url.to_owned(), keys }
     }
 
     pub(super) fn key(&self, mode: &str, kind: &str) -> &str {
@@ -133,7 +138,7 @@ impl Merchant {
     }
 
     /// Opens the page of a resource and sends one of its forms, all of it as the page says.
-    pub(super) async fn answer(&self, id: &str, result: &str, back_url: &str) -> Page {
+    pub(crate) async fn answer(&self, id: &str, result: &str, back_url: &str) -> Page {
         let page = self.page(&self.start(id, back_url), None, "en").await;
         assert_eq!(page.status, 200, "{}", page.text);
         let form =
@@ -150,6 +155,10 @@ impl Merchant {
         let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
         self.page(action, Some(&fields), "en").await
     }
+}
+
+fn without_redirects() -> reqwest::Client {
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }
 
 pub(super) fn text<'a>(object: &'a Value, name: &str) -> &'a str {

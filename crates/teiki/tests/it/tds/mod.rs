@@ -7,7 +7,7 @@
 
 mod cards;
 mod charges;
-mod merchant;
+pub(crate) mod merchant;
 mod page;
 mod sides;
 mod tokens;

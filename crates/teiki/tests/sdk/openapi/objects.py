@@ -110,6 +110,7 @@ def make(url, key, other_key):
     for _ in range(SPARE):
         own.person(ids["spare"])
     other.person(ids["foreign"])
+    ids["kept"]["export"] = [export["id"] for export in own.call("GET", "/v1/exports")["data"]]
     ids["kept"]["invoice"] += own.debtor()
     ids["foreign"]["invoice"] += other.debtor()
     return ids

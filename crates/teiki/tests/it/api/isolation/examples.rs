@@ -1,5 +1,8 @@
 //! For each route the requests that it is tried with: literal values, and ids by the kind of object.
 
+use std::sync::LazyLock;
+
+use teiki::exports::Subject;
 use teiki::routes::{Method, Route};
 
 use super::super::client::{Answer, Client};
@@ -136,7 +139,19 @@ pub(in crate::api) fn examples(route: &Route) -> Vec<Example> {
         _ if is_never => 404,
         _ => 200,
     };
-    forms.iter().map(|form| Example { form, path: route.path, own_status }).collect()
+    let examples = |path| forms.iter().map(move |form| Example { form, path, own_status });
+    paths(route).into_iter().flat_map(examples).collect()
+}
+
+/// Where a route is tried: an export is no object of anybody's, but the name of a kind of them.
+fn paths(route: &Route) -> Vec<&'static str> {
+    static EXPORTS: LazyLock<Vec<String>> = LazyLock::new(|| {
+        Subject::ALL.into_iter().map(|subject| format!("/v1/exports/{}", subject.as_str())).collect()
+    });
+    match route.path {
+        "/v1/exports/{export}" => EXPORTS.iter().map(String::as_str).collect(),
+        path => vec![path],
+    }
 }
 
 fn reading(path: &str) -> Option<Forms> {
@@ -182,6 +197,7 @@ fn listing(path: &str) -> Option<Forms> {
             &[("status", Text("excluded"))],
             &[("starting_after", Id("subscription"))],
         ],
+        "/v1/exports/{export}" => &[&[], &[("bom", Text("true"))], &[("format", Text("jsonl"))]],
         "/v1/webhook_endpoints" => &[&[], &[("starting_after", Id("webhook_endpoint"))]],
         "/v1/webhook_endpoints/{webhook_endpoint}/deliveries" => {
             &[&[], &[("starting_after", Id("webhook_delivery"))]]
@@ -213,6 +229,7 @@ fn showing(path: &str) -> Option<Forms> {
         | "/v1/account_settings"
         | "/v1/accounts/brands"
         | "/v1/charges/{charge}"
+        | "/v1/exports"
         | "/v1/invoices/{invoice}"
         | "/v1/events/{event}"
         | "/v1/api_keys/{api_key}"

@@ -135,6 +135,9 @@ impl Sides {
             let is_of_side = |route: &&Route| side.name != "live" || route.path != "/v1/account_settings";
             for route in ROUTES.iter().filter(|route| route.method == Method::Get).filter(is_of_side) {
                 for request in examples(route).iter().filter_map(|it| it.own(route, &side.objects)) {
+                    if side.name == "live" && request.sends("/v1/exports/accounts") {
+                        continue;
+                    }
                     let answer = request.send(&side.secret).await;
                     read.insert(format!("{request:?}"), without_uses(answer.body));
                 }
@@ -236,7 +239,11 @@ async fn endpoint(client: &Client, marker: &str) -> String {
 }
 
 /// A delivery to it that was received, written directly.
-async fn delivery(installation: &Installation, (account, mode): (&str, &str), endpoint: &str) -> String {
+pub(in crate::api) async fn delivery(
+    installation: &Installation,
+    (account, mode): (&str, &str),
+    endpoint: &str,
+) -> String {
     let at = Timestamp::from_microsecond(WRITTEN_AT).unwrap();
     let random: [u8; 32] = Sha256::digest(endpoint.as_bytes()).into();
     let id = WebhookDeliveryId::random(Slot(0), at, &random).to_string();

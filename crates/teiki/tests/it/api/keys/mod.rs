@@ -10,7 +10,7 @@ use super::client::{Client, Form};
 use super::shop::id_of;
 
 /// A new key: what was answered, and its client.
-async fn made(owner: &Client, kind: &str, more: Form<'_>) -> (Value, Client) {
+pub(super) async fn made(owner: &Client, kind: &str, more: Form<'_>) -> (Value, Client) {
     let body = owner.post("/v1/api_keys", &[&[("kind", kind)], more].concat()).await.ok();
     let client = owner.with_key(secret_of(&body));
     (body, client)

@@ -1,0 +1,247 @@
+//! Connections that do not wait forever for clients that take nothing, or send nothing.
+//!
+//! An answer that is longer than the buffers of the system is written as its client takes it. A client that takes nothing for
+//! [`STALL_MAX`] has its connection closed, and so has one that is still behind [`STOP_PATIENCE`] after the server began to
+//! stop: whatever makes the answer ends with it, and no client keeps a server from stopping. What fits the buffers never waits.
+//! A connection on which nothing has come or gone for [`SILENCE_MAX`] is closed too, in the middle of a request or after one.
+
+use std::future::Future;
+use std::io::{self, ErrorKind, IoSlice};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::serve::Listener;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::{Sleep, sleep};
+
+/// How long a client may take nothing of an answer. Longer than a network is lost and found again.
+const STALL_MAX: Duration = Duration::from_secs(60);
+/// How long nothing may come or go on a connection. Longer than any request works before its answer begins: a repeat waits 25
+/// seconds for its first, and then as long for its payment.
+const SILENCE_MAX: Duration = Duration::from_secs(75);
+/// How long a stopping server writes to a client that does not keep up.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Where clients arrive.
+pub(super) struct Patient {
+    listener: TcpListener,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Patient {
+    /// Takes clients of `listener` until the server is stopping.
+    pub(super) fn new(listener: TcpListener, stopping: watch::Receiver<bool>) -> Self {
+        Self { listener, stopping }
+    }
+}
+
+impl Listener for Patient {
+    type Io = Connection<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        let (stream, address) = Listener::accept(&mut self.listener).await;
+        (Connection::new(stream, self.stopping.clone()), address)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+/// A client's connection, whose writes end.
+pub(super) struct Connection<S> {
+    stream: S,
+    /// Since the client took something last; `None` while nothing waits for it.
+    stalled: Option<Pin<Box<Sleep>>>,
+    /// Since something came or went last; `None` while nothing is waited for.
+    silent: Option<Pin<Box<Sleep>>>,
+    /// When the server is stopping and the client had its time. It is looked at while something waits.
+    stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// The client had its time.
+    is_over: bool,
+}
+
+impl<S> Connection<S> {
+    fn new(stream: S, mut stopping: watch::Receiver<bool>) -> Self {
+        let stopped = async move {
+            // An error means that the sender is gone, which is a stop too.
+            let _ = stopping.wait_for(|stop| *stop).await;
+            sleep(STOP_PATIENCE).await;
+        };
+        Self { stream, stalled: None, silent: None, stopped: Box::pin(stopped), is_over: false }
+    }
+
+    /// What a write came to; an error when the client has had its time.
+    fn within_time<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            self.silent = None;
+            return written;
+        }
+        if !self.is_over {
+            let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(STALL_MAX)));
+            if stalled.as_mut().poll(cx).is_pending() {
+                ready!(self.stopped.as_mut().poll(cx));
+            }
+            self.is_over = true;
+        }
+        Poll::Ready(Err(io::Error::new(ErrorKind::TimedOut, "the client does not take its answer")))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if read.is_ready() {
+            self.silent = None;
+            return read;
+        }
+        ready!(self.silent.get_or_insert_with(|| Box::pin(sleep(SILENCE_MAX))).as_mut().poll(cx));
+        Poll::Ready(Err(io::Error::new(ErrorKind::TimedOut, "the client sends nothing")))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.within_time(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        self.within_time(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// What the client's side of a connection can hold.
+    const BUFFER: usize = 16;
+
+    struct Ends {
+        server: Connection<DuplexStream>,
+        client: DuplexStream,
+        stop: watch::Sender<bool>,
+    }
+
+    fn ends() -> Ends {
+        let (server, client) = duplex(BUFFER);
+        let (stop, stopping) = watch::channel(false);
+        Ends { server: Connection::new(server, stopping), client, stop }
+    }
+
+    async fn is_given_up(server: &mut Connection<DuplexStream>) -> bool {
+        let written = server.write_all(&[0; 4 * BUFFER]).await;
+        written.is_err_and(|error| error.kind() == ErrorKind::TimedOut)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_is_given_up_after_a_minute() {
+        let Ends { mut server, client, stop } = ends();
+        let began = Instant::now();
+        assert!(is_given_up(&mut server).await);
+        assert_eq!(began.elapsed().as_secs(), STALL_MAX.as_secs());
+        drop((client, stop));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_sends_nothing_is_given_up_unless_it_takes_something() {
+        let Ends { mut server, mut client, stop } = ends();
+        let part = SILENCE_MAX - Duration::from_secs(1);
+        client.write_all(b"GET").await.expect("it is taken");
+        sleep(part).await;
+        server.read_exact(&mut [0; 3]).await.expect("it came");
+        let began = Instant::now();
+        let (mut reading, mut writing) = tokio::io::split(server);
+        let writer = tokio::spawn(async move {
+            sleep(part).await;
+            writing.write_all(b"1").await
+        });
+        // Polled again when something went, as a connection is by its server.
+        let silence = async {
+            let mut byte = [0; 1];
+            tokio::select! {
+                read = reading.read(&mut byte) => return read,
+                () = sleep(part + Duration::from_millis(1)) => {}
+            }
+            reading.read(&mut byte).await
+        };
+        let error = silence.await.expect_err("it is given up");
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        assert_eq!(began.elapsed().as_secs(), (part + SILENCE_MAX).as_secs());
+        writer.await.expect("no panic").expect("it went");
+        drop((client, stop));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_client_gets_everything() {
+        let Ends { mut server, mut client, stop } = ends();
+        let reading = tokio::spawn(async move {
+            let mut taken = 0;
+            while taken < 4 * BUFFER {
+                sleep(STALL_MAX - Duration::from_secs(1)).await;
+                taken += client.read(&mut [0; BUFFER]).await.expect("it reads");
+            }
+        });
+        assert!(!is_given_up(&mut server).await);
+        reading.await.expect("all is taken");
+        drop(stop);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_client_does_not_keep_a_server_from_stopping() {
+        let Ends { mut server, mut client, stop } = ends();
+        let began = Instant::now();
+        tokio::spawn(async move {
+            sleep(Duration::from_secs(3)).await;
+            stop.send_replace(true);
+            loop {
+                sleep(Duration::from_secs(1)).await;
+                if client.read(&mut [0; 1]).await.is_err() {
+                    break;
+                }
+            }
+        });
+        assert!(is_given_up(&mut server).await);
+        assert_eq!(began.elapsed().as_secs(), 3 + STOP_PATIENCE.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_buffers_hold_is_written_at_once_also_while_stopping() {
+        let Ends { mut server, client, stop } = ends();
+        stop.send_replace(true);
+        sleep(2 * STOP_PATIENCE).await;
+        assert!(server.write_all(&[0; BUFFER]).await.is_ok());
+        drop(client);
+    }
+}

@@ -17,7 +17,7 @@ struct Refusal {
 }
 
 /// Without 400, whose codes follow from the parameters.
-const REFUSALS: [Refusal; 9] = [
+const REFUSALS: [Refusal; 10] = [
     Refusal {
         status: 401,
         name: "Unauthorized",
@@ -37,6 +37,11 @@ const REFUSALS: [Refusal; 9] = [
         status: 409,
         name: "Conflict",
         description: "Something is under way with the same object: `payment_in_progress`, `test_clock_advancing`. Or the `Idempotency-Key` belongs to another request, or to one that is not done yet: `idempotency_conflict`, `idempotency_in_progress`.",
+    },
+    Refusal {
+        status: 408,
+        name: "TooSlow",
+        description: "A body that did not come whole within 30 seconds: `request_timeout`.",
     },
     Refusal { status: 413, name: "TooLarge", description: "A body above 64 KiB: `request_too_large`." },
     Refusal {
@@ -70,7 +75,6 @@ fn may_be(route: &Route, status: u16) -> bool {
         402 | 503 => route.moves_money,
         404 => !variables(route.path).is_empty() || names_objects(route),
         409 => route.method != Method::Get,
-        413 | 415 => is_post,
         _ => true,
     }
 }

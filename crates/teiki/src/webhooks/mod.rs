@@ -133,6 +133,11 @@ pub fn lock(tx: &mut Tx<'_>, side: Side, id: &str) -> Result<EndpointRow, ApiErr
     store::lock(tx, found.id)?.ok_or_else(|| ApiError::not_found("webhook endpoint", id))
 }
 
+/// The number of the last event of an endpoint, also of one that was deleted; `None` if the side has none of this id.
+pub fn last_event(tx: &mut Tx<'_>, side: Side, id: WebhookEndpointId) -> Result<Option<i64>, db::Error> {
+    store::last_event(tx, side, id)
+}
+
 /// A page of endpoints, newest first.
 pub fn list(tx: &mut Tx<'_>, side: Side, page: &Page) -> Result<Vec<EndpointRow>, ApiError> {
     let from = match &page.after {

@@ -64,6 +64,20 @@ pub(super) fn find(
     .transpose()
 }
 
+/// Of deleted ones too.
+pub(super) fn last_event(
+    tx: &mut Tx<'_>,
+    (account, mode): Side,
+    id: WebhookEndpointId,
+) -> Result<Option<i64>, Error> {
+    tx.query_opt(
+        "select event_number from webhook_endpoints where id = $1 and account_id = $2 and mode = $3",
+        &[Value::Text(id.as_str()), Value::Text(account.as_str()), Value::Text(mode.as_str())],
+    )?
+    .map(|row| row.i64(0))
+    .transpose()
+}
+
 pub(super) fn lock(tx: &mut Tx<'_>, id: WebhookEndpointId) -> Result<Option<EndpointRow>, Error> {
     let rows = tx.lock_many(
         "select w.id, w.account_id, w.mode, w.url, w.description, w.enabled_events, w.status, w.disabled_reason, w.secret,

@@ -108,6 +108,16 @@ async fn a_test_goes_to_its_endpoint_alone_whatever_that_takes() {
             assert_eq!(shown["data"], sent.event()["data"]);
         }
         assert_eq!((other.all().len(), client.deliveries(&everything).await.len()), (0, 0));
+        let about = async |id: &str, kind: &str| {
+            let path = format!("/v1/events?resource_id={id}&type={kind}");
+            client.list(&path).await.len()
+        };
+        assert_eq!(about(&id_of(&endpoint), "webhook_endpoint.tested").await, 2);
+        assert_eq!(about(&id_of(&everything), "webhook_endpoint.tested").await, 0);
+        let clock = client.post("/v1/test_clocks", &[("frozen_time", "1800000000")]).await.ok();
+        assert_eq!(about(&id_of(&clock), "test_clock.created").await, 1);
+        let path = format!("/v1/events?resource_id={}&type=test_clock.created", id_of(&clock));
+        assert_eq!(post.merchant.live.list(&path).await.len(), 0, "another side's");
     })
     .await;
 }

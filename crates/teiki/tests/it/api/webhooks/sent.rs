@@ -200,7 +200,7 @@ async fn what_is_being_sent_when_the_server_is_killed_is_sent_again_under_the_sa
         post.is_due(&delivery).await;
         let second = receiver.wait_for(2).await.remove(1);
         assert_eq!((second.id(), second.event()), (first.id(), first.event()));
-        let is_done = |it: &Value| status_of(it) == "delivered" && it["attempts"] == 2;
+        let is_done = |it: &Value| status_of(it) == "delivered" && it["attempts"] == 1;
         client.delivery(&endpoint, "the delivery", is_done).await;
         assert_eq!(server.stop(), Some(0));
     })
@@ -218,7 +218,7 @@ async fn what_is_being_sent_when_the_server_stops_is_sent_by_the_next_one() {
         let server = Server::start(&post.installation.place, PRIVATE);
         let second = receiver.wait_for(2).await.remove(1);
         assert_eq!(second.id(), first.id());
-        let is_done = |it: &Value| status_of(it) == "delivered" && it["attempts"] == 2;
+        let is_done = |it: &Value| status_of(it) == "delivered" && it["attempts"] == 1;
         post.at(&server).delivery(&endpoint, "the delivery", is_done).await;
         assert_eq!(server.stop(), Some(0));
     })

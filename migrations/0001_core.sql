@@ -589,7 +589,8 @@ create table webhook_endpoints ( -- catalogue
 create index webhook_endpoints_by_account on webhook_endpoints (account_id, mode, created_at, id) where deleted_at is null;
 
 -- An event on its way to an endpoint, and the log of it. history_id and number put those of one endpoint in order; a delivery
--- that was asked for stands alone, with its own id. While it waits it has next_attempt_at, afterwards finished_at.
+-- that was asked for stands alone, with its own id. While it waits it has next_attempt_at, afterwards finished_at. claims counts
+-- those who took it and have not said what came of it: one while it is sent, more if processes ended over it.
 create table webhook_deliveries (
     slot BIGINT not null,
     id TEXT not null,
@@ -602,6 +603,7 @@ create table webhook_deliveries (
     number BIGINT not null,
     status TEXT not null,
     attempts BIGINT not null,
+    claims BIGINT not null default 0,
     next_attempt_at BIGINT,
     last_attempt_at BIGINT,
     last_status BIGINT,

@@ -1,7 +1,8 @@
 //! The kinds of facts that are appended to a history.
 //!
-//! A history is that of a subscription, a customer, a plan, a token, a sale, a test clock or a webhook endpoint. Mails, webhooks and step mails are made
-//! from events through the outbox. An event has billing time, real time and a gapless number within its history.
+//! A history is that of a subscription, a customer, a plan, a token, a sale, a plan switch, a test clock or a webhook endpoint.
+//! Deliveries to webhook endpoints are written in the transaction that appends an event. An event has billing time, real time and
+//! a gapless number within its history.
 //! The names are those of PAY.JP where it has one ([`Kind::is_payjp`]); teiki's own are told to those who ask for them.
 
 use crate::id::{InvoiceId, Slot, SubscriptionId};

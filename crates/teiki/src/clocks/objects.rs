@@ -138,6 +138,18 @@ pub fn get(tx: &mut Tx<'_>, account: AccountId, id: &str) -> Result<ClockRow, Ap
     store::find(tx, account, parsed)?.ok_or_else(none)
 }
 
+/// The number of the last event of a clock, also of one that was deleted; `None` if the side has none of this id.
+pub fn last_event(
+    tx: &mut Tx<'_>,
+    (account, mode): (AccountId, Mode),
+    id: ClockId,
+) -> Result<Option<i64>, db::Error> {
+    match mode {
+        Mode::Test => store::last_event(tx, account, id),
+        Mode::Live => Ok(None),
+    }
+}
+
 /// A page of clocks, newest first.
 pub fn list(tx: &mut Tx<'_>, account: AccountId, page: &Page) -> Result<Vec<ClockRow>, ApiError> {
     let from = match &page.after {

@@ -68,6 +68,16 @@ pub(super) fn find(tx: &mut Tx<'_>, account: AccountId, id: ClockId) -> Result<O
     .transpose()
 }
 
+/// Of deleted ones too.
+pub(super) fn last_event(tx: &mut Tx<'_>, account: AccountId, id: ClockId) -> Result<Option<i64>, Error> {
+    tx.query_opt(
+        "select event_number from test_clocks where id = $1 and account_id = $2",
+        &[Value::Text(id.as_str()), Value::Text(account.as_str())],
+    )?
+    .map(|row| row.i64(0))
+    .transpose()
+}
+
 pub(super) fn lock(tx: &mut Tx<'_>, id: ClockId) -> Result<Option<ClockRow>, Error> {
     let rows = tx.lock_many(
         "select id, account_id, name, started_at, frozen_time, status, from_time, target_time, event_number, created_at

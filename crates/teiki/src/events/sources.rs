@@ -1,11 +1,16 @@
 //! Which histories an object's events are in.
 
 use billing::event::History;
-use billing::id::{AccountId, ChargeId, InvoiceId, PaymentMethodId, Slot, SubscriptionId, TokenId};
+use billing::id::{
+    AccountId, ChargeId, ClockId, InvoiceId, PaymentMethodId, Slot, SubscriptionId, TokenId,
+    WebhookEndpointId,
+};
 use billing::mode::Mode;
 use db::Tx;
 
-use crate::{charges, customers, invoices, payment_methods, plan_switches, plans, subscriptions};
+use crate::{
+    charges, clocks, customers, invoices, payment_methods, plan_switches, plans, subscriptions, webhooks,
+};
 
 /// A history and the number of its last event.
 pub(super) struct Source {
@@ -41,6 +46,16 @@ pub(super) fn of(tx: &mut Tx<'_>, side: (AccountId, Mode), resource: &str) -> Re
     }
     if let Ok(id) = resource.parse::<TokenId>() {
         sources.push(Source { history: id.to_string(), slot: id.slot(), last: 1 });
+    }
+    if let Ok(id) = resource.parse::<ClockId>()
+        && let Some(last) = clocks::objects::last_event(tx, side, id)?
+    {
+        sources.push(Source { history: id.to_string(), slot: Slot(0), last });
+    }
+    if let Ok(id) = resource.parse::<WebhookEndpointId>()
+        && let Some(last) = webhooks::last_event(tx, side, id)?
+    {
+        sources.push(Source { history: id.to_string(), slot: id.slot(), last });
     }
     let mut customer = Some(resource.to_owned());
     if let Ok(id) = resource.parse::<PaymentMethodId>() {

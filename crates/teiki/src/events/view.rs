@@ -35,7 +35,7 @@ pub struct EventView {
     /// What happened, as `charge.succeeded`; more types may come.
     #[serde(rename = "type")]
     kind: String,
-    /// How many webhook endpoints have not received it yet.
+    /// How many webhooks of it wait: one for each endpoint that has not received it yet, and one for each resend.
     pending_webhooks: i64,
     /// The object as it was then, or the answer to its deletion. An event that is older than a field does not have it.
     #[schemars(with = "serde_json::Map<String, Value>")]

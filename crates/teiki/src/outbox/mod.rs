@@ -40,7 +40,7 @@ pub struct Waiting {
     pub kind: String,
     /// The thing it happened to.
     pub object: String,
-    /// Its place in its subscription's history.
+    /// Its place in its history.
     pub number: i64,
 }
 

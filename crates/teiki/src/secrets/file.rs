@@ -4,9 +4,9 @@
 //! Either a file that was named, which must be there, or `secret.key` in the data directory, which is made when the first
 //! secret is stored. It appears whole or not at all.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -79,26 +79,19 @@ impl KeyFile {
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let draft = self.path.with_extension(format!("{}.part", std::process::id()));
-        // Left by a process of this number that died here.
-        if let Err(error) = fs::remove_file(&draft)
-            && error.kind() != ErrorKind::NotFound
-        {
-            return Err(error);
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+        // Its name is random and it is new, so it is nobody else's, also where several processes have the same number; it is
+        // for its owner alone, and removed if it is not linked. What a process that died here left holds a key of nothing.
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let mut draft = tempfile::Builder::new().prefix(NAME).suffix(".part").tempfile_in(folder)?;
         let text = Zeroizing::new(format!("{}\n", hex::encode(random)));
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        let linked = match fs::hard_link(&draft, &self.path) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-            linked => linked,
-        };
-        fs::remove_file(&draft)?;
-        if let Some(folder) = self.path.parent() {
-            File::open(folder)?.sync_all()?;
+        draft.write_all(text.as_bytes())?;
+        draft.as_file().sync_all()?;
+        match draft.persist_noclobber(&self.path) {
+            Err(refused) if refused.error.kind() == ErrorKind::AlreadyExists => {}
+            Err(refused) => return Err(refused.error),
+            Ok(_) => {}
         }
-        linked
+        File::open(folder)?.sync_all()
     }
 
     fn warn_of_readers(&self) {
@@ -148,6 +141,28 @@ mod tests {
         assert_eq!(entries.len(), 1, "{entries:?}");
         let mode = fs::metadata(folder.path().join(NAME)).expect("a file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn many_who_make_the_first_key_at_once_have_one_whole_key() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().expect("a folder");
+            let file = KeyFile::new(None, folder.path());
+            let begin = std::sync::Barrier::new(8);
+            let ids: Vec<String> = std::thread::scope(|scope| {
+                let make = |number: u8| {
+                    let (file, begin) = (&file, &begin);
+                    scope.spawn(move || {
+                        begin.wait();
+                        file.read_or_make(&[number; 32]).expect("a key").id().to_owned()
+                    })
+                };
+                let makers: Vec<_> = (0..8).map(make).collect();
+                makers.into_iter().map(|maker| maker.join().expect("no panic")).collect()
+            });
+            assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+            assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
+        }
     }
 
     #[test]

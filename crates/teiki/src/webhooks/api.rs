@@ -164,7 +164,7 @@ async fn update(call: Call) -> Result<Answer, ApiError> {
 pub static DELETE: Operation = Operation {
     access: Access::Write,
     object: "webhook_endpoint",
-    summary: "Deletes a webhook endpoint with its secrets and its log.",
+    summary: "Deletes a webhook endpoint with its secrets; its log is shown no more.",
     params: &[],
     answer: Shape::one::<Deleted>(),
     run: |call| Box::pin(delete(call)),
@@ -181,7 +181,7 @@ async fn delete(call: Call) -> Result<Answer, ApiError> {
 pub static ROTATE: Operation = Operation {
     access: Access::Write,
     object: "webhook_endpoint",
-    summary: "Gives a webhook endpoint a new secret, shown in this answer only. The former one signs as well for 24 hours.",
+    summary: "Gives a webhook endpoint a new secret, shown in this answer only. The former one signs as well for 24 hours; until then there is no other rotation.",
     params: &[],
     answer: Shape::one::<EndpointView>(),
     run: |call| Box::pin(rotate(call)),
@@ -199,11 +199,8 @@ async fn rotate(call: Call) -> Result<Answer, ApiError> {
     let (view, sealed) = (EndpointView::of(side.1, &row), row.sealed);
     let answers = (view.clone().with_secrets(&keys), KeptView::of(view));
     let rotated = call.reveal(move |tx| {
-        if super::reseal(tx, side, &former, &sealed)? {
-            return Ok(answers.clone());
-        }
-        let message = "The secret was rotated by another request at the same time; try again.";
-        Err(ApiError::conflict("secret_rotated", message))
+        super::reseal(tx, side, (&former, &sealed), now)?;
+        Ok(answers.clone())
     });
     rotated.await
 }

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use billing::mode::Mode;
 use url::{Host, Url};
 
-/// Longest URL, in characters.
+/// Longest URL, in characters, also as it is sent: a Japanese character is nine then.
 pub const URL_MAX: usize = 500;
 /// The ports that endpoints may have: that of https and its usual other one. Others are those of services that are not for
 /// receiving webhooks.
@@ -36,11 +36,14 @@ impl Reach {
     }
 }
 
+/// One text for both: who may name a host learns nothing of which names there are inside.
+const UNREACHABLE: &str = "its host was not found, or is not a public one";
+
 /// Why nothing is sent there. Names no address: what a name stands for inside is nobody's business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// It is no URL with a host, or too long.
-    #[error("it is not a URL of at most {URL_MAX} characters")]
+    #[error("it is not a URL of at most {URL_MAX} characters, counted as it is sent, percent-encoded")]
     NotAUrl,
     /// It is not https.
     #[error("it must begin with https://")]
@@ -55,10 +58,10 @@ pub enum Refusal {
     #[error("its port must be 443 or 8443")]
     Port,
     /// Its host is an address that is not public, or stands for one.
-    #[error("its host is not a public one")]
+    #[error("{UNREACHABLE}")]
     NotPublic,
     /// Its host stands for no address, or it could not be found out.
-    #[error("its host was not found")]
+    #[error("{UNREACHABLE}")]
     NotFound,
 }
 
@@ -81,6 +84,10 @@ pub fn parse(text: &str, reach: Reach) -> Result<Target, Refusal> {
         return Err(Refusal::NotAUrl);
     }
     let url = Url::parse(text).map_err(|_| Refusal::NotAUrl)?;
+    // What is stored and parsed again is what is sent: percent-encoded, and so perhaps longer.
+    if url.as_str().len() > URL_MAX {
+        return Err(Refusal::NotAUrl);
+    }
     match (url.scheme(), reach) {
         ("https", _) | ("http", Reach::Private) => {}
         _ => return Err(Refusal::Scheme),
@@ -238,8 +245,23 @@ mod tests {
         for (refusal, url) in refused {
             assert_eq!(parse(url, Reach::Public).err(), Some(refusal), "{url}");
         }
-        let long = format!("https://example.com/{}", "a".repeat(URL_MAX));
-        assert_eq!(parse(&long, Reach::Public).err(), Some(Refusal::NotAUrl));
+        for letters in ["a".repeat(URL_MAX), "鯨".repeat(54)] {
+            let long = format!("https://example.com/{letters}");
+            assert_eq!(parse(&long, Reach::Public).err(), Some(Refusal::NotAUrl), "{long}");
+        }
+    }
+
+    #[test]
+    fn what_is_stored_is_a_url_again() {
+        for text in
+            ["https://example.com", "https://日本.example/鯨?鯨=%20", "HTTPS://EXAMPLE.com:443/a/../b"]
+        {
+            let target = parse(text, Reach::Public).expect("a URL");
+            assert_eq!(parse(target.url.as_str(), Reach::Public), Ok(target.clone()), "{text}");
+        }
+        let longest = format!("https://example.com/{}", "鯨".repeat(53));
+        let target = parse(&longest, Reach::Public).expect("a URL");
+        assert_eq!(parse(target.url.as_str(), Reach::Public), Ok(target.clone()));
     }
 
     #[test]
@@ -315,5 +337,6 @@ mod tests {
         assert!(addresses(&name, Reach::Private).await.is_ok());
         let literal = loopback(Host::Ipv4(Ipv4Addr::LOCALHOST));
         assert_eq!(addresses(&literal, Reach::Public).await, Err(Refusal::NotPublic));
+        assert_eq!(Refusal::NotPublic.to_string(), Refusal::NotFound.to_string());
     }
 }

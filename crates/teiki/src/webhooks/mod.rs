@@ -133,6 +133,11 @@ pub fn lock(tx: &mut Tx<'_>, side: Side, id: &str) -> Result<EndpointRow, ApiErr
     store::lock(tx, found.id)?.ok_or_else(|| ApiError::not_found("webhook endpoint", id))
 }
 
+/// The number of the last event of an endpoint, also of one that was deleted; `None` if the side has none of this id.
+pub fn last_event(tx: &mut Tx<'_>, side: Side, id: WebhookEndpointId) -> Result<Option<i64>, db::Error> {
+    store::last_event(tx, side, id)
+}
+
 /// A page of endpoints, newest first.
 pub fn list(tx: &mut Tx<'_>, side: Side, page: &Page) -> Result<Vec<EndpointRow>, ApiError> {
     let from = match &page.after {
@@ -176,14 +181,29 @@ pub fn change(tx: &mut Tx<'_>, side: Side, id: &str, change: Change) -> Result<E
     Ok(row)
 }
 
-/// Gives an endpoint other secrets, unless somebody else has meanwhile (`false`).
-pub fn reseal(tx: &mut Tx<'_>, side: Side, former: &EndpointRow, sealed: &Sealed) -> Result<bool, ApiError> {
+/// Gives an endpoint other secrets. Errors: somebody else has meanwhile, or the secret before the present one still signs, as was
+/// promised when it was replaced.
+pub fn reseal(
+    tx: &mut Tx<'_>,
+    side: Side,
+    (former, sealed): (&EndpointRow, &Sealed),
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    let refused = |message: String| Err(ApiError::conflict("secret_rotated", message));
     let row = lock(tx, side, former.id.as_str())?;
     if row.sealed != former.sealed {
-        return Ok(false);
+        return refused("The secret was rotated by another request at the same time; try again.".to_owned());
     }
-    store::save(tx, &EndpointRow { sealed: sealed.clone(), ..row })?;
-    Ok(true)
+    if let Some((_, until)) = row.sealed.former
+        && now < until
+    {
+        let until = Timestamp::from_second(until.as_second()).unwrap_or(until);
+        return refused(format!(
+            "The secret was rotated less than 24 hours ago, and the former one signs until {until}; rotate again then, or make \
+             another endpoint."
+        ));
+    }
+    Ok(store::save(tx, &EndpointRow { sealed: sealed.clone(), ..row })?)
 }
 
 /// Deletes an endpoint with its secrets. What waits for it is given up.

@@ -64,6 +64,20 @@ pub(super) fn find(
     .transpose()
 }
 
+/// Of deleted ones too.
+pub(super) fn last_event(
+    tx: &mut Tx<'_>,
+    (account, mode): Side,
+    id: WebhookEndpointId,
+) -> Result<Option<i64>, Error> {
+    tx.query_opt(
+        "select event_number from webhook_endpoints where id = $1 and account_id = $2 and mode = $3",
+        &[Value::Text(id.as_str()), Value::Text(account.as_str()), Value::Text(mode.as_str())],
+    )?
+    .map(|row| row.i64(0))
+    .transpose()
+}
+
 pub(super) fn lock(tx: &mut Tx<'_>, id: WebhookEndpointId) -> Result<Option<EndpointRow>, Error> {
     let rows = tx.lock_many(
         "select w.id, w.account_id, w.mode, w.url, w.description, w.enabled_events, w.status, w.disabled_reason, w.secret,
@@ -74,18 +88,36 @@ pub(super) fn lock(tx: &mut Tx<'_>, id: WebhookEndpointId) -> Result<Option<Endp
     rows.first().map(|(_, row)| endpoint_of(row)).transpose()
 }
 
-/// Those with these ids, deleted ones too.
-pub(super) fn find_many(
-    tx: &mut Tx<'_>,
-    ids: &[WebhookEndpointId],
-) -> Result<Vec<(EndpointRow, bool)>, Error> {
+/// An endpoint and whether it is deleted. Error: what is stored does not read.
+type Found = Result<(EndpointRow, bool), Error>;
+
+/// Those with these ids, each with the place of its id, deleted ones too.
+pub(super) fn find_many(tx: &mut Tx<'_>, ids: &[WebhookEndpointId]) -> Result<Vec<(usize, Found)>, Error> {
     let rows = tx.select_many(
         "select w.id, w.account_id, w.mode, w.url, w.description, w.enabled_events, w.status, w.disabled_reason, w.secret,
                 w.former_secret, w.former_until, w.token, w.failing_since, w.failed_at, w.event_number, w.created_at, w.deleted_at
          from webhook_endpoints w where w.id = $1",
         &[Column::Text(ids.iter().map(WebhookEndpointId::as_str).collect())],
     )?;
-    rows.iter().map(|(_, row)| Ok((endpoint_of(row)?, row.opt_i64(16)?.is_some()))).collect()
+    Ok(rows.iter().map(|(place, row)| (*place, found(row))).collect())
+}
+
+/// The same, and they stay as they are until the transaction ends. Those that do not read are left out.
+pub(super) fn lock_many(
+    tx: &mut Tx<'_>,
+    ids: &[WebhookEndpointId],
+) -> Result<Vec<(EndpointRow, bool)>, Error> {
+    let rows = tx.lock_many(
+        "select w.id, w.account_id, w.mode, w.url, w.description, w.enabled_events, w.status, w.disabled_reason, w.secret,
+                w.former_secret, w.former_until, w.token, w.failing_since, w.failed_at, w.event_number, w.created_at, w.deleted_at
+         from webhook_endpoints w where w.id = $1",
+        &[Column::Text(ids.iter().map(WebhookEndpointId::as_str).collect())],
+    )?;
+    Ok(rows.iter().filter_map(|(_, row)| found(row).ok()).collect())
+}
+
+fn found(row: &Row) -> Found {
+    Ok((endpoint_of(row)?, row.opt_i64(16)?.is_some()))
 }
 
 pub(super) fn list(
@@ -115,7 +147,7 @@ pub(super) fn list(
 }
 
 fn endpoint_of(row: &Row) -> Result<EndpointRow, Error> {
-    let (filter, status) = (row.opt_str(5)?, row.str(6)?);
+    let status = row.str(6)?;
     let former = row.opt_bytes(9)?.zip(opt_instant(row, 10, "webhook_endpoints.former_until")?);
     Ok(EndpointRow {
         id: parsed(row, 0, "webhook_endpoints.id", "an id")?,
@@ -123,9 +155,7 @@ fn endpoint_of(row: &Row) -> Result<EndpointRow, Error> {
         mode: parsed(row, 2, "webhook_endpoints.mode", "a mode")?,
         url: row.text(3)?,
         description: row.opt_text(4)?,
-        filter: Filter::from_stored(filter).ok_or_else(|| {
-            unreadable("webhook_endpoints.enabled_events", "a list", filter.unwrap_or_default())
-        })?,
+        filter: filter_of(row.opt_str(5)?)?,
         status: Status::from_stored(status, row.opt_str(7)?)
             .ok_or_else(|| unreadable("webhook_endpoints.status", "a status with its reason", status))?,
         sealed: Sealed { secret: row.bytes(8)?, former, token: row.bytes(11)? },
@@ -173,6 +203,24 @@ pub(super) fn mark_deleted(tx: &mut Tx<'_>, id: WebhookEndpointId, now: Timestam
     Ok(())
 }
 
+/// Writes how these are doing, and what follows from it.
+pub(super) fn save_health(tx: &mut Tx<'_>, rows: &[EndpointRow]) -> Result<u64, Error> {
+    let instants = |of: fn(&Health) -> Option<Timestamp>| {
+        Column::OptI64(rows.iter().map(|row| of(&row.health).map(Timestamp::as_microsecond)).collect())
+    };
+    tx.update_many(
+        "webhook_endpoints",
+        &[("id", Column::Text(rows.iter().map(|row| row.id.as_str()).collect()))],
+        &[
+            ("status", Column::Text(rows.iter().map(|row| row.status.as_str()).collect())),
+            ("disabled_reason", Column::OptText(rows.iter().map(|row| row.status.reason()).collect())),
+            ("failing_since", instants(|health| health.failing_since)),
+            ("failed_at", instants(|health| health.failed_at)),
+        ],
+        "",
+    )
+}
+
 /// Something was received: what failed before is forgotten.
 pub(super) fn forget_failures(tx: &mut Tx<'_>, ids: &[WebhookEndpointId]) -> Result<u64, Error> {
     let none = || Column::OptI64(vec![None; ids.len()]);
@@ -184,7 +232,8 @@ pub(super) fn forget_failures(tx: &mut Tx<'_>, ids: &[WebhookEndpointId]) -> Res
     )
 }
 
-/// Endpoints that take anything, of each of these sides, with the place of their side.
+/// Endpoints that take anything, of each of these sides, with the place of their side. One that does not read is told of and left
+/// out: nobody's payment fails for it.
 pub(super) fn takers(
     tx: &mut Tx<'_>,
     sides: &[Side],
@@ -198,13 +247,22 @@ pub(super) fn takers(
          where w.account_id = $1 and w.mode = $2 and w.deleted_at is null and w.status = 'enabled'",
         &keys,
     )?;
-    rows.iter()
-        .map(|(place, row)| {
-            let filter = row.opt_str(1)?;
-            let filter = Filter::from_stored(filter).ok_or_else(|| {
-                unreadable("webhook_endpoints.enabled_events", "a list", filter.unwrap_or_default())
-            })?;
-            Ok((*place, parsed(row, 0, "webhook_endpoints.id", "an id")?, filter))
-        })
-        .collect()
+    let told = |(place, row): &(usize, Row)| match taker_of(row) {
+        Ok((id, filter)) => Some((*place, id, filter)),
+        Err(error) => {
+            let endpoint = row.str(0).unwrap_or_default();
+            tracing::error!(endpoint, %error, "a webhook endpoint does not read; it is not told of an event");
+            None
+        }
+    };
+    Ok(rows.iter().filter_map(told).collect())
+}
+
+fn taker_of(row: &Row) -> Result<(WebhookEndpointId, Filter), Error> {
+    Ok((parsed(row, 0, "webhook_endpoints.id", "an id")?, filter_of(row.opt_str(1)?)?))
+}
+
+fn filter_of(stored: Option<&str>) -> Result<Filter, Error> {
+    Filter::from_stored(stored)
+        .ok_or_else(|| unreadable("webhook_endpoints.enabled_events", "a list", stored.unwrap_or_default()))
 }

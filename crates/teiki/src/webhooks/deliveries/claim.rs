@@ -4,7 +4,10 @@
 //! |---|---|---|
 //! | look | endpoints that something waits for, their rows, what is due of each | 3, in one read |
 //! | claim | lock what is still due, find what it waits behind, write both | 1 + 3 |
-//! | give up | what waits for endpoints that are not enabled | 1 + 2, when there is any |
+//! | give up | what waits for endpoints that are not enabled, when they still are not | 1 + 3, when there is any |
+//!
+//! Room is shared out: some to an endpoint, few to one that fails or is slow, some to a side of an account with all of its
+//! endpoints, so that nobody takes it all. A row that does not read stops its own endpoint only.
 //!
 //! A claim counts the attempt before it is made and moves `next_attempt_at` beyond the time it may take: another process
 //! leaves it alone, and if this one dies, it is sent again then, under the same id. What is due is locked before what it waits
@@ -12,29 +15,36 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use billing::id::WebhookEndpointId;
+use billing::id::{WebhookDeliveryId, WebhookEndpointId};
 use db::{Db, Tx};
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::retry::ATTEMPTS_MAX;
 use super::super::sender::TIMEOUT;
-use super::super::{EndpointRow, Status, store as endpoints};
-use super::{DeliveryRow, store};
+use super::super::{EndpointRow, Side, Status, store as endpoints};
+use super::{DeliveryRow, RECHECK_AFTER, store};
 
 /// Sent at once by one process: each is a socket.
 const AT_ONCE: usize = 256;
-/// Of these to endpoints that fail: however many are dead, there is room for the others.
-const AT_ONCE_TO_FAILING: usize = 128;
+/// Of these to endpoints that fail or are slow: however many are dead, there is room for the others.
+const AT_ONCE_TO_UNWELL: usize = 128;
 /// Sent at once to one endpoint. The same number stands in `store::due`.
 const AT_ONCE_EACH: usize = 16;
+/// Sent at once to one endpoint whose last answer took long.
+const AT_ONCE_EACH_SLOW: usize = 4;
 /// Sent at once to one endpoint that fails.
 const AT_ONCE_EACH_FAILING: usize = 1;
+/// Sent at once for one side of an account, however many endpoints that has: there is room for the others.
+const AT_ONCE_SIDE: usize = 64;
+/// An answer that takes so long is slow; a third of what it may take.
+const SLOW_MS: i64 = 5_000;
 /// Beyond the longest attempt, so that nobody else takes it meanwhile; a dead process's deliveries are taken up after this.
 const CLAIMED_FOR: SignedDuration = SignedDuration::from_secs(2 * TIMEOUT.as_secs().cast_signed());
-/// Attempts after which it is given up, those counted that ended with their process: what kills a server does so a few times only.
-const CLAIMS_MAX: i64 = 2 * ATTEMPTS_MAX;
-/// After the delivery that one waits behind is due.
-const BEHIND: SignedDuration = SignedDuration::from_secs(1);
+/// Processes that may end over a delivery, one after the other, before it is given up: what kills a server does so a few times
+/// only.
+const CLAIMS_MAX: i64 = 10;
+/// Endpoints whose deliveries one transaction gives up, and most of these.
+const CLOSED_MAX: usize = 16;
+const GIVEN_UP_MAX: usize = 1_000;
 
 /// A delivery that this process sends now.
 #[derive(Clone, Debug)]
@@ -43,18 +53,33 @@ pub(super) struct Claimed {
     pub(super) endpoint: EndpointRow,
 }
 
+/// What goes on in this process.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Busy {
+    pub(super) rooms: Rooms,
+    /// What is being sent: it is not taken again, also if its claim is over.
+    pub(super) in_flight: BTreeSet<WebhookDeliveryId>,
+    /// Endpoints to be left alone.
+    pub(super) aside: BTreeSet<WebhookEndpointId>,
+}
+
 /// How many are being sent.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rooms {
     all: usize,
-    to_failing: usize,
+    to_unwell: usize,
+    sides: BTreeMap<Side, usize>,
     each: BTreeMap<WebhookEndpointId, usize>,
+    slow: BTreeSet<WebhookEndpointId>,
 }
 
 impl Rooms {
-    /// While these are being sent.
-    pub(super) fn of<'a>(in_flight: impl Iterator<Item = &'a Claimed>) -> Self {
-        let mut rooms = Self::default();
+    /// While these are being sent. `slow`: endpoints whose last answer took long.
+    pub(super) fn of<'a>(
+        in_flight: impl Iterator<Item = &'a Claimed>,
+        slow: BTreeSet<WebhookEndpointId>,
+    ) -> Self {
+        let mut rooms = Self { slow, ..Self::default() };
         for claimed in in_flight {
             rooms.add(&claimed.endpoint);
         }
@@ -63,18 +88,31 @@ impl Rooms {
 
     fn add(&mut self, endpoint: &EndpointRow) {
         self.all += 1;
-        self.to_failing += usize::from(is_failing(endpoint));
+        self.to_unwell += usize::from(self.is_unwell(endpoint));
+        *self.sides.entry((endpoint.account, endpoint.mode)).or_default() += 1;
         *self.each.entry(endpoint.id).or_default() += 1;
+    }
+
+    fn is_unwell(&self, endpoint: &EndpointRow) -> bool {
+        is_failing(endpoint) || self.slow.contains(&endpoint.id)
+    }
+
+    /// Whether there is room for its side, if not for itself.
+    fn is_there_for_side(&self, endpoint: &EndpointRow) -> bool {
+        let of_side = self.sides.get(&(endpoint.account, endpoint.mode)).copied().unwrap_or(0);
+        self.all < AT_ONCE && of_side < AT_ONCE_SIDE
     }
 
     fn is_there_for(&self, endpoint: &EndpointRow) -> bool {
         let own = self.each.get(&endpoint.id).copied().unwrap_or(0);
         let is_there = if is_failing(endpoint) {
-            own < AT_ONCE_EACH_FAILING && self.to_failing < AT_ONCE_TO_FAILING
+            own < AT_ONCE_EACH_FAILING && self.to_unwell < AT_ONCE_TO_UNWELL
+        } else if self.is_unwell(endpoint) {
+            own < AT_ONCE_EACH_SLOW && self.to_unwell < AT_ONCE_TO_UNWELL
         } else {
             own < AT_ONCE_EACH
         };
-        is_there && self.all < AT_ONCE
+        is_there && self.is_there_for_side(endpoint)
     }
 
     /// Takes a place, if there is one.
@@ -91,59 +129,91 @@ fn is_failing(endpoint: &EndpointRow) -> bool {
     endpoint.health.failing_since.is_some()
 }
 
+/// Whether an endpoint is slow after an answer that took so long.
+pub(super) const fn is_slow(duration_ms: i64) -> bool {
+    duration_ms >= SLOW_MS
+}
+
 /// What a look found.
 #[derive(Default)]
 pub(super) struct Due {
-    /// What may be sent, if there is room and it waits behind no other; first of those endpoints that do not fail, the oldest
-    /// first.
+    /// What may be sent, if there is room and it waits behind no other; first of those endpoints that are well, the oldest first.
+    /// Of each side as many as there may be room for.
     pub(super) rows: Vec<Claimed>,
-    /// Endpoints that are not enabled and that something waits for.
+    /// Endpoints that are not enabled and that something waits for, some of them.
     pub(super) closed: Vec<WebhookEndpointId>,
+    /// Endpoints that do not read, or have a delivery that does not, and why.
+    pub(super) broken: BTreeMap<WebhookEndpointId, String>,
     /// How many endpoints something waits for.
     pub(super) waiting: usize,
 }
 
-/// What is due. `aside`: endpoints to be left alone.
-pub(super) async fn look(
-    db: &Db,
-    rooms: Rooms,
-    aside: BTreeSet<WebhookEndpointId>,
-    now: Timestamp,
-) -> Result<Due, db::Error> {
-    db.read(move |tx| {
-        let waiting: BTreeMap<WebhookEndpointId, Timestamp> =
-            store::endpoints_waiting(tx)?.into_iter().collect();
-        let ids: Vec<WebhookEndpointId> = waiting.keys().copied().filter(|id| !aside.contains(id)).collect();
-        let mut due = Due { waiting: waiting.len(), ..Due::default() };
-        let mut open = BTreeMap::new();
-        for (endpoint, is_deleted) in endpoints::find_many(tx, &ids)? {
-            let is_due = waiting.get(&endpoint.id).is_some_and(|first| *first <= now);
-            if is_deleted || endpoint.status != Status::Enabled {
-                due.closed.push(endpoint.id);
-            } else if is_due && rooms.is_there_for(&endpoint) {
-                open.insert(endpoint.id, endpoint);
+/// What is due.
+pub(super) async fn look(db: &Db, busy: Busy, now: Timestamp) -> Result<Due, db::Error> {
+    db.read(move |tx| look_in(tx, &busy, now)).await
+}
+
+fn look_in(tx: &mut Tx<'_>, busy: &Busy, now: Timestamp) -> Result<Due, db::Error> {
+    let waiting: BTreeMap<WebhookEndpointId, Timestamp> = store::endpoints_waiting(tx)?.into_iter().collect();
+    let ids: Vec<WebhookEndpointId> = waiting.keys().copied().filter(|id| !busy.aside.contains(id)).collect();
+    let mut due = Due { waiting: waiting.len(), ..Due::default() };
+    let mut open = Vec::new();
+    for (place, found) in endpoints::find_many(tx, &ids)? {
+        let is_due = waiting.get(&ids[place]).is_some_and(|first| *first <= now);
+        match found {
+            Err(error) => {
+                due.broken.insert(ids[place], error.to_string());
             }
+            Ok((endpoint, is_deleted)) if is_closed(&endpoint, is_deleted) => due.closed.push(endpoint.id),
+            Ok((endpoint, _)) if is_due && busy.rooms.is_there_for(&endpoint) => open.push(endpoint),
+            Ok(_) => {}
         }
-        let asked: Vec<WebhookEndpointId> = open.keys().copied().collect();
-        for row in store::due(tx, &asked, now)? {
-            if let Some(endpoint) = open.get(&row.endpoint) {
-                due.rows.push(Claimed { row, endpoint: endpoint.clone() });
+    }
+    due.closed.truncate(CLOSED_MAX);
+    let asked: Vec<WebhookEndpointId> = open.iter().map(|endpoint| endpoint.id).collect();
+    for (place, row) in store::due(tx, &asked, now)? {
+        match row {
+            Err(error) => {
+                due.broken.insert(asked[place], error.to_string());
             }
+            Ok(row) if busy.in_flight.contains(&row.id) => {}
+            Ok(row) => due.rows.push(Claimed { row, endpoint: open[place].clone() }),
         }
-        due.rows.sort_by_key(|one| (is_failing(&one.endpoint), one.row.next_attempt_at, one.row.number));
-        Ok(due)
-    })
-    .await
+    }
+    due.rows.retain(|one| !due.broken.contains_key(&one.endpoint.id));
+    due.rows
+        .sort_by_key(|one| (busy.rooms.is_unwell(&one.endpoint), one.row.next_attempt_at, one.row.number));
+    // What waits behind another takes no room, but is looked at: of each endpoint more than it has room for.
+    let mut rooms = busy.rooms.clone();
+    due.rows.retain(|one| {
+        let is_there = rooms.is_there_for_side(&one.endpoint);
+        if is_there {
+            rooms.add(&one.endpoint);
+        }
+        is_there
+    });
+    Ok(due)
+}
+
+fn is_closed(endpoint: &EndpointRow, is_deleted: bool) -> bool {
+    is_deleted || endpoint.status != Status::Enabled
+}
+
+/// What a claim took.
+pub(super) struct Taken {
+    pub(super) claimed: Vec<Claimed>,
+    /// Whether some were put off or given up, so that there may be others in their place at once.
+    pub(super) is_more: bool,
 }
 
 /// Claims those that are still due and wait behind no other one, as far as there is room. Those that wait behind another are
-/// looked at again later; those that were claimed too often are given up.
+/// looked at again later; those that too many processes ended over are given up, and the next of their history comes.
 pub(super) fn claim(
     tx: &mut Tx<'_>,
     due: &[Claimed],
     mut rooms: Rooms,
     now: Timestamp,
-) -> Result<Vec<Claimed>, db::Error> {
+) -> Result<Taken, db::Error> {
     let still = store::lock_due(tx, due.iter().map(|one| &one.row))?;
     let still: Vec<&Claimed> = still.into_iter().map(|place| &due[place]).collect();
     let heads = store::heads(tx, still.iter().map(|one| &one.row))?;
@@ -152,14 +222,14 @@ pub(super) fn claim(
     for (place, one) in still.into_iter().enumerate() {
         let mut one = one.clone();
         match heads.get(&place) {
-            // What it waits behind may be claimed right here.
+            // Whoever finishes that wakes it; this is for the case that nobody does.
             Some(head) => {
-                one.row.next_attempt_at = Some(later(later(*head, BEHIND).max(now), CLAIMED_FOR));
+                one.row.next_attempt_at = Some(later((*head).max(now), RECHECK_AFTER));
                 behind.push(one);
             }
-            None if one.row.attempts >= CLAIMS_MAX => lost.push(one.row.id),
+            None if one.row.claims >= CLAIMS_MAX => lost.push(one.row),
             None if rooms.take(&one.endpoint) => {
-                one.row.attempts += 1;
+                one.row.claim();
                 one.row.last.at = Some(now);
                 one.row.next_attempt_at = Some(later(now, CLAIMED_FOR));
                 claimed.push(one);
@@ -168,16 +238,120 @@ pub(super) fn claim(
         }
     }
     store::write_claims(tx, claimed.iter().chain(&behind).map(|one| &one.row))?;
-    store::give_up(tx, &lost, now)?;
-    Ok(claimed)
+    let ids: Vec<WebhookDeliveryId> = lost.iter().map(|row| row.id).collect();
+    store::give_up(tx, &ids, now)?;
+    store::wake_next(tx, lost.iter())?;
+    Ok(Taken { claimed, is_more: !behind.is_empty() || !lost.is_empty() })
 }
 
-/// Gives up what waits for endpoints that are not enabled, some of it. Returns how many.
+/// Gives up what waits for those of these endpoints that are still not enabled, some of it. Returns how many.
 pub(super) fn give_up(
     tx: &mut Tx<'_>,
     endpoints: &[WebhookEndpointId],
     now: Timestamp,
 ) -> Result<u64, db::Error> {
-    let rows = store::waiting_of(tx, endpoints)?;
+    // One that was enabled since the look has something waiting that was asked for since.
+    let locked = endpoints::lock_many(tx, endpoints)?;
+    let closed = locked.iter().filter(|(endpoint, is_deleted)| is_closed(endpoint, *is_deleted));
+    let closed: Vec<WebhookEndpointId> = closed.map(|(endpoint, _)| endpoint.id).collect();
+    let mut rows = store::waiting_of(tx, &closed)?;
+    rows.truncate(GIVEN_UP_MAX);
     store::give_up(tx, &rows, now)
+}
+
+#[cfg(test)]
+mod tests {
+    use billing::event::Kind;
+    use billing::id::{AccountId, EventId, Slot};
+    use billing::mode::Mode;
+
+    use super::super::super::Reason;
+    use super::super::super::filter::Filter;
+    use super::super::super::keys::Sealed;
+    use super::super::super::retry::Health;
+    use super::super::DeliveryStatus;
+    use super::*;
+    use crate::{accounts, schema};
+
+    /// An endpoint with this number, of the account with that one.
+    fn endpoint(number: u8, account: u8, failing_since: Option<Timestamp>) -> EndpointRow {
+        EndpointRow {
+            id: WebhookEndpointId::random(Slot(0), Timestamp::UNIX_EPOCH, &[number; 32]),
+            account: AccountId::random(Slot(0), Timestamp::UNIX_EPOCH, &[account; 32]),
+            mode: Mode::Test,
+            url: String::new(),
+            description: None,
+            filter: Filter::PAYJP,
+            status: Status::Enabled,
+            sealed: Sealed::default(),
+            health: Health { failing_since, failed_at: failing_since },
+            event_number: 0,
+            created_at: 0,
+        }
+    }
+
+    /// How many places each of these gets, one after the other.
+    fn places(rooms: &mut Rooms, endpoints: &[EndpointRow]) -> Vec<usize> {
+        endpoints.iter().map(|endpoint| (0..300).filter(|_| rooms.take(endpoint)).count()).collect()
+    }
+
+    #[test]
+    fn an_endpoint_and_a_side_have_so_many_places() {
+        let of_one: Vec<_> = (0..6).map(|number| endpoint(number, 1, None)).collect();
+        let of_two: Vec<_> = (10..12).map(|number| endpoint(number, 2, None)).collect();
+        let mut rooms = Rooms::default();
+        assert_eq!(places(&mut rooms, &of_one), [16, 16, 16, 16, 0, 0]);
+        assert_eq!(places(&mut rooms, &of_two), [16, 16]);
+        let live = EndpointRow { mode: Mode::Live, ..endpoint(20, 1, None) };
+        assert_eq!(places(&mut rooms, &[live]), [16], "the other side of the account");
+        let many: Vec<_> = (30..50).map(|number| endpoint(number, number, None)).collect();
+        assert_eq!(places(&mut rooms, &many).iter().sum::<usize>(), 256 - 64 - 32 - 16);
+    }
+
+    #[test]
+    fn endpoints_that_fail_or_are_slow_have_few_places() {
+        let now = Some(Timestamp::UNIX_EPOCH);
+        let (failing, slow, well) = (endpoint(1, 1, now), endpoint(2, 1, None), endpoint(3, 1, None));
+        let mut rooms = Rooms::of(std::iter::empty(), BTreeSet::from([slow.id]));
+        assert_eq!(places(&mut rooms, &[failing, slow, well]), [1, 4, 16]);
+        let dead: Vec<_> = (0..200).map(|number| endpoint(number, number, now)).collect();
+        let mut rooms = Rooms::default();
+        assert_eq!(places(&mut rooms, &dead).iter().sum::<usize>(), 128);
+        assert_eq!(places(&mut rooms, &[endpoint(201, 201, None)]), [16], "there is room for others");
+        assert!(is_slow(14_000) && !is_slow(4_999));
+    }
+
+    #[tokio::test]
+    async fn what_was_asked_for_after_enabling_is_not_given_up() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite:{}", folder.path().join("teiki.db").display()).parse().expect("a URL");
+        let options = db::Options { create: true, ..db::Options::default() };
+        let db = Db::open(&url, &options).await.expect("it opens");
+        db.migrate(schema::MIGRATIONS).await.expect("it migrates");
+        let now = Timestamp::UNIX_EPOCH;
+        let account = accounts::create(&db, "one", &[], now).await.expect("an account").account;
+        let enabled = EndpointRow { account: account.parse().expect("an id"), ..endpoint(1, 1, None) };
+        let disabled = EndpointRow { status: Status::Disabled(Reason::Requested), ..enabled.clone() };
+        let given_up: Result<_, db::Error> = db
+            .write(move |tx| {
+                endpoints::insert(tx, &enabled)?;
+                let event = EventId::random(Slot(0), now, &[2; 32]);
+                let asked = (event, Kind::CustomerCreated);
+                let row = super::super::requested(&enabled, asked, &[3; 32], now).map_err(|_| lost())?;
+                store::insert(tx, std::slice::from_ref(&row))?;
+                // A look had found it disabled before.
+                let early = give_up(tx, &[enabled.id], now)?;
+                endpoints::save(tx, &disabled)?;
+                let side = (enabled.account, enabled.mode);
+                let waiting = store::find(tx, side, row.id)?.map(|row| row.status);
+                Ok((early, waiting, give_up(tx, &[enabled.id], now)?))
+            })
+            .await;
+        assert_eq!(given_up.expect("it is written"), (0, Some(DeliveryStatus::Waiting), 1));
+        db.close().await;
+    }
+
+    fn lost() -> db::Error {
+        crate::stored::unreadable("webhook_endpoints.status", "enabled", "disabled")
+    }
 }

@@ -5,13 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use billing::id::WebhookEndpointId;
 use db::Tx;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::super::retry;
 use super::super::sender::Reply;
 use super::super::{Reason, Status, store as endpoints};
 use super::claim::Claimed;
-use super::{DeliveryStatus, store};
+use super::{DeliveryRow, DeliveryStatus, store};
+
+/// Longest stored reason, in characters: errors of TLS may quote what a receiver says.
+const ERROR_MAX: usize = 255;
+/// Until it is tried again after an error of this server.
+const OWN_FAULT_PAUSE: SignedDuration = SignedDuration::from_secs(60);
 
 /// What came of an attempt.
 #[derive(Clone, Debug)]
@@ -27,7 +32,7 @@ pub(super) struct Outcome {
 pub(super) enum Missed {
     /// In words for the merchant.
     Receiver(String),
-    /// By an error of this server, which is in its log. It is no failure of the endpoint.
+    /// By an error of this server, which is in its log. It is no failure of the endpoint, and no attempt.
     Here,
 }
 
@@ -46,6 +51,11 @@ impl Outcome {
 
     /// Why it failed, in words for the merchant.
     fn error(&self) -> Option<String> {
+        let error = self.whole_error()?;
+        Some(error.chars().take(ERROR_MAX).collect())
+    }
+
+    fn whole_error(&self) -> Option<String> {
         match &self.reply {
             Ok(_) if self.is_received() => None,
             Ok(reply) if (300..400).contains(&reply.status) => {
@@ -69,80 +79,90 @@ pub(super) struct Counts {
     pub(super) disabled: Vec<(WebhookEndpointId, Reason)>,
 }
 
-/// Writes it down. `now` is real time.
+/// Writes it down. `now` is real time. Endpoints come first: whoever gives up what waits for one locks them in this order too.
 pub(super) fn finish(tx: &mut Tx<'_>, finished: &[Finished], now: Timestamp) -> Result<Counts, db::Error> {
-    let mut counts = Counts::default();
-    let rows: Vec<_> = finished
-        .iter()
-        .map(|(claimed, outcome)| {
-            let mut row = claimed.row.clone();
-            match outcome {
-                // It may have been received; under the same id it may be sent again at once.
-                None => row.next_attempt_at = Some(now),
-                Some(outcome) => {
-                    row.last.status = outcome.reply.as_ref().ok().map(|reply| i64::from(reply.status));
-                    row.last.error = outcome.error();
-                    row.last.duration_ms = Some(outcome.duration_ms);
-                    let asked = outcome.reply.as_ref().ok().and_then(|reply| reply.retry_after_s);
-                    let next = retry::next_attempt(row.event.as_str(), row.attempts, now, asked);
-                    if outcome.is_received() {
-                        counts.received += 1;
-                        (row.status, row.next_attempt_at) = (DeliveryStatus::Delivered, None);
-                    } else {
-                        counts.failed += 1;
-                        row.next_attempt_at = next;
-                        if next.is_none() {
-                            row.status = DeliveryStatus::GivenUp;
-                        }
-                    }
-                    row.finished_at = row.next_attempt_at.is_none().then_some(now);
-                }
-            }
-            row
-        })
-        .collect();
-    store::write_outcomes(tx, &rows)?;
-    store::wake_next(tx, rows.iter().filter(|row| row.finished_at.is_some()), now)?;
-    counts.disabled = write_health(tx, finished, now)?;
+    let mut counts = Counts { disabled: write_health(tx, finished, now)?, ..Counts::default() };
+    let mut ended = Vec::new();
+    for (claimed, outcome) in finished {
+        let row = after(&claimed.row, outcome.as_ref(), now);
+        match outcome {
+            Some(outcome) if outcome.is_received() => counts.received += 1,
+            Some(_) => counts.failed += 1,
+            None => {}
+        }
+        ended.push((&claimed.row, row));
+    }
+    store::write_outcomes(tx, &ended)?;
+    store::wake_next(tx, ended.iter().map(|(_, row)| row).filter(|row| row.finished_at.is_some()))?;
     Ok(counts)
 }
 
+/// A claimed delivery after this came of it.
+fn after(claimed: &DeliveryRow, outcome: Option<&Outcome>, now: Timestamp) -> DeliveryRow {
+    let mut row = claimed.clone();
+    let Some(outcome) = outcome else {
+        // It may have been received; under the same id it may be sent again at once.
+        row.unclaim();
+        row.next_attempt_at = Some(now);
+        return row;
+    };
+    let reply = outcome.reply.as_ref().ok();
+    row.last.status = reply.map(|reply| i64::from(reply.status));
+    row.last.error = outcome.error();
+    row.last.duration_ms = Some(outcome.duration_ms);
+    if outcome.is_ours() {
+        row.unclaim();
+        row.next_attempt_at = Some(now.saturating_add(OWN_FAULT_PAUSE).unwrap_or(now));
+        return row;
+    }
+    row.claims = 0;
+    if outcome.is_received() {
+        (row.status, row.next_attempt_at) = (DeliveryStatus::Delivered, None);
+    } else {
+        let asked = reply.and_then(|reply| reply.retry_after_s);
+        row.next_attempt_at = retry::next_attempt(row.event.as_str(), row.attempts, now, asked);
+        if row.next_attempt_at.is_none() {
+            row.status = DeliveryStatus::GivenUp;
+        }
+    }
+    row.finished_at = row.next_attempt_at.is_none().then_some(now);
+    row
+}
+
 /// One that received anything is well. Of the others it is written down since when they fail; at the end of patience, or when it
-/// says that it is gone, an endpoint is disabled. Returns those.
+/// says that it is gone, an endpoint is disabled. Returns those. What an address answers that is no longer the endpoint's says
+/// nothing about it.
 fn write_health(
     tx: &mut Tx<'_>,
     finished: &[Finished],
     now: Timestamp,
 ) -> Result<Vec<(WebhookEndpointId, Reason)>, db::Error> {
-    let mut disabled = Vec::new();
-    let mut well = BTreeSet::new();
-    let mut failed: BTreeMap<WebhookEndpointId, bool> = BTreeMap::new();
-    for (claimed, outcome) in finished {
-        match outcome {
-            Some(outcome) if outcome.is_received() => {
-                well.insert(claimed.endpoint.id);
-            }
-            Some(outcome) if !outcome.is_ours() => {
-                *failed.entry(claimed.endpoint.id).or_default() |= outcome.is_gone();
-            }
-            Some(_) | None => {}
-        }
+    let known =
+        || finished.iter().filter_map(|(claimed, outcome)| Some((&claimed.endpoint, outcome.as_ref()?)));
+    let well: BTreeSet<WebhookEndpointId> =
+        known().filter(|(_, outcome)| outcome.is_received()).map(|(endpoint, _)| endpoint.id).collect();
+    // Whether an address of an endpoint says that it is gone.
+    let mut failed: BTreeMap<(WebhookEndpointId, &str), bool> = BTreeMap::new();
+    for (endpoint, outcome) in known().filter(|(_, outcome)| !outcome.is_received() && !outcome.is_ours()) {
+        *failed.entry((endpoint.id, &endpoint.url)).or_default() |= outcome.is_gone();
     }
-    let well: Vec<WebhookEndpointId> = well.into_iter().collect();
-    endpoints::forget_failures(tx, &well)?;
-    // Rare: an endpoint or two of those that are sent to at once.
-    for (id, is_gone) in failed.into_iter().filter(|(id, is_gone)| *is_gone || !well.contains(id)) {
-        let Some(mut endpoint) = endpoints::lock(tx, id)? else {
+    failed.retain(|(id, _), is_gone| *is_gone || !well.contains(id));
+    endpoints::forget_failures(tx, &well.into_iter().collect::<Vec<_>>())?;
+    let ids: BTreeSet<WebhookEndpointId> = failed.keys().map(|(id, _)| *id).collect();
+    let (mut changed, mut disabled) = (Vec::new(), Vec::new());
+    for (mut endpoint, is_deleted) in endpoints::lock_many(tx, &ids.into_iter().collect::<Vec<_>>())? {
+        let Some(is_gone) = failed.get(&(endpoint.id, endpoint.url.as_str())).filter(|_| !is_deleted) else {
             continue;
         };
         let (health, is_over) = endpoint.health.failed(now);
         endpoint.health = health;
-        if endpoint.status == Status::Enabled && (is_gone || is_over) {
-            let reason = if is_gone { Reason::Gone } else { Reason::Failing };
+        if endpoint.status == Status::Enabled && (*is_gone || is_over) {
+            let reason = if *is_gone { Reason::Gone } else { Reason::Failing };
             endpoint.status = Status::Disabled(reason);
-            disabled.push((id, reason));
+            disabled.push((endpoint.id, reason));
         }
-        endpoints::save(tx, &endpoint)?;
+        changed.push(endpoint);
     }
+    endpoints::save_health(tx, &changed)?;
     Ok(disabled)
 }

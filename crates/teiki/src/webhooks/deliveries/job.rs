@@ -4,7 +4,8 @@
 //! API shows it, signs it and sends it. Any number of servers may do so beside each other. With nothing to do, a round is one
 //! read. When asked to stop, nothing new is taken; what does not come back within [`STOP_WAIT`] is released, to be sent again.
 //!
-//! A secret that does not open fails nobody: the endpoint is left alone for a while, and the operator is told.
+//! A secret that does not open, or an endpoint that does not read, fails nobody: the endpoint is left alone for a while, and the
+//! operator is told.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
@@ -22,7 +23,7 @@ use super::super::guard::Reach;
 use super::super::keys::Keys;
 use super::super::sender::{Headers, Reply, Sender};
 use super::super::signature;
-use super::claim::{self, Claimed, Rooms};
+use super::claim::{self, Busy, Claimed, Rooms};
 use super::finish::{self, Finished, Missed, Outcome};
 use super::store;
 use crate::app::App;
@@ -89,6 +90,8 @@ struct Runner {
     sending: JoinSet<(WebhookDeliveryId, Outcome)>,
     in_flight: BTreeMap<WebhookDeliveryId, Claimed>,
     aside: BTreeMap<WebhookEndpointId, Instant>,
+    /// Endpoints whose last answer took long; one entry each.
+    slow: BTreeSet<WebhookEndpointId>,
     forgot_at: Option<Instant>,
 }
 
@@ -100,13 +103,18 @@ pub(crate) async fn keep(desk: Desk, mut stopping: watch::Receiver<bool>) {
         sending: JoinSet::new(),
         in_flight: BTreeMap::new(),
         aside: BTreeMap::new(),
+        slow: BTreeSet::new(),
         forgot_at: None,
     };
     let mut back = Vec::new();
     while !*stopping.borrow() {
-        if let Err(failure) = runner.round(&mut back).await {
-            tracing::error!(%failure, "webhooks could not be sent; trying again");
-            tokio::time::sleep(ROUND_PAUSE).await;
+        match runner.round(&mut back).await {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(failure) => {
+                tracing::error!(%failure, "webhooks could not be sent; trying again");
+                tokio::time::sleep(ROUND_PAUSE).await;
+            }
         }
         tokio::select! {
             () = tokio::time::sleep(ROUND_PAUSE) => {}
@@ -118,38 +126,59 @@ pub(crate) async fn keep(desk: Desk, mut stopping: watch::Receiver<bool>) {
 }
 
 impl Runner {
-    /// `back`: what came back and is not written down yet; it is kept when the database fails.
-    async fn round(&mut self, back: &mut Vec<(WebhookDeliveryId, Outcome)>) -> Result<(), Failure> {
-        let finished = self.finished_of(back);
-        self.write(finished).await?;
-        for (id, _) in back.drain(..) {
-            self.in_flight.remove(&id);
-        }
+    /// `back`: what came back and is not written down yet; it is kept when the database fails. Returns whether there may be
+    /// something else to take at once.
+    async fn round(&mut self, back: &mut Vec<(WebhookDeliveryId, Outcome)>) -> Result<bool, Failure> {
+        self.write_back(back).await?;
         self.forget().await?;
         self.aside.retain(|_, until| Instant::now() < *until);
-        let now = clock::now();
-        let rooms = Rooms::of(self.in_flight.values());
-        let aside: BTreeSet<WebhookEndpointId> = self.aside.keys().copied().collect();
-        let db = self.desk.app.db.clone();
-        let due = claim::look(&db, rooms.clone(), aside, now).await?;
+        let (now, db, busy) = (clock::now(), self.desk.app.db.clone(), self.busy());
+        let rooms = busy.rooms.clone();
+        let due = claim::look(&db, busy, now).await?;
         self.desk.metrics.waiting.store(u64::try_from(due.waiting).unwrap_or(0), Ordering::Relaxed);
+        for (endpoint, error) in &due.broken {
+            tracing::error!(%endpoint, error, "a webhook endpoint does not read; nothing is sent to it");
+            self.aside.insert(*endpoint, Instant::now() + ASIDE);
+        }
         if !due.closed.is_empty() {
             let closed = due.closed;
             db.write(move |tx| claim::give_up(tx, &closed, now)).await?;
         }
         if due.rows.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let keys = self.keys_of(&due.rows)?;
         let rows: Vec<Claimed> =
             due.rows.into_iter().filter(|row| keys.contains_key(&row.endpoint.id)).collect();
-        let claimed = db.write(move |tx| claim::claim(tx, &rows, rooms.clone(), now)).await?;
-        for one in claimed {
+        let taken = db.write(move |tx| claim::claim(tx, &rows, rooms.clone(), now)).await?;
+        for one in taken.claimed {
             if let Some(keys) = keys.get(&one.endpoint.id) {
                 self.send(one, Arc::clone(keys));
             }
         }
+        Ok(taken.is_more)
+    }
+
+    async fn write_back(&mut self, back: &mut Vec<(WebhookDeliveryId, Outcome)>) -> Result<(), Failure> {
+        self.write(self.finished_of(back)).await?;
+        for (id, outcome) in back.drain(..) {
+            if let Some(claimed) = self.in_flight.remove(&id) {
+                if claim::is_slow(outcome.duration_ms) {
+                    self.slow.insert(claimed.endpoint.id);
+                } else {
+                    self.slow.remove(&claimed.endpoint.id);
+                }
+            }
+        }
         Ok(())
+    }
+
+    fn busy(&self) -> Busy {
+        Busy {
+            rooms: Rooms::of(self.in_flight.values(), self.slow.clone()),
+            in_flight: self.in_flight.keys().copied().collect(),
+            aside: self.aside.keys().copied().collect(),
+        }
     }
 
     /// The secrets of the endpoints of these. One whose secrets do not open is put aside; nothing is written about it.

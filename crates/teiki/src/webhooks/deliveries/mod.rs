@@ -28,7 +28,7 @@ pub(crate) mod job;
 mod store;
 
 /// When a delivery that waits behind another is looked at again, if nothing woke it.
-const RECHECK_AFTER: SignedDuration = SignedDuration::from_secs(60);
+const RECHECK_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
 /// A delivery as stored. Instants are real time.
 #[derive(Clone, Debug)]
@@ -49,8 +49,10 @@ pub struct DeliveryRow {
     pub number: i64,
     /// What has become of it.
     pub status: DeliveryStatus,
-    /// How often it was sent.
+    /// How often it was sent; the one under way is counted, those that this server is to blame for are not.
     pub attempts: i64,
+    /// How often it was claimed since somebody last said what came of it.
+    pub claims: i64,
     /// When it is looked at next; while it waits.
     pub next_attempt_at: Option<Timestamp>,
     /// The last attempt.
@@ -59,6 +61,24 @@ pub struct DeliveryRow {
     pub created_at: i64,
     /// When it was received or given up.
     pub finished_at: Option<Timestamp>,
+}
+
+impl DeliveryRow {
+    /// It is being sent. A process that ended over it has not made an attempt of its own.
+    fn claim(&mut self) {
+        if self.claims == 0 {
+            self.attempts += 1;
+        }
+        self.claims += 1;
+    }
+
+    /// As if it had not been claimed: what was not the receiver's doing does not count.
+    fn unclaim(&mut self) {
+        self.claims -= 1;
+        if self.claims == 0 {
+            self.attempts -= 1;
+        }
+    }
 }
 
 /// What came of the last attempt.
@@ -166,6 +186,7 @@ fn new_row(
         number,
         status: DeliveryStatus::Waiting,
         attempts: 0,
+        claims: 0,
         next_attempt_at: Some(due),
         last: LastAttempt::default(),
         created_at: now.as_microsecond(),
@@ -260,7 +281,7 @@ pub fn list(
     })
 }
 
-/// How many endpoints have not received each of these events yet.
+/// How many deliveries of each of these events wait.
 pub fn pending(tx: &mut Tx<'_>, events: &[EventId]) -> Result<Vec<i64>, db::Error> {
     store::pending(tx, events)
 }

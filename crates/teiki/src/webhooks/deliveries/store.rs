@@ -24,6 +24,7 @@ pub(super) fn insert(tx: &mut Tx<'_>, rows: &[DeliveryRow]) -> Result<(), Error>
         ("number", Column::I64(rows.iter().map(|row| row.number).collect())),
         ("status", Column::Text(rows.iter().map(|row| row.status.as_str()).collect())),
         ("attempts", Column::I64(rows.iter().map(|row| row.attempts).collect())),
+        ("claims", Column::I64(rows.iter().map(|row| row.claims).collect())),
         ("next_attempt_at", instants(rows.iter().map(|row| row.next_attempt_at))),
         ("created_at", Column::I64(rows.iter().map(|row| row.created_at).collect())),
     ];
@@ -42,7 +43,7 @@ pub(super) fn find(
 ) -> Result<Option<DeliveryRow>, Error> {
     tx.query_opt(
         "select id, account_id, mode, endpoint_id, event_id, event_type, history_id, number, status, attempts, next_attempt_at,
-                last_attempt_at, last_status, last_error, last_duration_ms, created_at, finished_at
+                last_attempt_at, last_status, last_error, last_duration_ms, created_at, finished_at, claims
          from webhook_deliveries where slot = $1 and id = $2 and account_id = $3 and mode = $4",
         &[
             Value::I64(id.slot().as_i64()),
@@ -63,7 +64,7 @@ pub(super) fn list(
 ) -> Result<Vec<DeliveryRow>, Error> {
     let rows = tx.query(
         "select id, account_id, mode, endpoint_id, event_id, event_type, history_id, number, status, attempts, next_attempt_at,
-                last_attempt_at, last_status, last_error, last_duration_ms, created_at, finished_at
+                last_attempt_at, last_status, last_error, last_duration_ms, created_at, finished_at, claims
          from webhook_deliveries
          where endpoint_id = $1 and (created_at, id) < ($2, $3) and created_at >= $4 and created_at <= $5
          order by created_at desc, id desc limit $6 offset $7",
@@ -81,7 +82,7 @@ pub(super) fn list_of_status(
 ) -> Result<Vec<DeliveryRow>, Error> {
     let rows = tx.query(
         "select id, account_id, mode, endpoint_id, event_id, event_type, history_id, number, status, attempts, next_attempt_at,
-                last_attempt_at, last_status, last_error, last_duration_ms, created_at, finished_at
+                last_attempt_at, last_status, last_error, last_duration_ms, created_at, finished_at, claims
          from webhook_deliveries
          where endpoint_id = $1 and (created_at, id) < ($2, $3) and created_at >= $4 and created_at <= $5
                and status = $8
@@ -120,6 +121,7 @@ fn delivery_of(row: &Row) -> Result<DeliveryRow, Error> {
         status: DeliveryStatus::from_stored(status)
             .ok_or_else(|| unreadable("webhook_deliveries.status", "a status", status))?,
         attempts: row.i64(9)?,
+        claims: row.i64(17)?,
         next_attempt_at: opt_instant(row, 10, "webhook_deliveries.next_attempt_at")?,
         last: LastAttempt {
             at: opt_instant(row, 11, "webhook_deliveries.last_attempt_at")?,
@@ -132,7 +134,7 @@ fn delivery_of(row: &Row) -> Result<DeliveryRow, Error> {
     })
 }
 
-/// For how many endpoints each event waits.
+/// How many deliveries of each event wait.
 pub(super) fn pending(tx: &mut Tx<'_>, events: &[EventId]) -> Result<Vec<i64>, Error> {
     let rows = tx.select_many(
         "select count(*) from webhook_deliveries d where d.slot = $1 and d.event_id = $2 and d.next_attempt_at is not null",
@@ -167,15 +169,20 @@ pub(super) fn endpoints_waiting(tx: &mut Tx<'_>) -> Result<Vec<(WebhookEndpointI
         .collect()
 }
 
-/// What is due of each of these endpoints, the oldest first; of each as many as may be sent at once (`super::claim`).
+/// A delivery. Error: what is stored does not read.
+type Found = Result<DeliveryRow, Error>;
+
+/// What is due of each of these endpoints, with the endpoint's place, the oldest first; of each as many as may be sent at once
+/// (`super::claim`).
 pub(super) fn due(
     tx: &mut Tx<'_>,
     endpoints: &[WebhookEndpointId],
     now: Timestamp,
-) -> Result<Vec<DeliveryRow>, Error> {
+) -> Result<Vec<(usize, Found)>, Error> {
     let rows = tx.select_many(
         "select d.id, d.account_id, d.mode, d.endpoint_id, d.event_id, d.event_type, d.history_id, d.number, d.status, d.attempts,
-                d.next_attempt_at, d.last_attempt_at, d.last_status, d.last_error, d.last_duration_ms, d.created_at, d.finished_at
+                d.next_attempt_at, d.last_attempt_at, d.last_status, d.last_error, d.last_duration_ms, d.created_at, d.finished_at,
+                d.claims
          from webhook_deliveries d where d.endpoint_id = $1 and d.next_attempt_at <= $2 and d.next_attempt_at is not null
          order by d.next_attempt_at, d.slot, d.id limit 16",
         &[
@@ -183,7 +190,7 @@ pub(super) fn due(
             Column::I64(vec![now.as_microsecond(); endpoints.len()]),
         ],
     )?;
-    rows.iter().map(|(_, row)| delivery_of(row)).collect()
+    Ok(rows.iter().map(|(place, row)| (*place, delivery_of(row))).collect())
 }
 
 /// Locks those that are as they were read. Returns their places.
@@ -235,43 +242,63 @@ pub(super) fn write_claims<'a>(
     ];
     let set = [
         ("attempts", Column::I64(rows.clone().map(|row| row.attempts).collect())),
+        ("claims", Column::I64(rows.clone().map(|row| row.claims).collect())),
         ("next_attempt_at", instants(rows.clone().map(|row| row.next_attempt_at))),
         ("last_attempt_at", instants(rows.map(|row| row.last.at))),
     ];
     tx.update_many("webhook_deliveries", &keys, &set, "next_attempt_at is not null")
 }
 
-/// What came of attempts. What was received is so, whatever was written meanwhile; what failed changes nothing that is
-/// finished.
-pub(super) fn write_outcomes(tx: &mut Tx<'_>, rows: &[DeliveryRow]) -> Result<(), Error> {
-    let is_received = |row: &&DeliveryRow| row.status == DeliveryStatus::Delivered;
-    let (received, failed): (Vec<_>, Vec<_>) = rows.iter().partition(is_received);
-    for (rows, guard) in [(received, "status <> 'delivered'"), (failed, "next_attempt_at is not null")] {
-        let keys = [
-            ("slot", slots(rows.iter().map(|row| row.id.slot()))),
-            ("id", Column::Text(rows.iter().map(|row| row.id.as_str()).collect())),
-        ];
-        let set = [
-            ("status", Column::Text(rows.iter().map(|row| row.status.as_str()).collect())),
-            ("next_attempt_at", instants(rows.iter().map(|row| row.next_attempt_at))),
-            ("last_status", Column::OptI64(rows.iter().map(|row| row.last.status).collect())),
-            ("last_error", Column::OptText(rows.iter().map(|row| row.last.error.as_deref()).collect())),
-            ("last_duration_ms", Column::OptI64(rows.iter().map(|row| row.last.duration_ms).collect())),
-            ("finished_at", instants(rows.iter().map(|row| row.finished_at))),
-        ];
-        tx.update_many("webhook_deliveries", &keys, &set, guard)?;
-    }
+/// What came of attempts: each row as it was claimed, and as it is now. What was received is so, whatever was written meanwhile.
+/// What was not changes nothing that is finished or that another one has claimed since.
+pub(super) fn write_outcomes(tx: &mut Tx<'_>, ended: &[(&DeliveryRow, DeliveryRow)]) -> Result<(), Error> {
+    let is_received = |(_, row): &&(_, DeliveryRow)| row.status == DeliveryStatus::Delivered;
+    let (received, missed): (Vec<_>, Vec<_>) = ended.iter().partition(is_received);
+    let received: Vec<&DeliveryRow> = received.iter().map(|(_, row)| row).collect();
+    let (keys, set) = (keys_of(&received), outcomes_of(&received));
+    tx.update_many("webhook_deliveries", &keys, &set, "status <> 'delivered'")?;
+    let (claimed, missed): (Vec<&DeliveryRow>, Vec<&DeliveryRow>) =
+        missed.iter().map(|(claimed, row)| (*claimed, row)).unzip();
+    let keys = [keys_of(&missed), counts_of(&claimed)].concat();
+    let set = [outcomes_of(&missed), counts_of(&missed)].concat();
+    tx.update_many("webhook_deliveries", &keys, &set, "next_attempt_at is not null")?;
     Ok(())
 }
 
-/// Makes due what waited behind these.
+type Named<'a> = (&'static str, Column<'a>);
+
+fn keys_of<'a>(rows: &[&'a DeliveryRow]) -> Vec<Named<'a>> {
+    vec![
+        ("slot", slots(rows.iter().map(|row| row.id.slot()))),
+        ("id", Column::Text(rows.iter().map(|row| row.id.as_str()).collect())),
+    ]
+}
+
+fn counts_of<'a>(rows: &[&'a DeliveryRow]) -> Vec<Named<'a>> {
+    vec![
+        ("attempts", Column::I64(rows.iter().map(|row| row.attempts).collect())),
+        ("claims", Column::I64(rows.iter().map(|row| row.claims).collect())),
+    ]
+}
+
+fn outcomes_of<'a>(rows: &[&'a DeliveryRow]) -> Vec<Named<'a>> {
+    vec![
+        ("status", Column::Text(rows.iter().map(|row| row.status.as_str()).collect())),
+        ("next_attempt_at", instants(rows.iter().map(|row| row.next_attempt_at))),
+        ("last_status", Column::OptI64(rows.iter().map(|row| row.last.status).collect())),
+        ("last_error", Column::OptText(rows.iter().map(|row| row.last.error.as_deref()).collect())),
+        ("last_duration_ms", Column::OptI64(rows.iter().map(|row| row.last.duration_ms).collect())),
+        ("finished_at", instants(rows.iter().map(|row| row.finished_at))),
+    ]
+}
+
+/// Makes due what waited behind these, since it was made: it does not go behind all that came after it.
 pub(super) fn wake_next<'a>(
     tx: &mut Tx<'_>,
     finished: impl Iterator<Item = &'a DeliveryRow> + Clone,
-    now: Timestamp,
 ) -> Result<(), Error> {
     let next = tx.select_many(
-        "select d.slot, d.id from webhook_deliveries d
+        "select d.slot, d.id, d.created_at from webhook_deliveries d
          where d.slot = $1 and d.endpoint_id = $2 and d.history_id = $3 and d.next_attempt_at is not null
          order by d.number limit 1",
         &[
@@ -281,18 +308,20 @@ pub(super) fn wake_next<'a>(
         ],
     )?;
     // Two of one history may have been finished at once; what is next is one.
-    let next: BTreeMap<&str, i64> =
-        next.iter().map(|(_, row)| Ok((row.str(1)?, row.i64(0)?))).collect::<Result<_, Error>>()?;
+    let next: BTreeMap<&str, (i64, i64)> = next
+        .iter()
+        .map(|(_, row)| Ok((row.str(1)?, (row.i64(0)?, row.i64(2)?))))
+        .collect::<Result<_, Error>>()?;
     let keys = [
-        ("slot", Column::I64(next.values().copied().collect())),
+        ("slot", Column::I64(next.values().map(|next| next.0).collect())),
         ("id", Column::Text(next.keys().copied().collect())),
     ];
-    let set = [("next_attempt_at", Column::I64(vec![now.as_microsecond(); next.len()]))];
+    let set = [("next_attempt_at", Column::I64(next.values().map(|next| next.1).collect()))];
     tx.update_many("webhook_deliveries", &keys, &set, "next_attempt_at is not null and attempts = 0")?;
     Ok(())
 }
 
-/// Some of what waits for each of these endpoints.
+/// Some of what waits for these endpoints; of each a part.
 pub(super) fn waiting_of(
     tx: &mut Tx<'_>,
     endpoints: &[WebhookEndpointId],

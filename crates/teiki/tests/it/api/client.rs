@@ -42,6 +42,11 @@ impl Client {
         Self { idempotency_key: Some(key.to_owned()), ..self.clone() }
     }
 
+    /// Where its server is.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(super) fn key(&self) -> Option<&str> {
         self.key.as_deref()
     }

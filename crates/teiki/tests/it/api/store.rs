@@ -28,6 +28,15 @@ pub(super) async fn open_charges(db: &Db) -> i64 {
     read.await.unwrap()
 }
 
+/// The secret of a webhook endpoint as it is stored.
+pub(super) async fn sealed_secret(db: &Db, endpoint: &str) -> Vec<u8> {
+    let id = endpoint.to_owned();
+    let read = db.read(move |tx| {
+        tx.query_one("select secret from webhook_endpoints where id = $1", &[Value::Text(&id)])?.bytes(0)
+    });
+    read.await.unwrap()
+}
+
 /// An idempotency key as it is stored.
 #[derive(Debug)]
 pub(super) struct StoredKey {

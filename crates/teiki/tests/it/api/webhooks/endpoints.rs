@@ -83,6 +83,13 @@ async fn what_is_wrong_is_refused_with_its_name() {
                 assert!(error["message"].as_str().unwrap().contains(value), "{error}");
             }
         }
+        // 120 characters, and 919 as it is sent.
+        let long = format!("https://receiver.example/{}", "鯨".repeat(95));
+        assert_eq!(client.post(&path, &[("url", &long)]).await.refused(400, "invalid_url")["param"], "url");
+        let short = format!("https://receiver.example/{}", "鯨".repeat(40));
+        let other = client.post("/v1/webhook_endpoints", &[("url", short.as_str())]).await.ok();
+        let stored = other["url"].as_str().unwrap();
+        assert!(stored.len() == 25 + 9 * 40 && stored.ends_with("%E9%AF%A8"), "{stored}");
         client.post("/v1/webhook_endpoints", &[]).await.refused(400, "missing_param");
         assert_eq!(client.shown(&made).await["url"], URL.1);
         assert_eq!(server.stop(), Some(0));

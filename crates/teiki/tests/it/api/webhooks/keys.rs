@@ -21,6 +21,10 @@ async fn after_a_rotation_both_secrets_sign_for_a_day() {
         let until = rotated["former_secret_until"].as_i64().unwrap();
         assert!((now + 86_340..=now + 86_400).contains(&until), "{until}");
         assert_eq!(rotated["token"], former["token"]);
+        // The promise of the first rotation is kept: no second one while it holds.
+        let early = client.post(&path, &[]).await.refused(409, "secret_rotated");
+        let named = jiff::Timestamp::from_second(until).unwrap().to_string();
+        assert!(early["message"].as_str().unwrap().contains(&named), "{early}");
         let [new, old] = [&rotated, &former].map(|shown| shown["secret"].as_str().unwrap());
         client.someone().await;
         let both = receiver.wait_for(1).await.remove(0);
@@ -33,6 +37,14 @@ async fn after_a_rotation_both_secrets_sign_for_a_day() {
         assert_eq!(one.header("webhook-signature").split(' ').count(), 1);
         let shown = client.shown(&former).await;
         assert_eq!((shown.get("secret"), shown.get("token")), (None, None));
+        let again = client.post(&path, &[]).await.ok();
+        client.someone().await;
+        let both = receiver.wait_for(3).await.remove(2);
+        let third = again["secret"].as_str().unwrap();
+        assert_eq!(
+            (both.signed_by(third), both.signed_by(new), both.signed_by(old)),
+            (Some(0), Some(1), None)
+        );
     })
     .await;
 }

@@ -2,6 +2,7 @@
 //! received, and where nothing is ever sent.
 
 mod endpoints;
+mod fair;
 mod keys;
 mod order;
 mod private;

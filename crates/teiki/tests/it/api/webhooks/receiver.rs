@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -61,7 +62,36 @@ pub(super) enum Reply {
     With(u16, &'static str),
     /// Nothing, for as long as it is waited for.
     Hang,
+    /// A status, after two seconds.
+    Late(u16),
+    /// The first line, and then a header that never ends, a letter at a time.
+    DripHead,
+    /// 200 and a body that never ends, a letter at a time.
+    DripBody,
+    /// 200 and a body that never ends, as fast as it is taken.
+    Flood,
+    /// 200 and headers that never end, as fast as they are taken.
+    FloodHead,
 }
+
+impl Reply {
+    /// What is said first, what is said again and again, and the pause before that; `None` for an answer that ends.
+    const fn endless(self) -> Option<(&'static str, &'static str, Duration)> {
+        const PAUSE: Duration = Duration::from_millis(200);
+        match self {
+            Self::DripHead => Some(("HTTP/1.1 200 Because\r\nx-a: ", "a", PAUSE)),
+            Self::DripBody => Some(("HTTP/1.1 200 Because\r\ncontent-length: 9000000\r\n\r\n", "a", PAUSE)),
+            Self::Flood => Some(("HTTP/1.1 200 Because\r\n\r\n", A_LOT, Duration::ZERO)),
+            Self::FloodHead => Some(("HTTP/1.1 200 Because\r\nx-a: ", A_LOT, Duration::ZERO)),
+            Self::Status(_) | Self::With(..) | Self::Hang | Self::Late(_) => None,
+        }
+    }
+}
+
+const A_LOT: &str = match std::str::from_utf8(&[b'a'; 8192]) {
+    Ok(text) => text,
+    Err(_) => "",
+};
 
 /// Given what arrived, and how many came before it.
 type Rule = Arc<dyn Fn(&Received, usize) -> Reply + Send + Sync>;
@@ -162,10 +192,23 @@ async fn serve(
         kept.push(received);
         reply
     };
+    if let Some((first, again, pause)) = reply.endless() {
+        stream.write_all(first.as_bytes()).await.ok()?;
+        loop {
+            tokio::time::sleep(pause).await;
+            stream.write_all(again.as_bytes()).await.ok()?;
+        }
+    }
     let (status, more) = match reply {
         Reply::Status(status) => (status, ""),
         Reply::With(status, header) => (status, header),
-        Reply::Hang => return std::future::pending().await,
+        Reply::Late(status) => {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            (status, "")
+        }
+        Reply::Hang | Reply::DripHead | Reply::DripBody | Reply::Flood | Reply::FloodHead => {
+            return std::future::pending().await;
+        }
     };
     let more = if more.is_empty() { String::new() } else { format!("{more}\r\n") };
     let answer =

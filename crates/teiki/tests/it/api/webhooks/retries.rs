@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::shop::{id_of, soon};
 use super::receiver::{Receiver, Reply};
 use super::{Post, is_to_be_retried, status_of, with_a_server};
-use crate::installation::Is;
+use crate::installation::{Is, Row};
 
 const DAY: i64 = 86_400_000_000;
 
@@ -108,17 +108,95 @@ async fn what_no_server_survived_is_given_up() {
         let client = post.test();
         let receiver = Receiver::that(|_, _| Reply::Status(500)).await;
         let endpoint = client.endpoint(&receiver, &[]).await;
+        let customer = client.someone().await;
+        let failed = client.delivery(&endpoint, "a failed attempt", is_to_be_retried).await;
+        client.rename(&customer).await;
+        soon("the next waits behind it", async || {
+            let next = client.deliveries(&endpoint).await.pop()?;
+            (next["next_attempt_at"].as_i64()? > next["created"].as_i64()?).then_some(())
+        })
+        .await;
+        // As if nobody had written down what came of the last ones.
+        let set = vec![("claims", 10.into()), ("next_attempt_at", 0.into())];
+        post.installation.change("webhook_deliveries", keys_of(&failed), set).await;
+        soon("it is given up", async || {
+            (status_of(&client.deliveries(&endpoint).await[0]) == "given_up").then_some(())
+        })
+        .await;
+        let all = receiver.wait_for(2).await;
+        assert_eq!(all[1].kind(), "customer.updated", "the next one comes");
+    })
+    .await;
+}
+
+/// Where a delivery is.
+fn keys_of(delivery: &Value) -> Row {
+    let id = id_of(delivery);
+    let slot = i64::from_str_radix(&id[4..6], 16).unwrap();
+    vec![("slot", slot.into()), ("id", Is::from(&id))]
+}
+
+#[tokio::test]
+async fn what_is_being_sent_is_not_sent_again_by_the_same_server() {
+    with_a_server(async |post| {
+        let client = post.test();
+        let receiver = Receiver::that(|_, _| Reply::Late(200)).await;
+        let endpoint = client.endpoint(&receiver, &[]).await;
+        client.someone().await;
+        receiver.wait_for(1).await;
+        // As if its claim were over already.
+        let sent = client.delivery(&endpoint, "a claim", |it| it["attempts"] == 1).await;
+        post.is_due(&sent).await;
+        client.delivery(&endpoint, "the delivery", |it| status_of(it) == "delivered").await;
+        assert_eq!(receiver.all().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_attempt_that_another_one_overtook_writes_no_failure() {
+    with_a_server(async |post| {
+        let client = post.test();
+        let receiver = Receiver::that(|_, _| Reply::Late(500)).await;
+        let endpoint = client.endpoint(&receiver, &[]).await;
+        client.someone().await;
+        receiver.wait_for(1).await;
+        let sent = client.delivery(&endpoint, "a claim", |it| it["attempts"] == 1).await;
+        // As if another server had claimed it since.
+        let later = micros() / 1_000_000 + 100;
+        let set = vec![("claims", 2.into()), ("next_attempt_at", (later * 1_000_000).into())];
+        post.installation.change("webhook_deliveries", keys_of(&sent), set).await;
+        soon("its failure is known", async || {
+            (!client.shown(&endpoint).await["failing_since"].is_null()).then_some(())
+        })
+        .await;
+        let left = client.deliveries(&endpoint).await.remove(0);
+        assert_eq!((&left["next_attempt_at"], &left["last_error"]), (&json!(later), &Value::Null));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_error_of_this_server_is_no_attempt() {
+    with_a_server(async |post| {
+        let client = post.test();
+        let receiver = Receiver::that(|_, before| Reply::Status(if before == 0 { 500 } else { 200 })).await;
+        let endpoint = client.endpoint(&receiver, &[]).await;
         client.someone().await;
         let failed = client.delivery(&endpoint, "a failed attempt", is_to_be_retried).await;
-        let id = failed["id"].as_str().unwrap();
-        let slot = i64::from_str_radix(&id[4..6], 16).unwrap();
-        // As if nobody had ever written down what came of the others.
-        let set = vec![("attempts", 20.into()), ("next_attempt_at", 0.into())];
-        post.installation
-            .change("webhook_deliveries", vec![("slot", slot.into()), ("id", id.into())], set)
-            .await;
-        client.delivery(&endpoint, "it is given up", |it| status_of(it) == "given_up").await;
-        assert_eq!(receiver.all().len(), 1);
+        // The event is not to be found for a while.
+        let event = failed["event"].as_str().unwrap();
+        let slot = i64::from_str_radix(&event[5..7], 16).unwrap();
+        let event = vec![("slot", slot.into()), ("id", Is::from(event))];
+        post.installation.change("events", event.clone(), vec![("mode", "live".into())]).await;
+        post.is_due(&failed).await;
+        let ours = "it could not be sent by an error of this server";
+        let missed = client.delivery(&endpoint, "an error of its own", |it| it["last_error"] == ours).await;
+        assert_eq!((&missed["attempts"], status_of(&missed)), (&json!(1), "waiting"));
+        post.installation.change("events", event, vec![("mode", "test".into())]).await;
+        post.is_due(&missed).await;
+        let is_done = |it: &Value| status_of(it) == "delivered" && it["attempts"] == 2;
+        client.delivery(&endpoint, "the delivery", is_done).await;
     })
     .await;
 }
@@ -167,6 +245,25 @@ async fn an_endpoint_that_is_gone_is_disabled_at_once_until_it_is_enabled_again(
 }
 
 #[tokio::test]
+async fn what_an_old_url_answers_disables_nothing() {
+    with_a_server(async |post| {
+        let client = post.test();
+        let [old, new] = [Receiver::that(|_, _| Reply::Late(410)).await, Receiver::start().await];
+        let endpoint = client.endpoint(&old, &[]).await;
+        client.someone().await;
+        old.wait_for(1).await;
+        client.change_endpoint(&endpoint, &[("url", &new.url())]).await;
+        let failed = client.delivery(&endpoint, "the old answer", is_to_be_retried).await;
+        assert_eq!(failed["last_response_status"], 410);
+        let shown = client.shown(&endpoint).await;
+        assert_eq!((&shown["status"], &shown["failing_since"]), (&json!("enabled"), &Value::Null));
+        new.wait_for(1).await;
+        client.delivery(&endpoint, "the delivery", |it| status_of(it) == "delivered").await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_endpoint_that_received_nothing_for_five_days_is_disabled() {
     with_a_server(async |post| {
         let client = post.test();
@@ -209,11 +306,8 @@ async fn the_log_forgets_what_was_finished_long_ago() {
         })
         .await;
         for (delivery, days) in log.iter().zip([31, 29]) {
-            let id = delivery["id"].as_str().unwrap();
-            let slot = i64::from_str_radix(&id[4..6], 16).unwrap();
-            let keys = vec![("slot", slot.into()), ("id", Is::from(id))];
             let set = vec![("finished_at", (micros() - days * DAY).into())];
-            post.installation.change("webhook_deliveries", keys, set).await;
+            post.installation.change("webhook_deliveries", keys_of(delivery), set).await;
         }
         assert_eq!(server.stop(), Some(0));
         let server = crate::serve::Server::start(&post.installation.place, super::PRIVATE);

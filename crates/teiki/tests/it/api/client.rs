@@ -51,10 +51,6 @@ impl Client {
         self.key.as_deref()
     }
 
-    pub(super) fn url(&self) -> &str {
-        &self.url
-    }
-
     /// The same server with another key.
     pub(super) fn with_key(&self, key: &str) -> Self {
         Self { key: Some(key.to_owned()), ..self.clone() }

@@ -95,15 +95,15 @@ impl Db {
 
     /// Another handle, for work that nobody waits for. It has as many connections again, so that nobody waits for one; on
     /// SQLite it shares the one writer, where it takes turns with the others. While there is work in the foreground, few of its
-    /// writes run at once, and each is followed by as long a rest. `prepare` is run first in each of its threads.
-    pub async fn background(&self, prepare: fn()) -> Result<Db, OpenError> {
+    /// writes run at once, and each is followed by as long a rest.
+    pub async fn background(&self) -> Result<Db, OpenError> {
         let Shared { url, options, totals, pools, .. } = self.shared.as_ref();
-        let prepared =
-            |mode| opens(url, options, mode).into_iter().map(|open| prepared(prepare, open)).collect();
-        let readers = Arc::new(Pool::start("db-back-read", prepared(Mode::Read), totals).await?);
+        let readers = Arc::new(Pool::start("db-back-read", opens(url, options, Mode::Read), totals).await?);
         let writers = match url.engine() {
             Engine::Sqlite => Arc::clone(&self.writers),
-            Engine::Postgres => Arc::new(Pool::start("db-back-write", prepared(Mode::Write), totals).await?),
+            Engine::Postgres => {
+                Arc::new(Pool::start("db-back-write", opens(url, options, Mode::Write), totals).await?)
+            }
         };
         let mut pools = pools.lock().unwrap_or_else(PoisonError::into_inner);
         pools.extend([Arc::clone(&readers), Arc::clone(&writers)]);
@@ -198,14 +198,6 @@ impl Shared {
     fn age(&self) -> Duration {
         self.opened.elapsed()
     }
-}
-
-/// Opens after `prepare`, in the same thread.
-fn prepared(prepare: fn(), open: Open) -> Open {
-    Box::new(move || {
-        prepare();
-        open()
-    })
 }
 
 fn opens(url: &DatabaseUrl, options: &Options, mode: Mode) -> Vec<Open> {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! requests ──▶ threads of their own ──▶ their connections ──▶ the one writer of SQLite:
-//! work     ──▶ threads that the system prefers less ──▶ its connections ──▶ it takes turns
+//! work     ──▶ threads of its own   ──▶ its connections   ──▶ it takes turns
 //! ```
 //! And while requests come, work asks for little at a time and rests in between ([`db::Db::background`],
 //! [`db::Db::is_pressed`]): nobody waits for a whole batch. It never stands still: decision 0012.
@@ -11,11 +11,6 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::app::App;
 use crate::failure::Failure;
-
-/// How much less the system prefers these threads, from 0 to 19: each has about a quarter of a processor while requests
-/// could use all of it, and all of it while they do not.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 5;
 
 /// Threads and database connections for work.
 pub struct Background {
@@ -28,11 +23,10 @@ impl Background {
     /// Starts them. Error: the system gives no threads, or the database no connections.
     pub async fn start(app: &App) -> Result<Self, Failure> {
         let failed = |error: String| Failure::failed(format!("work in the background cannot start: {error}"));
-        let db = app.db.background(give_way).await.map_err(|error| failed(error.to_string()))?;
+        let db = app.db.background().await.map_err(|error| failed(error.to_string()))?;
         let runtime = Builder::new_multi_thread()
             .enable_all()
             .thread_name("teiki-work")
-            .on_thread_start(give_way)
             .build()
             .map_err(|error| failed(error.to_string()))?;
         Ok(Self { app: App { db, ..app.clone() }, runtime })
@@ -46,13 +40,5 @@ impl Background {
     /// Ends the threads; nothing may be running any more.
     pub fn stop(self) {
         self.runtime.shutdown_background();
-    }
-}
-
-/// Lowers the priority of this thread, as `nice` does. Elsewhere than on Linux that would be the whole process.
-fn give_way() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::nice(NICENESS) {
-        tracing::warn!(%error, "work in the background keeps the priority of requests");
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 
-use db::{Db, Engine, Error, Options};
+use db::{Db, Error, Options};
 use tokio::task::JoinHandle;
 
 use crate::support::{TestDatabase, add_parents, on_both, options, parents};
@@ -54,7 +54,7 @@ async fn queued() {
 async fn at_the_one_writer_a_request_goes_before_the_next_work_and_work_before_the_next_request() {
     let database = TestDatabase::sqlite();
     let db = database.open().await;
-    let back = db.background(|| ()).await.unwrap();
+    let back = db.background().await.unwrap();
     for (held, expected) in [(&back, ["request", "work"]), (&db, ["work", "request"])] {
         let ran = Ran::default();
         let (go, holding) = hold(held).await;
@@ -75,7 +75,7 @@ async fn on_postgres_nobody_waits_for_the_connections_of_work() {
     let database = TestDatabase::postgres();
     drop(database.open().await);
     let db = Db::open(&database.url, &Options { writers: 1, ..options() }).await.unwrap();
-    let back = db.background(|| ()).await.unwrap();
+    let back = db.background().await.unwrap();
     let (go, holding) = hold(&back).await;
     let ran = Ran::default();
     let waiting = note(&back, &ran, "work");
@@ -91,7 +91,7 @@ async fn on_postgres_nobody_waits_for_the_connections_of_work() {
 #[tokio::test]
 async fn work_is_pressed_while_others_ask_and_only_then() {
     on_both(async |db| {
-        let back = db.background(|| ()).await.unwrap();
+        let back = db.background().await.unwrap();
         add_parents(&back, &[("a", 0)]).await;
         assert!(!db.is_pressed(), "the foreground never is");
         add_parents(&db, &[("b", 1)]).await;
@@ -108,7 +108,7 @@ async fn work_is_pressed_while_others_ask_and_only_then() {
 #[tokio::test]
 async fn closing_any_handle_finishes_what_waits_and_closes_all() {
     on_both(async |db| {
-        let back = db.background(|| ()).await.unwrap();
+        let back = db.background().await.unwrap();
         let ran = Ran::default();
         let (go, holding) = hold(&db).await;
         let waiting = [note(&back, &ran, "work"), note(&db, &ran, "request")];
@@ -129,19 +129,6 @@ async fn closing_any_handle_finishes_what_waits_and_closes_all() {
             assert!(matches!(refused, Err(Error::Closed)), "{refused:?}");
         }
         assert_eq!(ran.lock().unwrap().len(), 2);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn its_threads_are_prepared_and_the_shared_writer_is_not() {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    static PREPARED: AtomicUsize = AtomicUsize::new(0);
-    on_both(async |db| {
-        let before = PREPARED.load(Ordering::SeqCst);
-        let _back = db.background(|| _ = PREPARED.fetch_add(1, Ordering::SeqCst)).await.unwrap();
-        let expected = if db.engine() == Engine::Sqlite { 1 } else { 1 + 3 };
-        assert_eq!(PREPARED.load(Ordering::SeqCst) - before, expected);
     })
     .await;
 }

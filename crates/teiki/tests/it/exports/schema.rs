@@ -115,7 +115,11 @@ const EXPORTED: &[(&str, Subject, &[Left])] = &[
     (
         "webhook_deliveries",
         Subject::WebhookDeliveries,
-        &[("history_id", "its event has it"), ("number", "its event has it")],
+        &[
+            ("history_id", "its event has it"),
+            ("number", "its event has it"),
+            ("claims", "processes that ended over it"),
+        ],
     ),
     (
         "test_clocks",

@@ -26,7 +26,7 @@ use crate::line::{Connection, Line};
 /// Results of one settling transaction: large enough to share a sync, small enough to be quick.
 const GROUP_MAX: usize = 512;
 /// The same while requests come, which wait for the writer of an SQLite file meanwhile.
-const PRESSED_GROUP_MAX: usize = 32;
+const PRESSED_GROUP_MAX: usize = 16;
 /// How long the first result of a group waits for company, in milliseconds.
 const GROUP_WAIT_MS: u64 = 20;
 /// A charge that could not be sent is looked at again after this long, in milliseconds.

@@ -21,7 +21,7 @@ use crate::line::{Line, Scope};
 /// Renewals of one batch: enough to make commits cheap, few enough to be quick and to hold little unsent.
 pub const BATCH_MAX: i64 = 512;
 /// The same while requests come, which wait for the writer of an SQLite file meanwhile.
-const PRESSED_MAX: i64 = 32;
+const PRESSED_MAX: i64 = 16;
 /// Batches of a lane that may be charging while the next is prepared.
 const CHARGING_MAX: usize = 2;
 

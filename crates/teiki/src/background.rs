@@ -16,7 +16,9 @@ use crate::failure::Failure;
 pub struct Background {
     /// The installation, through connections that give way.
     pub app: App,
-    runtime: Runtime,
+    handle: Handle,
+    /// There until this is dropped.
+    runtime: Option<Runtime>,
 }
 
 impl Background {
@@ -29,16 +31,21 @@ impl Background {
             .thread_name("teiki-work")
             .build()
             .map_err(|error| failed(error.to_string()))?;
-        Ok(Self { app: App { db, ..app.clone() }, runtime })
+        let handle = runtime.handle().clone();
+        Ok(Self { app: App { db, ..app.clone() }, handle, runtime: Some(runtime) })
     }
 
     /// Where its tasks are started.
     pub fn handle(&self) -> &Handle {
-        self.runtime.handle()
+        &self.handle
     }
+}
 
-    /// Ends the threads; nothing may be running any more.
-    pub fn stop(self) {
-        self.runtime.shutdown_background();
+impl Drop for Background {
+    /// Ends the threads without waiting for them, which asynchronous code must not: also when a server could not start.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }

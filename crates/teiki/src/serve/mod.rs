@@ -156,6 +156,5 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
     payments.close();
     payments.wait().await;
     sides.stop_sandbox().await;
-    background.stop();
     ended
 }

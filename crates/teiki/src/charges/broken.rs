@@ -1,7 +1,7 @@
 //! Two protocols that charge twice when they are killed, to show that `teiki proof kill` finds it.
 //!
 //! Only in a build with the feature `broken`, by which `serve` does not start; selected by `TEIKI_BREAK`.
-//! `new-key` ([`new_key`]): after a restart what is not settled counts as never sent and is charged again under a new
+//! `new-key` ([`abandoned`]): after a restart what was being sent counts as never sent and is charged again under a new
 //! key. `charge-first` ([`prepare`]): the gateway is called before the intent is stored; the key is made at that moment
 //! and lost with the process, for a derived key would save even this protocol at a gateway that knows keys.
 
@@ -14,7 +14,6 @@ use super::News;
 use super::pace::CONCURRENCY;
 use super::send::send_one;
 use super::settle::{Times, settle};
-use super::store::checks::CheckRow;
 use crate::clock;
 use crate::line::Line;
 use crate::renewals::Due;
@@ -24,14 +23,9 @@ fn is_selected(name: &str) -> bool {
     std::env::var("TEIKI_BREAK").is_ok_and(|selected| selected == name)
 }
 
-/// Whether this process forgets what may have been sent. `true`: `rows` are written down as never executed.
-pub(super) async fn new_key(line: &Arc<Line>, rows: &[CheckRow], times: Times) -> Result<bool, db::Error> {
-    if !is_selected("new-key") {
-        return Ok(false);
-    }
-    let forgotten = rows.iter().map(|row| News::of(row.charge, row.history, Fact::NeverExecuted)).collect();
-    settle(line, forgotten, times).await?;
-    Ok(true)
+/// What this process thinks of a charge whose sender is gone.
+pub(super) fn abandoned() -> Fact {
+    if is_selected("new-key") { Fact::NeverExecuted } else { Fact::Lost }
 }
 
 /// Stands where `renewals::prepare::prepare` stands. Calls the gateway first if that is asked for.

@@ -1,42 +1,37 @@
 //! Resolve: finds out what became of charges that are not final, and sends those that never left.
 //!
-//! Runs first at start-up (then everything that is not final is from a process that is gone) and on a
-//! timer. Asks by id, by reference, or by resending the *same* key inside its window, as
-//! `billing::resolution` decides from the adapter's capabilities; never makes a new charge. A charge that
-//! is proven never to have happened becomes void, and its invoice goes back on the work list.
+//! Takes charges whose time to be checked has come; whoever takes a part over brings that time forward first
+//! ([`take_over`]), for the process that was at work on it is gone. Asks by id, by reference, or by resending the *same* key
+//! inside its window, as `billing::resolution` decides from the adapter's capabilities; never makes a new charge. A charge
+//! that is proven never to have happened becomes void, and its invoice goes back on the work list.
 
 use std::sync::Arc;
 
 use billing::charge::{Fact, State};
+use billing::id::ConnectionId;
+use billing::mode::Mode;
 use billing::resolution::{self, Capabilities, Inquiry, Step, pause_after, plus_ms};
 use futures_util::{StreamExt, stream};
 use gateway::{ChargeRequest, Lookup, Outcome, Truth};
 use jiff::Timestamp;
 
+#[cfg(feature = "broken")]
+use super::broken::abandoned;
 use super::send::{check_after_send, send_one, send_until};
-use super::settle::{Times, settle};
+use super::settle::{Report, Times, settle};
 use super::store::checks::{self, CheckRow, SendingRow};
-use super::{News, Outgoing, ResolvedBy};
+use super::{News, Outgoing, ResolvedBy, actions};
 use crate::clock;
 use crate::leases::Former;
-use crate::line::{Line, Scope, add};
+use crate::line::{Connection, Line, Scope, add};
 use crate::renewals::Lane;
 
-/// Charges of one pass: bounds its memory and the time until a hold is looked at again.
-pub(super) const PASS_MAX: i64 = 512;
+/// Charges of one connection that are looked at together: bounds memory and the time until a hold is looked at again.
+pub(super) const GROUP_MAX: i64 = 512;
 /// Questions under way at once through one connection.
 pub(super) const CONCURRENCY: usize = 16;
 /// A charge that only a person can find out is looked at again after this long, in milliseconds: an hour.
 pub(super) const REVIEW_PAUSE_MS: i64 = 3_600_000;
-
-/// Which charges a pass takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
-    /// Those whose time to be checked has come.
-    Due,
-    /// All that are not final: whoever was sending them is gone.
-    All,
-}
 
 /// What a pass goes over.
 #[derive(Clone, Debug)]
@@ -45,29 +40,74 @@ pub struct Pass {
     pub scope: Scope,
     /// Which part of the key space.
     pub lane: Lane,
-    /// Which of them.
-    pub which: Which,
     /// The billing time of what is settled.
     pub billing: Timestamp,
 }
 
-/// One pass. Returns how many charges it took up.
-pub async fn resolve(line: &Arc<Line>, pass: Pass) -> Result<usize, db::Error> {
-    let Pass { which, billing, .. } = pass;
+/// Whoever was at work in a lane is gone: all that is not final there is to be looked at now, whatever its clock, by the
+/// passes that follow. Written down, so that neither a second death nor a long list loses sight of anything.
+pub fn take_over(tx: &mut db::Tx<'_>, mode: Mode, lane: Lane, now: Timestamp) -> Result<(), db::Error> {
+    checks::hasten(tx, mode, lane, now)?;
+    actions::resolve::take_over(tx, mode, lane, now)
+}
+
+/// Goes over all charges whose time to be checked has come. Returns how many were taken up.
+pub async fn resolve(line: &Arc<Line>, pass: &Pass) -> Result<usize, db::Error> {
     let now = clock::now();
-    let until = match which {
-        Which::Due => now,
-        Which::All => Timestamp::MAX,
-    };
-    give_up_sending(line, &pass, until, now).await?;
-    let rows = line.db.read(move |tx| checks::until(tx, &pass.scope, pass.lane, until, PASS_MAX)).await?;
-    let rows: Vec<CheckRow> = rows.into_iter().filter(|row| !line.is_in_flight(row.charge)).collect();
-    let taken = rows.len();
-    #[cfg(feature = "broken")]
-    if which == Which::All && super::broken::new_key(line, &rows, Times { billing, real: now }).await? {
-        return Ok(taken);
+    give_up_sending(line, pass, now).await?;
+    let (mut total, mut before) = (0, None);
+    loop {
+        let (group, is_last) = next_group(line, pass, now).await?;
+        let first = group.first().map(|row| row.charge);
+        // What the former group began with is still due: nothing could be written about it.
+        if first.is_none() || first == before {
+            return Ok(total);
+        }
+        before = first;
+        total += take_up(line, pass, group, now).await?;
+        if is_last || line.is_stopping() {
+            return Ok(total);
+        }
     }
-    let (to_send, to_ask) = split(line, rows, now);
+}
+
+/// What can be done something about now, of each connection by itself: what must wait on one is in nobody's way. And
+/// whether that is all there is.
+async fn next_group(line: &Line, pass: &Pass, now: Timestamp) -> Result<(Vec<CheckRow>, bool), db::Error> {
+    let may_send = line.is_free(true);
+    // While the breaker is open one charge at a time is its probe.
+    let most_sent = |connection: &Connection| if connection.breaker.is_open() { 1 } else { GROUP_MAX };
+    let limits: Vec<(ConnectionId, i64)> = line
+        .connections
+        .iter()
+        .map(|(&id, connection)| (id, if may_send { most_sent(connection) } else { 0 }))
+        .collect();
+    let (scope, lane) = (pass.scope.clone(), pass.lane);
+    let found = line.db.read(move |tx| {
+        let mut found = (Vec::new(), true);
+        for &(connection, sent_max) in &limits {
+            let due = checks::Due { scope: &scope, lane, connection, until: now };
+            for (is_unsent, most) in [(false, GROUP_MAX), (true, sent_max)] {
+                let rows = if most > 0 { checks::due(tx, &due, is_unsent, most)? } else { Vec::new() };
+                found.1 &= i64::try_from(rows.len()) != Ok(GROUP_MAX);
+                found.0.extend(rows);
+            }
+        }
+        Ok::<_, db::Error>(found)
+    });
+    let (rows, is_last) = found.await?;
+    Ok((rows.into_iter().filter(|row| !line.is_in_flight(row.charge)).collect(), is_last))
+}
+
+/// Sends or asks about each of a group, and settles what came back. Returns how many that were.
+async fn take_up(
+    line: &Arc<Line>,
+    pass: &Pass,
+    group: Vec<CheckRow>,
+    now: Timestamp,
+) -> Result<usize, db::Error> {
+    let (to_send, to_ask): (Vec<_>, Vec<_>) =
+        group.into_iter().partition(|row| is_to_be_sent(line, row, now));
     let sendable = mark(line, to_send, now).await?;
     let sent = stream::iter(sendable).map(|row| resend(line, row, now)).buffer_unordered(CONCURRENCY);
     let asked = stream::iter(to_ask).map(|row| ask(line, row)).buffer_unordered(CONCURRENCY);
@@ -76,10 +116,25 @@ pub async fn resolve(line: &Arc<Line>, pass: Pass) -> Result<usize, db::Error> {
     let found_out = |by| news.iter().filter(|news| is_final(news) && news.resolved_by == Some(by)).count();
     add(&line.counters.resolved_by_replay, found_out(ResolvedBy::Replay));
     add(&line.counters.resolved_by_lookup, found_out(ResolvedBy::Lookup));
-    if !news.is_empty() {
-        settle(line, news, Times { billing, real: clock::now() }).await?;
+    let taken = news.len();
+    if taken > 0 {
+        settle(line, news, Times { billing: pass.billing, real: clock::now() }).await?;
     }
     Ok(taken)
+}
+
+/// Whether it is sent, for the first time or again under its key; else it is asked about, which changes nothing and goes on
+/// while sending is stopped.
+fn is_to_be_sent(line: &Line, row: &CheckRow, now: Timestamp) -> bool {
+    if row.state == State::Prepared {
+        return true;
+    }
+    let Some(connection) = line.connections.get(&row.connection) else {
+        return false;
+    };
+    resolution::next_step(connection.gateway.capabilities(), &inquiry(row, now), now) == Step::Resend
+        && line.is_free(true)
+        && !connection.breaker.is_open()
 }
 
 const fn is_final(news: &News) -> bool {
@@ -94,32 +149,32 @@ pub async fn count_open(line: &Line, scope: &Scope) -> Result<(i64, i64), db::Er
 
 /// Charges found `sending` whose sender is gone: what became of them is unknown. All of them at once, however
 /// many, so that none waits for the time at which a living sender would be done.
-async fn give_up_sending(
-    line: &Line,
-    pass: &Pass,
-    until: Timestamp,
-    now: Timestamp,
-) -> Result<(), db::Error> {
+async fn give_up_sending(line: &Line, pass: &Pass, now: Timestamp) -> Result<(), db::Error> {
     let has_leases = pass.scope.lease.is_some();
     let former = pass.scope.lease.as_ref().map_or(Former::Gone, |lease| lease.former);
     loop {
         let (scope, lane) = (pass.scope.clone(), pass.lane);
-        let sending = line.db.read(move |tx| checks::sending(tx, &scope, lane, until, PASS_MAX)).await?;
+        let sending = line.db.read(move |tx| checks::sending(tx, &scope, lane, now, GROUP_MAX)).await?;
         let gone = sending.into_iter().filter(|sending| !line.is_in_flight(sending.charge));
         let lost: Vec<News> = gone
             .map(|sending| News {
                 note: Some("the process that was sending it is gone".into()),
                 sent_at: Some(last_sent(&sending, former, has_leases, now)),
                 check_at: Some(now),
-                ..News::of(sending.charge, sending.history, Fact::Lost)
+                ..News::of(sending.charge, sending.history, abandoned())
             })
             .collect();
-        if lost.is_empty()
-            || settle(line, lost, Times { billing: pass.billing, real: now }).await?.unknown == 0
-        {
+        let times = Times { billing: pass.billing, real: now };
+        if lost.is_empty() || settle(line, lost, times).await? == Report::default() {
             return Ok(());
         }
     }
+}
+
+/// What is known of a charge whose sender is gone: nothing.
+#[cfg(not(feature = "broken"))]
+const fn abandoned() -> Fact {
+    Fact::Lost
 }
 
 /// When a charge found `sending` may last have been sent. Who made a charge inside a request holds no lease, so where there
@@ -151,38 +206,6 @@ fn inquiry(row: &CheckRow, now: Timestamp) -> Inquiry {
         first_absent_at: row.absent_at,
         tries: row.tries,
     }
-}
-
-/// What is to be sent (never left, or resent under its key) and what is to be asked about.
-fn split(line: &Line, rows: Vec<CheckRow>, now: Timestamp) -> (Vec<CheckRow>, Vec<CheckRow>) {
-    let is_free = line.is_free(true);
-    let mut to_send = Vec::new();
-    let mut to_ask = Vec::new();
-    for row in rows {
-        let Some(connection) = line.connections.get(&row.connection) else {
-            continue;
-        };
-        if row.state == State::Prepared {
-            // While the breaker is open one charge at a time is its probe.
-            if is_free && (!connection.breaker.is_open() || to_send.is_empty()) {
-                to_send.push(row);
-            }
-            continue;
-        }
-        match resolution::next_step(connection.gateway.capabilities(), &inquiry(&row, now), now) {
-            Step::Resend if is_free && !connection.breaker.is_open() => to_send.push(row),
-            // Asking changes nothing, so it goes on while sending is stopped.
-            Step::Resend => to_ask.push(row),
-            Step::FindById
-            | Step::FindByReference
-            | Step::NeedsReview
-            | Step::ProvenAbsent
-            | Step::Wait(_) => {
-                to_ask.push(row);
-            }
-        }
-    }
-    (to_send, to_ask)
 }
 
 /// Commits, before any byte leaves, that these may have been sent now. If another process took one of them

@@ -12,13 +12,14 @@ use jiff::Timestamp;
 use super::{Journey, Totals, advance, totals};
 use crate::accounts::{self, Account, TestClock};
 use crate::app::App;
+use crate::charges::resolve;
 use crate::failure::Failure;
 use crate::gateways::{self, SandboxAt};
 use crate::leases::{self, Lease};
 use crate::line::{Line, Scope};
 use crate::renewals::Lane;
 use crate::renewals::work::Ended;
-use crate::{holds, outbox, signals};
+use crate::{clock, holds, outbox, signals};
 
 /// Lanes on PostgreSQL: enough connections to keep its processes busy.
 const POSTGRES_LANES: i64 = 4;
@@ -100,7 +101,12 @@ impl Departure<'_> {
             lanes: lanes(app.db.engine()),
         };
         let (id, from) = (journey.clock.id, journey.clock.frozen_time);
-        app.db.write(move |tx| super::store::mark_way(tx, id, Some((from, until)))).await?;
+        let (mode, now) = (app.mode, clock::now());
+        let set_out = move |tx: &mut db::Tx<'_>| {
+            resolve::take_over(tx, mode, Lane::ALL, now)?;
+            super::store::mark_way(tx, id, Some((from, until)))
+        };
+        app.db.write(set_out).await?;
         let ended = attended(&journey, lease.as_ref(), |now| on_instant(&line, now)).await;
         app.db.write(move |tx| super::store::mark_way(tx, id, None)).await?;
         sandbox.stop().await;

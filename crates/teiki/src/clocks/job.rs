@@ -10,7 +10,6 @@ use std::time::Duration;
 use billing::id::ClockId;
 use billing::mode::Mode;
 use db::Engine;
-use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
@@ -19,7 +18,7 @@ use super::objects::{self, ClockRow, Status};
 use super::{Journey, advance, store};
 use crate::accounts::{self, TestClock};
 use crate::app::App;
-use crate::charges::resolve::{Pass, Which, resolve};
+use crate::charges::resolve::{Pass, resolve};
 use crate::clock;
 use crate::failure::Failure;
 use crate::holds;
@@ -43,14 +42,8 @@ pub(crate) async fn keep(
 ) {
     let mut busy: BTreeSet<ClockId> = BTreeSet::new();
     let mut working: JoinSet<ClockId> = JoinSet::new();
-    // Where one process serves at a time, whoever was sending something before is gone: it is asked about at once.
-    let mut which = if app.db.engine() == Engine::Sqlite { Which::All } else { Which::Due };
     while !*stopping.borrow() {
-        let looked = look(&app, &sides, which, (&mut busy, &mut working)).await;
-        if looked.is_ok() {
-            which = Which::Due;
-        }
-        if let Err(failure) = looked {
+        if let Err(failure) = look(&app, &sides, (&mut busy, &mut working)).await {
             tracing::error!(%failure, "the test clocks could not be looked at; trying again");
         }
         tokio::select! {
@@ -71,12 +64,10 @@ pub(crate) async fn keep(
 async fn look(
     app: &App,
     sides: &Arc<Sides>,
-    which: Which,
     (busy, working): (&mut BTreeSet<ClockId>, &mut JoinSet<ClockId>),
 ) -> Result<(), Failure> {
     let now = clock::now();
-    let until = if which == Which::All { Timestamp::MAX } else { now };
-    let found = app.db.read(move |tx| store::with_work(tx, until)).await?;
+    let found = app.db.read(move |tx| store::with_work(tx, now)).await?;
     for row in found {
         if working.len() >= AT_ONCE || busy.contains(&row.id) {
             continue;
@@ -88,7 +79,7 @@ async fn look(
         busy.insert(row.id);
         working.spawn(async move {
             let id = row.id;
-            if let Err(failure) = work(&app, &side, &row, which).await {
+            if let Err(failure) = work(&app, &side, &row).await {
                 tracing::error!(%failure, clock = %id, "a test clock could not go on");
                 end(&app, id, Status::Failed).await;
             }
@@ -99,7 +90,7 @@ async fn look(
 }
 
 /// Moves one clock, or finds out what is not known on it.
-async fn work(app: &App, side: &Side, row: &ClockRow, which: Which) -> Result<(), Failure> {
+async fn work(app: &App, side: &Side, row: &ClockRow) -> Result<(), Failure> {
     let lease = match app.db.engine() {
         Engine::Sqlite => None,
         Engine::Postgres => match leases::try_take(&app.db, &format!("clock:{}", row.id)).await? {
@@ -114,8 +105,7 @@ async fn work(app: &App, side: &Side, row: &ClockRow, which: Which) -> Result<()
         lease: lease.as_ref().map(|lease| lease.fence.clone()),
     };
     let Some((_, until)) = row.way else {
-        let pass = Pass { scope, lane: Lane::ALL, which, billing: row.frozen_time };
-        resolve(&side.work, pass).await?;
+        resolve(&side.work, &Pass { scope, lane: Lane::ALL, billing: row.frozen_time }).await?;
         return Ok(());
     };
     let clock = TestClock { id: row.id, started_at: row.started_at, frozen_time: row.frozen_time };

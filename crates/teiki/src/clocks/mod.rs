@@ -16,7 +16,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::accounts::{self, TestClock};
-use crate::charges::resolve::{self, Pass, Which};
+use crate::charges::resolve::{self, Pass};
 use crate::line::{Line, Scope};
 use crate::renewals::work::{Ended, until_done};
 use crate::renewals::{self, Lane};
@@ -103,14 +103,12 @@ pub struct Journey<'a> {
 pub async fn advance(journey: &Journey<'_>, on_instant: impl Fn(Timestamp)) -> Result<Ended, db::Error> {
     let mut now = journey.clock.frozen_time;
     let mut waited = Waited::default();
-    let mut which = Which::All;
     loop {
         // First what an earlier process left behind, then what the last instant left open.
-        let ended = waited.until_final(journey, now, which).await?;
+        let ended = waited.until_final(journey, now).await?;
         if ended != Ended::Done {
             return Ok(ended);
         }
-        which = Which::Due;
         if journey.line.is_stopping() {
             return Ok(Ended::Stopped);
         }
@@ -145,12 +143,7 @@ struct Waited {
 
 impl Waited {
     /// Resolves until every charge is final ([`Ended::Done`]), save those that were waited for before.
-    async fn until_final(
-        &mut self,
-        journey: &Journey<'_>,
-        now: Timestamp,
-        mut which: Which,
-    ) -> Result<Ended, db::Error> {
+    async fn until_final(&mut self, journey: &Journey<'_>, now: Timestamp) -> Result<Ended, db::Error> {
         let give_up_at = Instant::now() + UNRESOLVED_MAX;
         loop {
             let (open, unsent) = resolve::count_open(journey.line, &journey.scope).await?;
@@ -165,11 +158,10 @@ impl Waited {
                 self.in_vain = open;
                 return Ok(if unsent == 0 { Ended::Done } else { Ended::Unsent(unsent) });
             }
-            let pass = Pass { scope: journey.scope.clone(), lane: Lane::ALL, which, billing: now };
-            if resolve::resolve(journey.line, pass).await? == 0 {
+            let pass = Pass { scope: journey.scope.clone(), lane: Lane::ALL, billing: now };
+            if resolve::resolve(journey.line, &pass).await? == 0 {
                 tokio::time::sleep(LOOK_PAUSE).await;
             }
-            which = Which::Due;
         }
     }
 }

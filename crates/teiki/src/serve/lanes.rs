@@ -3,14 +3,17 @@
 //! SQLite: all of them, guarded by the lock file. PostgreSQL: its share of those whose lease it could take. Each process
 //! holds a lock that can be counted, so every one knows how many there are; who has more lanes than its share gives
 //! some back when its work in them is done. A lane whose holder dies is free at once and is taken at the next
-//! look, its charges reconciled first.
+//! look. Whatever is not final there is then to be looked at, before anything else is done (`take_over` in
+//! `charges/resolve.rs`).
 
 use std::collections::BTreeSet;
 
 use billing::id::AccountId;
+use billing::mode::Mode;
 use db::{Db, Engine, SessionLock};
 
-use crate::charges::resolve::Which;
+use crate::charges::resolve;
+use crate::clock;
 use crate::leases::{self, Fence, Lease};
 use crate::renewals::Lane;
 
@@ -21,27 +24,11 @@ const COUNT: usize = 4;
 pub(super) struct Held {
     pub(super) lane: Lane,
     lease: Option<Lease>,
-    /// Accounts of which what a former holder left behind has been taken up.
-    reconciled: BTreeSet<AccountId>,
 }
 
 impl Held {
-    fn new(lane: Lane, lease: Option<Lease>) -> Self {
-        Self { lane, lease, reconciled: BTreeSet::new() }
-    }
-
     pub(super) fn fence(&self) -> Option<Fence> {
         self.lease.as_ref().map(|lease| lease.fence.clone())
-    }
-
-    fn is_reconciled(&self, account: AccountId) -> bool {
-        self.reconciled.contains(&account)
-    }
-
-    /// Which charges the next pass over an account takes: the first pass takes all, for whoever was sending
-    /// them is gone.
-    pub(super) fn reconcile(&mut self, account: AccountId) -> Which {
-        if self.reconciled.insert(account) { Which::All } else { Which::Due }
     }
 
     async fn is_alive(&self) -> bool {
@@ -65,10 +52,14 @@ pub(super) struct Lanes {
 impl Lanes {
     /// Looks for lanes that nobody works in, and gives back what is more than this process's share. `busy`:
     /// accounts whose work is under way.
-    pub(super) async fn look(&mut self, db: &Db, busy: &BTreeSet<AccountId>) -> Result<(), db::Error> {
+    pub(super) async fn look(
+        &mut self,
+        (db, mode): (&Db, Mode),
+        busy: &BTreeSet<AccountId>,
+    ) -> Result<(), db::Error> {
         if db.engine() == Engine::Sqlite {
             if self.held.is_empty() {
-                self.held.push(Held::new(Lane::ALL, None));
+                self.held.push(take_over((db, mode), Lane::ALL, None).await?);
             }
             return Ok(());
         }
@@ -87,7 +78,7 @@ impl Lanes {
             }
             let name = format!("slots:{:02x}-{:02x}", lane.first, lane.last);
             if let Some(lease) = leases::try_take(db, &name).await? {
-                self.held.push(Held::new(lane, Some(lease)));
+                self.held.push(take_over((db, mode), lane, Some(lease)).await?);
             }
         }
         Ok(())
@@ -106,18 +97,8 @@ impl Lanes {
         Ok(COUNT.div_ceil(processes.max(1)))
     }
 
-    /// Whether what former holders left behind of an account has been taken up everywhere.
-    pub(super) fn are_reconciled(&self, account: AccountId) -> bool {
-        self.held.iter().all(|lane| lane.is_reconciled(account))
-    }
-
-    /// An account's work has ended. Work that failed may not have come to what former holders left behind.
-    pub(super) fn finished(&mut self, account: AccountId, is_done: bool) {
-        if !is_done {
-            for lane in &mut self.held {
-                lane.reconciled.remove(&account);
-            }
-        }
+    /// An account's work has ended.
+    pub(super) fn finished(&mut self, account: AccountId) {
         for (_, working) in &mut self.leaving {
             working.remove(&account);
         }
@@ -144,21 +125,9 @@ impl Lanes {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn work_that_failed_begins_again_with_what_was_left_behind() {
-        let account: AccountId = "acct_0001a1fec43d81417c558e2cd88".parse().expect("an id");
-        let mut lanes = Lanes { held: vec![Held::new(Lane::ALL, None)], ..Lanes::default() };
-        assert!(!lanes.are_reconciled(account));
-        assert_eq!(lanes.held[0].reconcile(account), Which::All);
-        lanes.finished(account, true);
-        assert!(lanes.are_reconciled(account));
-        assert_eq!(lanes.held[0].reconcile(account), Which::Due);
-        lanes.finished(account, false);
-        assert!(!lanes.are_reconciled(account));
-        assert_eq!(lanes.held[0].reconcile(account), Which::All);
-    }
+/// A lane that is this process's from now on.
+async fn take_over((db, mode): (&Db, Mode), lane: Lane, lease: Option<Lease>) -> Result<Held, db::Error> {
+    let now = clock::now();
+    db.write(move |tx| resolve::take_over(tx, mode, lane, now)).await?;
+    Ok(Held { lane, lease })
 }

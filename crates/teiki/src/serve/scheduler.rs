@@ -25,7 +25,7 @@ use crate::accounts::{self, Account, REAL_CLOCK};
 use crate::actor::Actor;
 use crate::app::App;
 use crate::charges::actions;
-use crate::charges::resolve::{Pass, Which, resolve};
+use crate::charges::resolve::{Pass, resolve};
 use crate::charges::three_d_secure;
 use crate::failure::Failure;
 use crate::line::{Line, Scope};
@@ -35,6 +35,8 @@ use crate::{clock, holds};
 
 /// Between two ticks: a hold is seen within a second, and what is due is charged within one.
 const TICK: Duration = Duration::from_millis(500);
+/// Between two looks for what is not known while other work is under way.
+const ASK_PAUSE: Duration = Duration::from_secs(1);
 /// Ticks between two looks for new accounts and free lanes.
 const LOOK_EVERY: u64 = 4;
 
@@ -166,7 +168,7 @@ impl Scheduler {
             if self.lanes.drop_lost().await {
                 self.stop_sending();
             }
-            self.lanes.look(&self.app.db, &self.busy).await?;
+            self.lanes.look((&self.app.db, self.app.mode), &self.busy).await?;
             self.accounts = accounts::list(&self.app.db).await?;
         }
         while let Some(worked) = self.working.try_join_next() {
@@ -193,10 +195,7 @@ impl Scheduler {
 
     /// One read for all accounts.
     async fn look(&self, now: Timestamp) -> Result<Look, Failure> {
-        // What a dead process was sending is not yet due to be checked, and must not wait for that.
-        let checked_until = |id| if self.lanes.are_reconciled(id) { now } else { Timestamp::MAX };
-        let ids: Vec<(AccountId, Timestamp)> =
-            self.accounts.iter().map(|account| (account.id, checked_until(account.id))).collect();
+        let ids: Vec<AccountId> = self.accounts.iter().map(|account| account.id).collect();
         let mode = self.app.mode;
         let look = self.app.db.read(move |tx| {
             let holds = holds::list(tx)?;
@@ -204,12 +203,11 @@ impl Scheduler {
                 holds.iter().any(|hold| hold.scope == holds::ALL || hold.scope == id.as_str())
             };
             let mut look = Look { has_outbox: store::has_outbox(tx, now)?, ..Look::default() };
-            for &(id, checked_until) in &ids {
+            for &id in &ids {
                 if is_held(id) {
                     look.held += 1;
                 }
-                let until = (checked_until, three_d_secure::waiting_until(now));
-                if store::has_work(tx, (id, mode), now, until)? {
+                if store::has_work(tx, (id, mode), now, three_d_secure::waiting_until(now))? {
                     look.with_work.push(id);
                 }
             }
@@ -229,17 +227,12 @@ impl Scheduler {
             return Ok(());
         }
         let mode = self.app.mode;
-        let lanes: Vec<_> = self
-            .lanes
-            .held
-            .iter_mut()
-            .map(|held| (held.lane, held.fence(), held.reconcile(account)))
-            .collect();
+        let lanes: Vec<_> = self.lanes.held.iter().map(|held| (held.lane, held.fence())).collect();
         self.working.spawn(async move {
             let watching = tokio::spawn(holds::job::watch(Arc::clone(&side.work), account));
-            let passes = lanes.into_iter().map(|(lane, lease, which)| {
+            let passes = lanes.into_iter().map(|(lane, lease)| {
                 let scope = Scope { account, mode, clock: REAL_CLOCK.to_owned(), lease };
-                pass(&side, scope, lane, which, now)
+                pass(&side, scope, lane, now)
             });
             let waiting = three_d_secure::give_up(&side.work, (account, mode), now);
             let work = async { tokio::join!(waiting, join_all(passes)) };
@@ -260,7 +253,7 @@ impl Scheduler {
     ) -> Result<(), Failure> {
         let (account, worked) = worked.map_err(|error| Failure::failed(error.to_string()))?;
         self.busy.remove(&account);
-        self.lanes.finished(account, worked.is_ok());
+        self.lanes.finished(account);
         Ok(worked?)
     }
 
@@ -289,16 +282,32 @@ struct Look {
     has_outbox: bool,
 }
 
-async fn pass(side: &Side, scope: Scope, lane: Lane, which: Which, now: Timestamp) -> Result<(), db::Error> {
-    resolve(&side.work, Pass { scope: scope.clone(), lane, which, billing: now }).await?;
+/// What is not known is asked about first, and every now and then while the rest takes long.
+async fn pass(side: &Side, scope: Scope, lane: Lane, now: Timestamp) -> Result<(), db::Error> {
+    find_out(side, &scope, lane, now).await?;
+    let (working, mut at_work) = watch::channel(());
+    let work = async {
+        let ended = until_done(&side.work, &scope, &side.account.terms, now, &[lane]).await;
+        drop(working);
+        ended
+    };
+    let asking = async {
+        while tokio::time::timeout(ASK_PAUSE, at_work.changed()).await.is_err() {
+            find_out(side, &scope, lane, now).await?;
+        }
+        Ok(())
+    };
+    let (ended, asked) = tokio::join!(work, asking);
+    ended.and(asked)
+}
+
+async fn find_out(side: &Side, scope: &Scope, lane: Lane, now: Timestamp) -> Result<(), db::Error> {
+    resolve(&side.work, &Pass { scope: scope.clone(), lane, billing: now }).await?;
     let actions = actions::resolve::Pass {
         side: (scope.account, scope.mode),
         lane,
-        which,
         has_leases: scope.lease.is_some(),
         rounding: side.account.terms.tax_rounding,
     };
-    actions::resolve::resolve(&side.work, actions).await?;
-    until_done(&side.work, &scope, &side.account.terms, now, &[lane]).await?;
-    Ok(())
+    actions::resolve::resolve(&side.work, &actions).await
 }

@@ -7,30 +7,29 @@ use jiff::Timestamp;
 
 use crate::accounts::REAL_CLOCK;
 
-/// Whether anything of an account in real time is due at `now`, or must be found out until `checked_until`; whatever their
-/// clock, what was done to charges, and charges that have waited for their card holder since `waiting_until`.
+/// Whether anything of an account in real time is due or must be found out at `now`; whatever their clock, what was done to
+/// charges, and charges that have waited for their card holder since `waiting_until`.
 pub(super) fn has_work(
     tx: &mut Tx<'_>,
     (account, mode): (AccountId, Mode),
     now: Timestamp,
-    (checked_until, waiting_until): (Timestamp, Timestamp),
+    waiting_until: Timestamp,
 ) -> Result<bool, Error> {
     let row = tx.query_one(
         "select exists (select 1 from invoices
                         where account_id = $1 and mode = $2 and clock_id = $3 and next_action_at <= $4),
                 exists (select 1 from charges
-                        where check_at <= $5 and account_id = $1 and mode = $2 and clock_id = $3),
+                        where check_at <= $4 and account_id = $1 and mode = $2 and clock_id = $3),
                 exists (select 1 from charge_actions
-                        where check_at <= $5 and account_id = $1 and mode = $2),
+                        where check_at <= $4 and account_id = $1 and mode = $2),
                 exists (select 1 from charges
                         where account_id = $1 and mode = $2 and status = 'requires_customer' and sent_at is null
-                              and created_at <= $6)",
+                              and created_at <= $5)",
         &[
             Value::Text(account.as_str()),
             Value::Text(mode.as_str()),
             Value::Text(REAL_CLOCK),
             Value::I64(now.as_microsecond()),
-            Value::I64(checked_until.as_microsecond()),
             Value::I64(waiting_until.as_microsecond()),
         ],
     )?;

@@ -151,9 +151,14 @@ impl Installation {
 
     /// Changes the one row with these keys.
     pub(crate) async fn change(&self, table: &'static str, keys: Row, set: Row) {
+        assert_eq!(self.change_each(table, keys, set).await, 1);
+    }
+
+    /// Changes every row that has these values, and says how many those were.
+    pub(crate) async fn change_each(&self, table: &'static str, keys: Row, set: Row) -> u64 {
         let changed: Result<u64, Error> =
             self.db.write(move |tx| tx.update_many(table, &columns(&keys), &columns(&set), "")).await;
-        assert_eq!(changed.unwrap(), 1);
+        changed.unwrap()
     }
 
     pub(crate) async fn delete(&self, table: &'static str, keys: Row) {

@@ -19,7 +19,7 @@ use super::settle::settle;
 use super::store::{self, CheckRow};
 use super::{News, Order, gateway_action, known, send};
 pub(super) use crate::charges::resolve::REVIEW_PAUSE_MS;
-use crate::charges::resolve::{CONCURRENCY, PASS_MAX, Which, may_be_sent_until};
+use crate::charges::resolve::{CONCURRENCY, GROUP_MAX, may_be_sent_until};
 use crate::charges::send::{check_after_send, send_until};
 use crate::clock;
 use crate::leases::Former;
@@ -33,33 +33,48 @@ pub struct Pass {
     pub side: (AccountId, Mode),
     /// Which part of the key space.
     pub lane: Lane,
-    /// Which of them.
-    pub which: Which,
     /// Whether several processes may work on this database: then one that made an action may live.
     pub has_leases: bool,
     /// How the account rounds tax.
     pub rounding: Rounding,
 }
 
-/// One pass. Returns how many actions it took up.
-pub async fn resolve(line: &Arc<Line>, pass: Pass) -> Result<usize, db::Error> {
+/// As with charges: all that is not final in a lane is to be looked at now.
+pub(in crate::charges) fn take_over(
+    tx: &mut db::Tx<'_>,
+    mode: Mode,
+    lane: Lane,
+    now: Timestamp,
+) -> Result<(), db::Error> {
+    store::hasten(tx, mode, lane, now)
+}
+
+/// Goes over all actions whose time to be checked has come.
+pub async fn resolve(line: &Arc<Line>, pass: &Pass) -> Result<(), db::Error> {
     let now = clock::now();
-    let until = match pass.which {
-        Which::Due => now,
-        Which::All => Timestamp::MAX,
-    };
     let (side, lane, rounding) = (pass.side, pass.lane, pass.rounding);
-    let rows = line.db.read(move |tx| store::open_until(tx, side, lane, until, PASS_MAX)).await?;
-    let rows: Vec<CheckRow> = rows.into_iter().filter(|row| !line.is_in_flight(row.action)).collect();
-    let taken = rows.len();
     let former = if pass.has_leases { Former::MaySend } else { Former::Gone };
-    let settled: Vec<Result<(), db::Error>> = stream::iter(rows)
-        .map(|row| take_up(line, row, former, rounding))
-        .buffer_unordered(CONCURRENCY)
-        .collect()
-        .await;
-    settled.into_iter().collect::<Result<(), _>>()?;
-    Ok(taken)
+    let mut before = None;
+    loop {
+        let found = line.db.read(move |tx| store::open_until(tx, side, lane, now, GROUP_MAX)).await?;
+        let is_last = i64::try_from(found.len()) != Ok(GROUP_MAX);
+        let rows: Vec<CheckRow> = found.into_iter().filter(|row| !line.is_in_flight(row.action)).collect();
+        let first = rows.first().map(|row| row.action);
+        // What the former group began with is still due: nothing could be written about it.
+        if first.is_none() || first == before {
+            return Ok(());
+        }
+        before = first;
+        let settled: Vec<Result<(), db::Error>> = stream::iter(rows)
+            .map(|row| take_up(line, row, former, rounding))
+            .buffer_unordered(CONCURRENCY)
+            .collect()
+            .await;
+        settled.into_iter().collect::<Result<(), _>>()?;
+        if is_last || line.is_stopping() {
+            return Ok(());
+        }
+    }
 }
 
 async fn take_up(

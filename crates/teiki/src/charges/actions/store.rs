@@ -352,6 +352,20 @@ pub(super) struct CheckRow {
     pub(super) check_at: Timestamp,
 }
 
+/// Whatever in a lane was to be checked later than `now` is to be checked now.
+pub(super) fn hasten(tx: &mut Tx<'_>, mode: Mode, lane: Lane, now: Timestamp) -> Result<(), Error> {
+    tx.execute(
+        "update charge_actions set check_at = $1 where check_at > $1 and mode = $2 and slot >= $3 and slot <= $4",
+        &[
+            Value::I64(now.as_microsecond()),
+            Value::Text(mode.as_str()),
+            Value::I64(lane.first),
+            Value::I64(lane.last),
+        ],
+    )
+    .map(|_| ())
+}
+
 /// Actions of an account and lane, whatever their clock, whose time to be checked is not after `until`, oldest first.
 pub(super) fn open_until(
     tx: &mut Tx<'_>,

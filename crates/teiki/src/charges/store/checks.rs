@@ -3,6 +3,7 @@
 use billing::charge::State;
 use billing::event::History;
 use billing::id::{ChargeId, ConnectionId};
+use billing::mode::Mode;
 use billing::money::{Currency, Money};
 use db::{Column, Error, Row, Tx, Value};
 use jiff::Timestamp;
@@ -31,13 +32,20 @@ pub(in crate::charges) struct CheckRow {
     pub(in crate::charges) tries: u32,
 }
 
-/// Charges of a scope and lane that are not final and whose time to be checked is not after `until`, oldest first. What
-/// waits for its card holder before it is sent is never among them.
-pub(in crate::charges) fn until(
+/// Which charges' time to be checked has come.
+pub(in crate::charges) struct Due<'a> {
+    pub(in crate::charges) scope: &'a Scope,
+    pub(in crate::charges) lane: Lane,
+    pub(in crate::charges) connection: ConnectionId,
+    pub(in crate::charges) until: Timestamp,
+}
+
+/// Those that have never been sent, or those that have, oldest first. What waits for its card holder before it is sent is
+/// never among them.
+pub(in crate::charges) fn due(
     tx: &mut Tx<'_>,
-    scope: &Scope,
-    lane: Lane,
-    until: Timestamp,
+    due: &Due<'_>,
+    is_unsent: bool,
     limit: i64,
 ) -> Result<Vec<CheckRow>, Error> {
     let rows = tx.query(
@@ -46,19 +54,41 @@ pub(in crate::charges) fn until(
                 c.tries, c.invoice_id, c.capture
          from charges c join payment_methods m on m.slot = c.slot and m.id = c.payment_method_id
          where c.check_at <= $1 and c.account_id = $2 and c.mode = $3 and c.clock_id = $4 and c.slot >= $5 and c.slot <= $6
+           and c.connection_id = $7 and (c.status = 'prepared') = $8
            and (c.status <> 'requires_customer' or c.sent_at is not null)
-         order by c.check_at, c.slot, c.id limit $7",
+         order by c.check_at, c.slot, c.id limit $9",
         &[
-            Value::I64(until.as_microsecond()),
-            Value::Text(scope.account.as_str()),
-            Value::Text(scope.mode.as_str()),
-            Value::Text(&scope.clock),
-            Value::I64(lane.first),
-            Value::I64(lane.last),
+            Value::I64(due.until.as_microsecond()),
+            Value::Text(due.scope.account.as_str()),
+            Value::Text(due.scope.mode.as_str()),
+            Value::Text(&due.scope.clock),
+            Value::I64(due.lane.first),
+            Value::I64(due.lane.last),
+            Value::Text(due.connection.as_str()),
+            Value::Bool(is_unsent),
             Value::I64(limit),
         ],
     )?;
     rows.iter().map(check_of).collect()
+}
+
+/// Whatever in a lane was to be checked later than `now` is to be checked now.
+pub(in crate::charges) fn hasten(
+    tx: &mut Tx<'_>,
+    mode: Mode,
+    lane: Lane,
+    now: Timestamp,
+) -> Result<(), Error> {
+    tx.execute(
+        "update charges set check_at = $1 where check_at > $1 and mode = $2 and slot >= $3 and slot <= $4",
+        &[
+            Value::I64(now.as_microsecond()),
+            Value::Text(mode.as_str()),
+            Value::I64(lane.first),
+            Value::I64(lane.last),
+        ],
+    )
+    .map(|_| ())
 }
 
 fn check_of(row: &Row) -> Result<CheckRow, Error> {

@@ -254,7 +254,7 @@ async fn an_invoice_that_is_due_before_its_period_is_parked_and_not_charged() {
 
 /// Prepares what is due, as a process does that is suspended before it sends.
 async fn prepared(world: &World<'_>, line: &Line) -> Vec<Outgoing> {
-    let due = due(&line.db, &world.scope, Lane::ALL, at(DUE), 10).await.expect("reads");
+    let due = due(&line.db, &world.scope, Lane::ALL, at(DUE), 1_000).await.expect("reads");
     let now = teiki::clock::now();
     let (scope, terms) = (world.scope.clone(), world.account.terms.clone());
     let task = Task { scope, terms, lane: Lane::ALL, billing: at(DUE), real: now };
@@ -297,6 +297,61 @@ async fn absence_proves_nothing_while_a_former_holder_may_still_send() {
             assert_eq!(world.column("charges", "status"), [after], "{former:?}");
             assert_eq!(gateway.keys().len(), 0);
         }
+    })
+    .await;
+}
+
+/// More than are looked at together.
+fn many() -> Vec<String> {
+    (0..600).map(|number| format!("c{number:03}")).collect()
+}
+
+#[tokio::test]
+async fn what_two_dead_processes_left_behind_is_all_taken_up_at_once() {
+    on_both(async |installation| {
+        let names = many();
+        let people: Vec<_> = names.iter().map(|name| (name.as_str(), "monthly")).collect();
+        let world = World::new(installation, &people).await;
+        let gateway = Scripted::new(quick(FOR_EVER), |_, _| Does::Succeed);
+        prepared(&world, &*world.line(&gateway).await).await;
+        // The first successor marked each as sent again, to be looked at when that would be over, and is gone too.
+        let marked = vec![
+            ("status", "unknown".into()),
+            ("check_at", at("2200-01-01T00:00:00Z").as_microsecond().into()),
+        ];
+        assert_eq!(
+            installation.change_each("charges", vec![("status", "sending".into())], marked).await,
+            600
+        );
+        let line = world.line(&gateway).await;
+        assert_eq!(world.resolve(&line, DUE).await, names.len());
+        assert!(world.column("charges", "status").iter().all(|status| status == "succeeded"));
+        assert!(gateway.successes().values().all(|&count| count == 1));
+        world.assert_healthy();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_must_not_be_sent_is_not_in_the_way_of_what_is_asked() {
+    on_both(async |installation| {
+        let names = many();
+        let people: Vec<_> = names.iter().map(|name| (name.as_str(), "monthly")).collect();
+        let world = World::new(installation, &people).await;
+        let gateway = Scripted::new(quick(FOR_EVER), |_, _| Does::Succeed);
+        let line = world.line(&gateway).await;
+        let asked = prepared(&world, &line).await.pop().expect("600 of them").charge;
+        let unsent = vec![("status", "prepared".into()), ("check_at", 1.into())];
+        installation.change_each("charges", vec![("status", "sending".into())], unsent).await;
+        let unknown = vec![("status", "unknown".into()), ("check_at", 2.into())];
+        installation.change("charges", vec![("id", asked.as_str().into())], unknown).await;
+        let successor = world.line(&gateway).await;
+        successor.set_held(true);
+        assert_eq!(world.resolve(&successor, DUE).await, 1);
+        assert_eq!(gateway.keys().len(), 0, "what is held is only asked about");
+        successor.set_held(false);
+        assert_eq!(world.resolve(&successor, DUE).await, names.len());
+        assert_eq!(gateway.successes().len(), names.len());
     })
     .await;
 }

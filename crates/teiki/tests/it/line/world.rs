@@ -16,7 +16,7 @@ use gateway::{
 use serde_json::Value;
 use teiki::accounts::{self, Account};
 use teiki::app::App;
-use teiki::charges::resolve::{Pass, Which, resolve};
+use teiki::charges::resolve::{Pass, resolve, take_over};
 use teiki::gateways;
 use teiki::line::{Line, Scope};
 use teiki::output::Format;
@@ -235,8 +235,15 @@ impl<'a> World<'a> {
     }
 
     pub(crate) async fn resolve(&self, line: &Arc<Line>, now: &str) -> usize {
-        let pass = Pass { scope: self.scope.clone(), lane: Lane::ALL, which: Which::All, billing: at(now) };
-        resolve(line, pass).await.expect("the line works")
+        self.take_over(line).await;
+        let pass = Pass { scope: self.scope.clone(), lane: Lane::ALL, billing: at(now) };
+        resolve(line, &pass).await.expect("the line works")
+    }
+
+    /// Whoever was at work before is gone.
+    pub(crate) async fn take_over(&self, line: &Line) {
+        let (mode, now) = (self.scope.mode, teiki::clock::now());
+        line.db.write(move |tx| take_over(tx, mode, Lane::ALL, now)).await.expect("writes");
     }
 
     pub(crate) fn id(&self) -> AccountId {

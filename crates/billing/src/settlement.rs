@@ -35,6 +35,8 @@ pub struct Standing {
     pub invoice: invoice::State,
     /// Whether the invoice was made inside a request: then a decline voids it and changes nothing else.
     pub in_request: bool,
+    /// Whether a request asked for this payment of an invoice of the schedule, and waits for its outcome.
+    pub is_asked: bool,
     /// Its subscription; a single sale has none.
     pub subscription: Option<OfSubscription>,
 }
@@ -77,7 +79,7 @@ pub fn settle(standing: &Standing, fact: Fact) -> Result<Settled, charge::Refuse
         charge::State::Failed => declined(standing, moved),
         charge::State::Void => Settled {
             invoice: gives_up(standing),
-            charge_again: standing.invoice == invoice::State::Open && !standing.in_request,
+            charge_again: charges_again(standing),
             events: vec![if standing.charge == charge::State::Authorized {
                 Kind::ChargeRefunded
             } else {
@@ -144,6 +146,17 @@ fn gives_up(standing: &Standing) -> Option<invoice::State> {
     (standing.in_request && standing.invoice == invoice::State::Open).then_some(invoice::State::Void)
 }
 
+/// Whether the schedule charges an invoice again whose charge took nothing. What a request asked for is its caller's to ask
+/// again, unless the schedule had not come to an end with this invoice anyway.
+fn charges_again(standing: &Standing) -> bool {
+    let is_at_it = standing.subscription.as_ref().is_some_and(|of| match of.state {
+        subscription::State::Trialing | subscription::State::Active => true,
+        subscription::State::PastDue => !standing.is_asked,
+        subscription::State::Paused | subscription::State::Canceled(_) => false,
+    });
+    standing.invoice == invoice::State::Open && !standing.in_request && is_at_it
+}
+
 fn collected(standing: &Standing, moved: Settled) -> Settled {
     let success = match standing.charge {
         charge::State::Authorized => Kind::ChargeCaptured,
@@ -170,7 +183,10 @@ fn collected(standing: &Standing, moved: Settled) -> Settled {
     if standing.in_request {
         return settled;
     }
-    settled.events.push(Kind::SubscriptionRenewed);
+    // One that was canceled or deleted meanwhile has paid what it owed; it does not go on.
+    if !matches!(of.state, subscription::State::Canceled(_)) {
+        settled.events.push(Kind::SubscriptionRenewed);
+    }
     change_subscription(of.state, nothing_open(of), &mut settled);
     settled
 }
@@ -187,9 +203,14 @@ fn declined(standing: &Standing, moved: Settled) -> Settled {
     if of.failure_pauses {
         settled.invoice = Some(invoice::State::Void);
         change_subscription(of.state, Some(subscription::Event::Paused), &mut settled);
+        settled.events.push(Kind::InvoiceVoided);
     } else {
         settled.dunning = Some(dunning::State::Open);
         change_subscription(of.state, Some(subscription::Event::PaymentFailed), &mut settled);
+        // Past due before, too: its period has gone on, and who follows subscriptions alone must hear of it.
+        if of.state == subscription::State::PastDue && !standing.is_asked {
+            settled.events.push(Kind::SubscriptionUpdated);
+        }
         settled.events.push(Kind::InvoicePaymentFailed);
     }
     settled
@@ -227,6 +248,7 @@ mod tests {
             amount: Money::yen(980),
             invoice: invoice::State::Open,
             in_request: false,
+            is_asked: false,
             subscription: Some(of(State::Active)),
         }
     }
@@ -289,6 +311,11 @@ mod tests {
             [Kind::ChargeFailed, Kind::SubscriptionUpdated, Kind::InvoicePaymentFailed]
         );
         assert_eq!(settled.entries, []);
+        for is_asked in [false, true] {
+            let again = Standing { subscription: Some(of(State::PastDue)), is_asked, ..standing() };
+            let told = check(again, Fact::Declined).events;
+            assert_eq!(told.contains(&Kind::SubscriptionUpdated), !is_asked, "{told:?}");
+        }
     }
 
     #[test]
@@ -354,7 +381,7 @@ mod tests {
         let settled = check(Standing { subscription: Some(pausing), ..standing() }, Fact::Declined);
         assert_eq!(settled.invoice, Some(invoice::State::Void));
         assert_eq!((settled.subscription, settled.dunning), (Some(State::Paused), None));
-        assert_eq!(settled.events, [Kind::ChargeFailed, Kind::SubscriptionPaused]);
+        assert_eq!(settled.events, [Kind::ChargeFailed, Kind::SubscriptionPaused, Kind::InvoiceVoided]);
     }
 
     #[test]
@@ -369,10 +396,39 @@ mod tests {
     }
 
     #[test]
-    fn a_charge_that_never_happened_is_made_again_while_the_invoice_is_open() {
-        let unknown = Standing { charge: charge::State::Unknown, ..standing() };
-        assert!(check(unknown, Fact::NeverExecuted).charge_again);
-        let paid = Standing { invoice: invoice::State::Paid, ..unknown };
-        assert!(!check(paid, Fact::NeverExecuted).charge_again);
+    fn a_charge_that_never_happened_is_made_again_while_the_schedule_is_at_its_invoice() {
+        use State::{Active, Canceled, PastDue, Paused, Trialing};
+        let again = |state, is_asked, invoice| {
+            let unknown = Standing {
+                charge: charge::State::Unknown,
+                invoice,
+                is_asked,
+                subscription: Some(of(state)),
+                ..standing()
+            };
+            check(unknown, Fact::NeverExecuted).charge_again
+        };
+        for (state, by_itself, when_asked_for) in [
+            (Trialing, true, true),
+            (Active, true, true),
+            (PastDue, true, false),
+            (Paused, false, false),
+            (Canceled(CancelReason::Requested), false, false),
+            (Canceled(CancelReason::Completed), false, false),
+        ] {
+            assert_eq!(again(state, false, invoice::State::Open), by_itself, "{state:?}");
+            assert_eq!(again(state, true, invoice::State::Open), when_asked_for, "{state:?} asked");
+            for closed in [invoice::State::Paid, invoice::State::Void, invoice::State::Uncollectible] {
+                assert!(!again(state, false, closed), "{state:?} {closed:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_canceled_meanwhile_pays_and_is_not_renewed() {
+        let canceled = of(State::Canceled(CancelReason::Requested));
+        let settled = check(Standing { subscription: Some(canceled), ..standing() }, Fact::Succeeded);
+        assert_eq!((settled.invoice, settled.subscription), (Some(invoice::State::Paid), None));
+        assert_eq!(settled.events, [Kind::ChargeSucceeded]);
     }
 }

@@ -20,6 +20,7 @@ use gateway::ChargeRequest;
 use jiff::Timestamp;
 
 use crate::line::Scope;
+use crate::subscriptions::applying;
 
 pub mod actions;
 pub mod api;
@@ -103,6 +104,19 @@ pub fn open_cases(
     at: Timestamp,
 ) -> Result<(), db::Error> {
     store::open_cases(tx, key, cases, at)
+}
+
+/// Renewals that nobody could be charged for, where that pauses: their invoices are void, and their subscriptions, which are
+/// paused already, wait no longer.
+pub fn give_up_renewals(
+    tx: &mut Tx<'_>,
+    side: (AccountId, Mode),
+    renewals: &[(SubscriptionId, InvoiceId)],
+) -> Result<(), db::Error> {
+    let invoices: Vec<InvoiceId> = renewals.iter().map(|renewal| renewal.1).collect();
+    histories::must_all(store::void_invoices(tx, &invoices)?, invoices.len(), "invoices")?;
+    store::forget_on_paid(tx, &invoices)?;
+    renewals.iter().try_for_each(|renewal| applying::stop_waiting(tx, side, renewal.0))
 }
 
 /// Closes the open dunning cases of these invoices; most have none.

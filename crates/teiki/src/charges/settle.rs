@@ -200,6 +200,7 @@ fn take(
         amount: news.taken.unwrap_or(charge.amount),
         invoice: charge.invoice_state,
         in_request: charge.in_request,
+        is_asked: charge.by_request && !charge.in_request,
         subscription: current.subscription.as_ref().map(|subscription| OfSubscription {
             state: subscription.state,
             other_open_invoices: (subscription.open_invoices - own_is_open).max(0),
@@ -353,10 +354,11 @@ fn follow_subscription(
         return Ok(());
     }
     let is_paid = settled.invoice == Some(invoice::State::Paid);
-    if !is_paid && settled.charge_again {
+    let on_paid = OnPaid::from_json(on_paid)?;
+    // The renewal goes on by another charge. A request does not: it has its outcome.
+    if !is_paid && settled.charge_again && matches!(on_paid, OnPaid::Renewed(_)) {
         return Ok(());
     }
-    let on_paid = OnPaid::from_json(on_paid)?;
     if let (OnPaid::Renewed(renewed), true) = (&on_paid, is_paid) {
         subscription.period = applying::micros(renewed.period);
         if let Some(plan) = &renewed.plan {

@@ -11,6 +11,7 @@ use billing::event::{History, Kind};
 use billing::guard::{self, DayTotal};
 use billing::id::{ChargeId, ConnectionId, DerivationKey, InvoiceId, SubscriptionId};
 use billing::invoice;
+use billing::ledger::invoice_voided;
 use billing::money::Money;
 use billing::renewal::{self, Opening, Running, Scheduled, Terms};
 use billing::resolution::Capabilities;
@@ -60,6 +61,10 @@ pub(super) struct Writes {
     pub(super) entries: Vec<NewEntry>,
     pub(super) events: Vec<NewEvent>,
     pub(super) voided: Vec<InvoiceId>,
+    /// Open invoices of renewals that failed where a failure pauses.
+    pub(super) given_up: Vec<(SubscriptionId, InvoiceId)>,
+    /// Invoices that there was no card for.
+    pub(super) without_card: Vec<InvoiceId>,
     pub(super) waiting: Vec<(SubscriptionId, InvoiceId, String)>,
     pub(super) switched: Vec<Switched>,
     pub(super) paused: Vec<SubscriptionId>,
@@ -84,8 +89,9 @@ pub(super) fn plan(
     if !is_due {
         return;
     }
-    // What waits for a payment is put back on the list when that is known.
-    if subscription.is_parked || subscription.is_pending || subscription.is_deleted {
+    // While a payment is not known no further period begins; then it is put back on the list.
+    let must_wait = subscription.is_pending && row.state == invoice::State::Scheduled;
+    if subscription.is_parked || subscription.is_deleted || must_wait {
         writes.off.push(row.id);
         return;
     }
@@ -129,6 +135,7 @@ fn open(
 ) -> Result<(), String> {
     let opening = opening(task, row, subscription)?;
     if opening.needs_charge && row.method.is_none() && subscription.failure == RenewalFailure::Payjp {
+        writes.voided.push(row.id);
         pause_without_card(task, (row, subscription), writes);
         return Ok(());
     }
@@ -217,7 +224,7 @@ fn go_on(
 }
 
 /// The code of a renewal that nobody's card could pay.
-const MISSING_CARD: &str = "missing_card";
+pub(super) const MISSING_CARD: &str = "missing_card";
 
 /// Without a card the renewal fails: the invoice stays open, and a card and a payment by a person are needed.
 fn owe_without_card(
@@ -230,6 +237,7 @@ fn owe_without_card(
     }
     append(task, row, subscription, Kind::SubscriptionUpdated, writes);
     append(task, row, subscription, Kind::InvoicePaymentFailed, writes);
+    writes.without_card.push(row.id);
     writes.cases.push(NewCase {
         account: task.scope.account,
         mode: task.scope.mode,
@@ -237,6 +245,35 @@ fn owe_without_card(
         invoice: row.id,
         decline: (MISSING_CARD.to_owned(), DeclineClass::CardData),
     });
+}
+
+/// The card has gone since the invoice was opened. `Err` is the reason to park.
+fn fail_without_card(
+    key: &DerivationKey,
+    task: &Task,
+    (row, subscription): (&InvoiceRow, &mut SubscriptionRow),
+    writes: &mut Writes,
+) -> Result<(), String> {
+    if subscription.failure == RenewalFailure::Open {
+        owe_without_card(task, (row, subscription), writes);
+        return Ok(());
+    }
+    let tax = row.tax.as_deref().ok_or("it is open and has no tax")?;
+    let tax = invoices::tax_from_json(tax, row.amount.currency).map_err(|error| error.to_string())?;
+    let last = ChargeId::derive(key, row.id.as_str(), row.id.slot(), row.due_at, row.charge_count.into());
+    let entries = invoice_voided::entries(&tax);
+    writes.entries.extend(entries.iter().zip(0_u64..).map(|(entry, number)| NewEntry {
+        account: task.scope.account,
+        mode: task.scope.mode,
+        invoice: row.id,
+        charge: Some(last),
+        number,
+        entry: *entry,
+        at: task.billing,
+    }));
+    writes.given_up.push((subscription.id, row.id));
+    pause_without_card(task, (row, subscription), writes);
+    Ok(())
 }
 
 /// Without a card the renewal fails: the invoice is void and the subscription paused, as in PAY.JP.
@@ -248,9 +285,10 @@ fn pause_without_card(
     if let Ok(next) = subscription.state.after(subscription.failure.event()) {
         subscription.state = next;
     }
-    writes.voided.push(row.id);
+    writes.without_card.push(row.id);
     writes.paused.push(subscription.id);
     append(task, row, subscription, Kind::SubscriptionPaused, writes);
+    append(task, row, subscription, Kind::InvoiceVoided, writes);
 }
 
 /// A last instalment of zero ends its subscription here, for no charge will.
@@ -290,15 +328,18 @@ fn charge_again(
     (row, subscription): (&InvoiceRow, &mut SubscriptionRow),
     writes: &mut Writes,
 ) -> Result<(), String> {
+    // Paused or canceled since: the debt stays, and a person decides.
+    if !subscription.state.is_live() {
+        writes.off.push(row.id);
+        return Ok(());
+    }
     let Some(method) = &row.method else {
-        return Err("the customer has no card".to_owned());
+        writes.off.push(row.id);
+        return fail_without_card(key, task, (row, subscription), writes);
     };
     let number = row.charge_count + 1;
     if number > CHARGES_MAX {
         return Err(format!("invoice {} has been charged {CHARGES_MAX} times", row.id));
-    }
-    if !subscription.state.is_live() {
-        return Err(format!("a {} subscription is not charged by the schedule", subscription.state.as_str()));
     }
     let owed = Money::new(row.amount.minor - row.amount_settled, row.amount.currency);
     let charge = new_charge(key, known, (row, method), number, owed, task)?;

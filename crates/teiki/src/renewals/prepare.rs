@@ -15,7 +15,7 @@ use billing::renewal::AccountTerms;
 use db::{Error, Tx};
 use jiff::Timestamp;
 
-use super::planning::{Known, Writes, plan};
+use super::planning::{Known, MISSING_CARD, Writes, plan};
 use super::store::{self, SubscriptionAfter, SubscriptionRow};
 use super::{Due, Lane, day_plan};
 use crate::actor::Actor;
@@ -201,7 +201,7 @@ fn write_all(
             Err(Error::Assertion(format!("{changed} of {asked} {what} were as they had been read")))
         }
     };
-    let times = Times { billing: task.billing, real: task.real };
+    let (scope, times) = (&task.scope, Times { billing: task.billing, real: task.real });
     must_all(
         store::open_invoices(tx, &writes.opened, task.billing)?,
         writes.opened.len(),
@@ -215,12 +215,14 @@ fn write_all(
     store::delete(tx, &writes.ended, task.real)?;
     scheduled::give_up_open(tx, &writes.ended, task.billing)?;
     store::take_off_list(tx, &writes.off)?;
+    store::set_reason(tx, &writes.without_card, MISSING_CARD)?;
     charges::open_cases(tx, key, &writes.cases, task.billing)?;
     invoices::insert_scheduled(tx, key, &writes.next, task.real)?;
     charges::insert(tx, &task.scope, &writes.charges, times)?;
     ledger::insert(tx, key, &writes.entries)?;
     events::append(tx, key, &writes.events, task.real)?;
     must_all(store::update_subscriptions(tx, after)?, after.len(), "subscriptions")?;
+    charges::give_up_renewals(tx, (scope.account, scope.mode), &writes.given_up)?;
     park(tx, key, task, &writes.parked)
 }
 

@@ -74,6 +74,16 @@ pub fn resolve(
     Ok(())
 }
 
+/// A subscription that waits for a payment which will not come.
+pub(crate) fn stop_waiting(tx: &mut Tx<'_>, side: Side, id: SubscriptionId) -> Result<(), db::Error> {
+    let Some(mut row) = super::lock(tx, side, id)? else {
+        return Err(db::Error::Assertion(format!("subscription {id} is gone")));
+    };
+    row.pending_invoice = None;
+    put_back(tx, &row)?;
+    store::save(tx, &row)
+}
+
 fn kind_of(asked: &Asked) -> Result<Kind, db::Error> {
     asked.kind()
 }

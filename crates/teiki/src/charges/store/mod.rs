@@ -11,6 +11,7 @@ use db::{Column, Error, OnConflict, Row, Tx, Value};
 use jiff::Timestamp;
 
 use super::{NewCase, ResolvedBy};
+use crate::actor::Actor;
 use crate::stored::{opt_instant, parsed, slots, unreadable};
 
 pub(super) mod checks;
@@ -134,6 +135,8 @@ pub(super) struct ChargeRow {
     pub(super) invoice_tax: Option<String>,
     /// Whether the invoice was made inside a request.
     pub(super) in_request: bool,
+    /// Whether a request made the charge.
+    pub(super) by_request: bool,
     /// What the payment of the invoice does to its subscription, which waits for it.
     pub(super) on_paid: Option<String>,
 }
@@ -147,7 +150,7 @@ pub(super) fn charges_with_invoices(
     let rows = tx.select_many(
         "select c.id, c.status, c.amount, c.currency, c.surplus, c.frozen, c.tries, c.gateway_charge_id, c.absent_at,
                 i.id, i.status, i.amount_paid, c.last_sent_at, i.in_request,
-                case when i.in_request or i.on_paid is not null then i.tax end, i.on_paid
+                case when i.in_request or i.on_paid is not null then i.tax end, i.on_paid, c.actor
          from charges c join invoices i on i.slot = c.slot and i.id = c.invoice_id
          where c.slot = $1 and c.id = $2",
         &keys,
@@ -177,6 +180,7 @@ fn charge_of(row: &Row) -> Result<ChargeRow, Error> {
         in_request: row.bool(13)?,
         invoice_tax: row.opt_text(14)?,
         on_paid: row.opt_text(15)?,
+        by_request: row.str(16)? == Actor::Api.as_str(),
     })
 }
 

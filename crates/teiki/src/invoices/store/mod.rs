@@ -311,7 +311,7 @@ pub(super) fn charge_open(
     on_paid: &str,
 ) -> Result<(), Error> {
     tx.execute(
-        "update invoices set charge_count = $3, on_paid = $4, next_action_at = null
+        "update invoices set charge_count = $3, on_paid = $4, next_action_at = null, reason = null
          where slot = $1 and id = $2 and status = 'open'",
         &[
             Value::I64(id.slot().as_i64()),

@@ -150,6 +150,8 @@ pub(super) struct InvoiceRow {
     pub(super) amount: Money,
     pub(super) amount_settled: i64,
     pub(super) lines: String,
+    /// Once it is open.
+    pub(super) tax: Option<String>,
     pub(super) due_at: Timestamp,
     pub(super) next_action_at: Option<Timestamp>,
     pub(super) charge_count: u32,
@@ -176,7 +178,7 @@ pub(super) fn invoices(tx: &mut Tx<'_>, due: &[Due]) -> Result<Vec<InvoiceRow>, 
                 m.id, m.connection_id, m.gateway_token, i.period_start, i.period_end,
                 p.id, p.amount, p.currency, p.tax_category, p.interval_unit, p.interval_count, p.billing_day, p.instalments,
                 n.id, n.amount, n.currency, n.tax_category, n.interval_unit, n.interval_count, n.billing_day, n.instalments,
-                s.next_plan_from
+                s.next_plan_from, i.tax
          from invoices i
          join subscriptions s on s.slot = i.slot and s.id = i.subscription_id
          join plans p on p.account_id = s.account_id and p.mode = s.mode and p.id = s.plan_id
@@ -208,6 +210,7 @@ fn invoice_of(row: &Row) -> Result<InvoiceRow, Error> {
         amount: Money::new(row.i64(5)?, currency),
         amount_settled: row.i64(7)?,
         lines: row.text(8)?,
+        tax: row.opt_text(34)?,
         due_at: instant(row, 9, "invoices.due_at")?,
         next_action_at: opt_instant(row, 10, "invoices.next_action_at")?,
         charge_count: count(row, 11, "invoices.charge_count")?,
@@ -302,6 +305,16 @@ pub(super) fn void_scheduled(tx: &mut Tx<'_>, invoices: &[InvoiceId]) -> Result<
         ("next_action_at", Column::OptI64(invoices.iter().map(|_| None).collect())),
     ];
     tx.update_many("invoices", &invoice_keys(invoices), &set, "status = 'scheduled'")
+}
+
+/// Says why nobody could be charged for them.
+pub(super) fn set_reason(tx: &mut Tx<'_>, invoices: &[InvoiceId], reason: &str) -> Result<u64, Error> {
+    tx.update_many(
+        "invoices",
+        &invoice_keys(invoices),
+        &[("reason", Column::Text(vec![reason; invoices.len()]))],
+        "",
+    )
 }
 
 /// Writes down what the payment of invoices does to their subscriptions, which wait for it.

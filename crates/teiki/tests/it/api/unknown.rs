@@ -90,6 +90,7 @@ async fn what_was_never_executed_is_proven_unpaid_and_leaves_everything_as_it_wa
     for kinds in GROUPS {
         on_both(async |installation| {
             let world = World::begin(installation, "idempotency=none").await;
+            let mut again = 0;
             for (rule, payer, answer) in world.all_at_once(kinds, &[AFTER, BEFORE]).await {
                 let is_paid = rule == AFTER;
                 if is_paid {
@@ -98,8 +99,16 @@ async fn what_was_never_executed_is_proven_unpaid_and_leaves_everything_as_it_wa
                     must_be_unpaid(&world.client, answer).await;
                 }
                 payer.must_stand(&world.client, is_paid).await;
+                // Nobody waits for it any more: what is asked again is paid.
+                if !is_paid
+                    && matches!(payer.what, What::Change | What::Resume | What::ResumePastDue | What::Pay)
+                {
+                    payer.begin(&world.client).await.unwrap().unwrap().ok();
+                    payer.must_stand(&world.client, true).await;
+                    again += 1;
+                }
             }
-            world.end(kinds.len()).await;
+            world.end(kinds.len() + again).await;
         })
         .await;
     }

@@ -2,5 +2,6 @@
 //! on purpose. What counts is the gateway's own book.
 
 mod failures;
+mod proven_unpaid;
 mod renewals;
 mod world;

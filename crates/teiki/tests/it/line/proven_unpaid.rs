@@ -1,0 +1,132 @@
+//! A renewal whose request never arrived: it is made again, unless something happened to its subscription meanwhile, and
+//! whatever happened nobody waits for ever.
+
+use std::collections::BTreeMap;
+
+use billing::resolution::Idempotency;
+use teiki::renewals::work::Ended;
+
+use super::world::{DUE, Does, Scripted, World, quick};
+use crate::installation::{Installation, on_both};
+
+/// The next due instant.
+const NEXT: &str = "2027-02-28T09:00:00+09:00";
+
+/// The first request of each card vanishes.
+fn vanishing(_: &str, request: usize) -> Does {
+    if request == 1 { Does::Vanish } else { Does::Succeed }
+}
+
+/// A subscriber whose renewal was sent and is not known.
+struct Unknown<'a> {
+    world: World<'a>,
+    gateway: std::sync::Arc<Scripted>,
+    line: std::sync::Arc<teiki::line::Line>,
+}
+
+impl<'a> Unknown<'a> {
+    async fn begin(installation: &'a Installation, failure: &str) -> Self {
+        let world = World::new(installation, &[("a", "monthly")]).await;
+        let all = vec![("status", "active".into())];
+        installation.change_each("subscriptions", all, vec![("renewal_failure", failure.into())]).await;
+        let gateway = Scripted::new(quick(Idempotency::None), vanishing);
+        let line = world.line(&gateway).await;
+        world.bill(&line, DUE).await;
+        assert_eq!(world.column("charges", "status"), ["unknown"]);
+        Self { world, gateway, line }
+    }
+
+    /// Changes a column of the subscription behind the back of everyone.
+    async fn meanwhile(&self, column: &'static str, value: crate::installation::Is) {
+        let own = vec![("account_id", (&self.world.id().to_string()).into())];
+        self.world.installation.change("subscriptions", own, vec![(column, value)]).await;
+    }
+
+    async fn prove(&self) {
+        self.world.resolve(&self.line, DUE).await;
+        self.world.resolve(&self.line, DUE).await;
+        assert_eq!(self.world.column("charges", "status"), ["void"]);
+    }
+
+    async fn bill(&self, now: &str) {
+        assert_eq!(self.world.bill(&self.line, now).await, Ended::Done);
+    }
+
+    fn taken(&self) -> usize {
+        self.gateway.successes().values().sum()
+    }
+
+    fn must_stand(&self, status: &str, invoices: &[&str]) {
+        assert_eq!(self.world.column("subscriptions", "status"), [status]);
+        assert_eq!(self.world.column("invoices", "status"), invoices);
+        assert_eq!(self.world.column("subscriptions", "parked_reason"), ["null"]);
+        self.world.assert_healthy();
+    }
+}
+
+#[tokio::test]
+async fn it_is_charged_again_whatever_a_failure_would_do() {
+    on_both(async |installation| {
+        for failure in ["open", "payjp"] {
+            let unknown = Unknown::begin(installation, failure).await;
+            unknown.prove().await;
+            unknown.bill(DUE).await;
+            assert_eq!(unknown.gateway.successes(), BTreeMap::from([("tok.a".to_owned(), 1)]), "{failure}");
+            unknown.must_stand("active", &["paid", "scheduled"]);
+            unknown.bill(NEXT).await;
+            assert_eq!(unknown.taken(), 2, "{failure}: and the next period is billed");
+            unknown.must_stand("active", &["paid", "paid", "scheduled"]);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn paused_or_canceled_meanwhile_it_stays_owed_and_is_not_charged() {
+    on_both(async |installation| {
+        for status in ["paused", "canceled"] {
+            let unknown = Unknown::begin(installation, "open").await;
+            unknown.meanwhile("status", status.into()).await;
+            if status == "canceled" {
+                unknown.meanwhile("cancel_reason", "requested".into()).await;
+            }
+            unknown.prove().await;
+            unknown.bill(DUE).await;
+            assert_eq!(unknown.gateway.keys().len(), 1, "{status}");
+            unknown.must_stand(status, &["open", "scheduled"]);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn paused_after_it_was_proven_it_leaves_the_list() {
+    on_both(async |installation| {
+        let unknown = Unknown::begin(installation, "open").await;
+        unknown.prove().await;
+        unknown.meanwhile("status", "paused".into()).await;
+        unknown.bill(DUE).await;
+        assert_eq!(unknown.gateway.keys().len(), 1);
+        unknown.must_stand("paused", &["open", "scheduled"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_a_card_by_then_it_fails_by_name() {
+    on_both(async |installation| {
+        for (failure, status, invoice) in [("open", "past_due", "open"), ("payjp", "paused", "void")] {
+            let unknown = Unknown::begin(installation, failure).await;
+            unknown.meanwhile("payment_method_id", crate::installation::Is::NoText).await;
+            unknown.prove().await;
+            unknown.bill(DUE).await;
+            assert_eq!(unknown.gateway.keys().len(), 1, "{failure}");
+            let mut invoices = [invoice, "scheduled"];
+            invoices.sort_unstable();
+            unknown.must_stand(status, &invoices);
+            assert_eq!(unknown.world.column("invoices", "reason"), ["missing_card", "null"], "{failure}");
+            unknown.bill(DUE).await;
+        }
+    })
+    .await;
+}

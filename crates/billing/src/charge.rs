@@ -92,6 +92,8 @@ pub enum Fact {
     Abandoned,
     /// Surely no byte of the request was written.
     NotSent,
+    /// Surely no byte of the request was written, and who was to write it takes it back.
+    Withdrawn,
     /// The answer is missing or proves nothing.
     Lost,
     /// The gateway has it and is still at work.
@@ -112,11 +114,12 @@ pub enum Fact {
 
 impl Fact {
     /// Every fact.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Sent,
         Self::Confirmed,
         Self::Abandoned,
         Self::NotSent,
+        Self::Withdrawn,
         Self::Lost,
         Self::Pending,
         Self::RequiresCustomer,
@@ -180,6 +183,12 @@ impl State {
             (Self::Sending, Fact::NotSent) => Ok(Move::To(Self::Prepared)),
             (Self::Prepared | Self::Unknown, Fact::NotSent) => Ok(Move::Stay),
             (Self::Pending | Self::RequiresCustomer | Self::Authorized, Fact::NotSent) => Ok(Move::Stay),
+
+            (Self::Prepared | Self::Sending, Fact::Withdrawn) => Ok(Move::To(Self::Void)),
+            // Another process has taken it over, and may be sending it.
+            (Self::Unknown | Self::Pending | Self::RequiresCustomer | Self::Authorized, Fact::Withdrawn) => {
+                Ok(Move::Stay)
+            }
 
             (Self::Sending, Fact::Lost) => Ok(Move::To(Self::Unknown)),
             (Self::Prepared, Fact::Lost) => refused,

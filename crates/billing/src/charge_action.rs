@@ -102,7 +102,10 @@ impl State {
     pub const fn take(self, fact: Fact) -> Option<Self> {
         match (self, fact) {
             (Self::Sending | Self::Unknown | Self::Failed | Self::Void, Fact::Done) => Some(Self::Succeeded),
-            (Self::Succeeded, _) | (Self::Failed | Self::Void, _) | (Self::Unknown, Fact::Lost) => None,
+            (Self::Succeeded, _) | (Self::Failed | Self::Void, _) => None,
+            // Another process has taken it over, and may be sending it.
+            (Self::Unknown, Fact::Lost | Fact::Withdrawn) => None,
+            (Self::Sending, Fact::Withdrawn) => Some(Self::Void),
             (Self::Sending, Fact::Lost) => Some(Self::Unknown),
             (Self::Sending | Self::Unknown, Fact::Refused) => Some(Self::Failed),
             (Self::Sending | Self::Unknown, Fact::NeverExecuted) => Some(Self::Void),
@@ -113,6 +116,8 @@ impl State {
 /// What has become known about an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fact {
+    /// Surely no byte of the request was written, and who was to write it takes it back.
+    Withdrawn,
     /// The answer is missing or proves nothing.
     Lost,
     /// The gateway did it.
@@ -125,7 +130,7 @@ pub enum Fact {
 
 impl Fact {
     /// Every fact.
-    pub const ALL: [Self; 4] = [Self::Lost, Self::Done, Self::Refused, Self::NeverExecuted];
+    pub const ALL: [Self; 5] = [Self::Withdrawn, Self::Lost, Self::Done, Self::Refused, Self::NeverExecuted];
 }
 
 /// What a merchant asks for. Amounts in minor units of the charge's currency, at least one.
@@ -503,22 +508,27 @@ mod tests {
             }
         }
         insta::assert_snapshot!(table, @r"
+        sending + Withdrawn = void
         sending + Lost = unknown
         sending + Done = succeeded
         sending + Refused = failed
         sending + NeverExecuted = void
+        unknown + Withdrawn = -
         unknown + Lost = -
         unknown + Done = succeeded
         unknown + Refused = failed
         unknown + NeverExecuted = void
+        succeeded + Withdrawn = -
         succeeded + Lost = -
         succeeded + Done = -
         succeeded + Refused = -
         succeeded + NeverExecuted = -
+        failed + Withdrawn = -
         failed + Lost = -
         failed + Done = succeeded
         failed + Refused = -
         failed + NeverExecuted = -
+        void + Withdrawn = -
         void + Lost = -
         void + Done = succeeded
         void + Refused = -

@@ -1,8 +1,8 @@
 //! An open database: its pools, and the two ways to run a transaction.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
@@ -52,6 +52,8 @@ struct Shared {
     /// Every pool that was opened.
     pools: Mutex<Vec<Arc<Pool>>>,
     opened: Instant,
+    /// Transactions of the foreground that wait or run.
+    asked: AtomicUsize,
     /// Milliseconds after `opened` until which the background makes itself small.
     pressed_until: AtomicU64,
     /// Turns of the background at writing while it is pressed: half of what the machine can do at once.
@@ -60,6 +62,8 @@ struct Shared {
 
 /// So long after a transaction of the foreground the next is expected.
 const PRESSED: Duration = Duration::from_millis(100);
+/// The longest rest of the background: above what a small batch takes, and short when one had to wait for a lock.
+const REST_MAX: Duration = Duration::from_millis(50);
 
 /// Counted since the database was opened; failed attempts count only as round trips.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,6 +91,7 @@ impl Db {
             locks: Arc::default(),
             pools: Mutex::new(vec![Arc::clone(&readers), Arc::clone(&writers)]),
             opened: Instant::now(),
+            asked: AtomicUsize::new(0),
             pressed_until: AtomicU64::new(0),
             turns: Semaphore::new(available_parallelism().map_or(1, |at_once| at_once.get().div_ceil(2))),
         };
@@ -95,7 +100,7 @@ impl Db {
 
     /// Another handle, for work that nobody waits for. It has as many connections again, so that nobody waits for one; on
     /// SQLite it shares the one writer, where it takes turns with the others. While there is work in the foreground, few of its
-    /// writes run at once, and each is followed by as long a rest.
+    /// writes run at once, and each is followed by as long a rest, within a limit.
     pub async fn background(&self) -> Result<Db, OpenError> {
         let Shared { url, options, totals, pools, .. } = self.shared.as_ref();
         let readers = Arc::new(Pool::start("db-back-read", opens(url, options, Mode::Read), totals).await?);
@@ -112,8 +117,9 @@ impl Db {
 
     /// Whether this handle should ask for little at a time: it is of the background, and there is work in the foreground.
     pub fn is_pressed(&self) -> bool {
-        let until = self.shared.pressed_until.load(Ordering::Relaxed);
-        self.urgency == Urgency::Background && self.shared.age() < Duration::from_millis(until)
+        let Shared { asked, pressed_until, .. } = self.shared.as_ref();
+        let is_expected = || self.shared.age() < Duration::from_millis(pressed_until.load(Ordering::Relaxed));
+        self.urgency == Urgency::Background && (asked.load(Ordering::Relaxed) > 0 || is_expected())
     }
 
     pub fn engine(&self) -> Engine {
@@ -129,7 +135,7 @@ impl Db {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.press();
+        let _asked = self.press();
         self.readers.run(self.urgency, Mode::Read, f).await
     }
 
@@ -146,20 +152,26 @@ impl Db {
         if self.is_pressed() {
             // Closed by nobody.
             let _turn = self.shared.turns.acquire().await;
-            let began = Instant::now();
-            let result = self.writers.run(self.urgency, Mode::Write, f).await;
-            tokio::time::sleep(began.elapsed()).await;
+            let begun = Arc::new(OnceLock::new());
+            let begin = Arc::clone(&begun);
+            let timed = move |tx: &mut Tx<'_>| {
+                begin.get_or_init(Instant::now);
+                f(tx)
+            };
+            let result = self.writers.run(self.urgency, Mode::Write, timed).await;
+            if self.is_pressed() {
+                let took = begun.get().map_or(Duration::ZERO, Instant::elapsed);
+                tokio::time::sleep(took.min(REST_MAX)).await;
+            }
             return result;
         }
-        self.press();
+        let _asked = self.press();
         self.writers.run(self.urgency, Mode::Write, f).await
     }
 
-    fn press(&self) {
-        if self.urgency == Urgency::Foreground {
-            let until = u64::try_from((self.shared.age() + PRESSED).as_millis()).unwrap_or(u64::MAX);
-            self.shared.pressed_until.store(until, Ordering::Relaxed);
-        }
+    /// Presses the background until what is returned is dropped, and a little longer.
+    fn press(&self) -> Option<Asked<'_>> {
+        (self.urgency == Urgency::Foreground).then(|| Asked::begin(&self.shared))
     }
 
     pub fn stats(&self) -> Stats {
@@ -191,6 +203,24 @@ impl Db {
 
     pub(crate) fn locks(&self) -> &Arc<Mutex<BTreeSet<i64>>> {
         &self.shared.locks
+    }
+}
+
+/// A transaction of the foreground that waits or runs.
+struct Asked<'a>(&'a Shared);
+
+impl<'a> Asked<'a> {
+    fn begin(shared: &'a Shared) -> Self {
+        shared.asked.fetch_add(1, Ordering::Relaxed);
+        Self(shared)
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        let until = u64::try_from((self.0.age() + PRESSED).as_millis()).unwrap_or(u64::MAX);
+        self.0.pressed_until.store(until, Ordering::Relaxed);
+        self.0.asked.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -4,7 +4,7 @@
 //! thread, and answers over a oneshot. A job whose caller has gone before its start is left out; one that has begun is finished.
 //!
 //! A pool has two queues. After a job of the background, those in the foreground have as much time as it took, if they need
-//! it: neither ever waits for more than one job of the other kind at a time, and the background gets at least half.
+//! it: a job of the foreground waits for one of the background at most, and the background gets at least half of the time.
 //!
 //! A transaction is run again, within a limit, when nothing of it was stored: after a conflict, or a connection lost before the
 //! commit. What was lost during the commit is never run again.

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::imports;
 use crate::logs;
 use crate::output::{self, Format};
-use crate::{accounts, clocks, demo, doctor, exports, holds, proof, sandboxes, serve, status};
+use crate::{accounts, clocks, demo, doctor, exports, holds, proof, renewals, sandboxes, serve, status};
 
 /// Recurring payments: charge subscribers on time, once, and know where each payment stands.
 #[derive(Debug, Parser)]
@@ -60,6 +60,7 @@ enum Command {
     Sandbox(sandboxes::SandboxArgs),
     Serve(serve::cli::ServeArgs),
     Status(status::cli::StatusArgs),
+    Unpark(renewals::cli::UnparkArgs),
 }
 
 /// Reads the command line, runs the command and reports its outcome.
@@ -98,6 +99,7 @@ async fn dispatch(setting: Setting, database: Option<String>, command: Command) 
         Command::Sandbox(args) => sandboxes::run(&setting, args).await,
         Command::Serve(args) => serve::cli::run(&setting, args).await,
         Command::Status(args) => status::cli::run(&setting, args).await,
+        Command::Unpark(args) => renewals::cli::run(&setting, args).await,
     }
 }
 

@@ -6,7 +6,7 @@
 //! `renewals` has the first half, `charges` the second, `outbox` the last step. Nothing here survives the
 //! process; truth is in the database.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -105,8 +105,7 @@ pub struct Line {
 struct State {
     is_held: AtomicBool,
     is_stopping: AtomicBool,
-    // What this process may be sending right now: nobody else in it may ask about it.
-    in_flight: Mutex<BTreeSet<Flight>>,
+    flights: Flights,
 }
 
 impl Line {
@@ -122,12 +121,13 @@ impl Line {
         Self { db, key, connections, counters: Arc::default(), state: Arc::default() }
     }
 
-    /// The same line over another handle of the database and other adapters for the same gateways, in the same order. What
-    /// was done, what is under way, health, rate, hold and stop are shared; neither waits for the requests of the other.
-    pub fn beside(&self, db: Db, gateways: Vec<Arc<dyn Gateway>>) -> Self {
-        let connections = self.connections.iter().zip(gateways).map(|((&id, known), gateway)| {
+    /// The same line over another handle of the database and other adapters for the same gateways; a connection without one
+    /// is not charged through. What was done, what is under way, health, rate, hold and stop are shared.
+    pub fn beside(&self, db: Db, gateways: Vec<(ConnectionId, Arc<dyn Gateway>)>) -> Self {
+        let connections = gateways.into_iter().filter_map(|(id, gateway)| {
+            let known = self.connections.get(&id)?;
             let pace = known.pace.beside();
-            (id, Connection { gateway, breaker: Arc::clone(&known.breaker), pace })
+            Some((id, Connection { gateway, breaker: Arc::clone(&known.breaker), pace }))
         });
         Self {
             db,
@@ -169,25 +169,55 @@ impl Line {
         self.state.is_stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Marks requests as being sent by this process.
-    pub fn take_off(&self, requests: impl Iterator<Item = impl Into<Flight>>) {
-        self.flights().extend(requests.map(Into::into));
+    /// What this process may be sending right now.
+    pub fn flights(&self) -> &Flights {
+        &self.state.flights
     }
+}
 
-    /// Marks them as settled, or at least written down.
-    pub fn land(&self, requests: impl Iterator<Item = impl Into<Flight>>) {
-        let mut flights = self.flights();
-        for request in requests {
-            flights.remove(&request.into());
-        }
+/// What this process may be sending right now: nobody else in it asks about it, or takes its sender for dead.
+#[derive(Clone, Debug, Default)]
+pub struct Flights(Arc<Mutex<BTreeMap<Flight, usize>>>);
+
+impl Flights {
+    /// Marks a request as being sent, until what is returned is dropped, with all its clones: when its outcome is settled,
+    /// or its sender is no more. To be called before the intent is committed, for from then on others can see it.
+    pub fn take_off(&self, request: impl Into<Flight>) -> Aloft {
+        let flight = request.into();
+        *self.all().entry(flight).or_default() += 1;
+        Aloft { _landing: Arc::new(Landing { flight, flights: self.clone() }) }
     }
 
     /// Whether this process may be sending it right now.
-    pub fn is_in_flight(&self, request: impl Into<Flight>) -> bool {
-        self.flights().contains(&request.into())
+    pub fn has(&self, request: impl Into<Flight>) -> bool {
+        self.all().contains_key(&request.into())
     }
 
-    fn flights(&self) -> std::sync::MutexGuard<'_, BTreeSet<Flight>> {
-        self.state.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
+    fn all(&self) -> std::sync::MutexGuard<'_, BTreeMap<Flight, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request that may be under way.
+#[derive(Clone, Debug)]
+pub struct Aloft {
+    _landing: Arc<Landing>,
+}
+
+#[derive(Debug)]
+struct Landing {
+    flight: Flight,
+    flights: Flights,
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        let mut all = self.flights.all();
+        if let Some(count) = all.get_mut(&self.flight) {
+            *count -= 1;
+            if *count == 0 {
+                all.remove(&self.flight);
+            }
+        }
     }
 }

@@ -19,7 +19,7 @@ use db::Tx;
 use gateway::ChargeRequest;
 use jiff::Timestamp;
 
-use crate::line::Scope;
+use crate::line::{Aloft, Scope};
 use crate::subscriptions::applying;
 
 pub mod actions;
@@ -154,6 +154,8 @@ pub struct Outgoing {
     pub not_after: Timestamp,
     /// What is sent.
     pub request: ChargeRequest,
+    /// Says so to the rest of this process, until it is settled.
+    pub aloft: Aloft,
 }
 
 /// What has become known about a charge, from whoever brings it.
@@ -185,6 +187,8 @@ pub struct News {
     pub absent_at: Option<Timestamp>,
     /// How an outcome that was not known was found out.
     pub resolved_by: Option<ResolvedBy>,
+    /// Of a request that this process has sent: until this is settled nobody else in it asks.
+    pub aloft: Option<Aloft>,
 }
 
 /// The two ways to find out an outcome. Persisted as its name; keep stable.
@@ -223,6 +227,7 @@ impl News {
             check_at: None,
             absent_at: None,
             resolved_by: None,
+            aloft: None,
         }
     }
 

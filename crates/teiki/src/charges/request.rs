@@ -62,11 +62,10 @@ async fn collect(
     let give_up_at = give_up_at();
     let id = outgoing.charge;
     let line = std::sync::Arc::clone(&side.line);
-    line.take_off([id].into_iter());
     let sending = async move {
         let news = send_one(&line, &outgoing).await;
-        // Nothing left: so that it stays at that, it is given up here and not sent by anyone later.
-        let fact = if news.fact == Fact::NotSent { Fact::NeverExecuted } else { news.fact };
+        // Nothing left: so that it stays at that it is taken back, unless another process has taken it over.
+        let fact = if news.fact == Fact::NotSent { Fact::Withdrawn } else { news.fact };
         settle(&line, vec![News { fact, ..news }], Times { billing, real: clock::now() }).await.map(|_| ())
     };
     wait(site, id, give_up_at, sending, || outcome(site, owner, id)).await

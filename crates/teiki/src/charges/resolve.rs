@@ -96,7 +96,7 @@ async fn next_group(line: &Line, pass: &Pass, now: Timestamp) -> Result<(Vec<Che
         Ok::<_, db::Error>(found)
     });
     let (rows, is_last) = found.await?;
-    Ok((rows.into_iter().filter(|row| !line.is_in_flight(row.charge)).collect(), is_last))
+    Ok((rows.into_iter().filter(|row| !line.flights().has(row.charge)).collect(), is_last))
 }
 
 /// Sends or asks about each of a group, and settles what came back. Returns how many that were.
@@ -155,7 +155,7 @@ async fn give_up_sending(line: &Line, pass: &Pass, now: Timestamp) -> Result<(),
     loop {
         let (scope, lane) = (pass.scope.clone(), pass.lane);
         let sending = line.db.read(move |tx| checks::sending(tx, &scope, lane, now, GROUP_MAX)).await?;
-        let gone = sending.into_iter().filter(|sending| !line.is_in_flight(sending.charge));
+        let gone = sending.into_iter().filter(|sending| !line.flights().has(sending.charge));
         let lost: Vec<News> = gone
             .map(|sending| News {
                 note: Some("the process that was sending it is gone".into()),
@@ -258,10 +258,11 @@ async fn resend(line: &Line, row: CheckRow, now: Timestamp) -> News {
             capture: row.capture,
             billing_time: row.billing_at,
         },
+        aloft: line.flights().take_off(row.charge),
     };
     // A charge that had never left is sent here for the first time; nothing about it was unknown.
     let resolved_by = (row.state != State::Prepared).then_some(ResolvedBy::Replay);
-    let news = News { resolved_by, ..send_one(line, &outgoing).await };
+    let news = News { resolved_by, aloft: Some(outgoing.aloft.clone()), ..send_one(line, &outgoing).await };
     if news.fact == Fact::Lost {
         return again_later(line, &row, news);
     }

@@ -139,6 +139,7 @@ pub fn prepare(
             capture: later.expires_at.is_none(),
             billing_time: payer.billing,
         },
+        aloft: line.flights().take_off(id),
     };
     Ok(Intent::Send(Box::new(outgoing), payer.billing))
 }

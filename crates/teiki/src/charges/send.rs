@@ -63,7 +63,7 @@ async fn send(line: &Arc<Line>, batch: Vec<Outgoing>, results: mpsc::Sender<News
         .for_each_concurrent(CONCURRENCY, |outgoing| {
             let results = results.clone();
             async move {
-                let news = send_one(line, &outgoing).await;
+                let news = News { aloft: Some(outgoing.aloft.clone()), ..send_one(line, &outgoing).await };
                 // The receiver lives until every sender is dropped, unless settling failed for good; then
                 // the charge stays `sending` and is resolved as unknown.
                 let _ = results.send(news).await;

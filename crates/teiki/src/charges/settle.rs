@@ -62,19 +62,12 @@ pub async fn settle(line: &Line, news: Vec<News>, times: Times) -> Result<Report
     let mut total = Report::default();
     let mut batches = vec![news];
     while let Some(batch) = batches.pop() {
-        let charges: Vec<ChargeId> = batch.iter().map(|news| news.charge).collect();
         match write(line, Arc::new(batch.clone()), times).await {
-            Ok(report) => {
-                line.land(charges.into_iter());
-                total = total.plus(report);
-            }
+            Ok(report) => total = total.plus(report),
             Err(refused @ (Error::UniqueViolation { .. } | Error::Check { .. } | Error::Assertion(_))) => {
                 batches.extend(smaller(batch, &refused, times));
             }
-            Err(error) => {
-                line.land(charges.into_iter());
-                return Err(error);
-            }
+            Err(error) => return Err(error),
         }
     }
     add(&line.counters.succeeded, total.succeeded);

@@ -17,7 +17,7 @@ use super::sale::reserved_until;
 use super::settle::{Times, settle};
 use super::store::three_d_secure::{self as store, Confirmed, WaitingRow};
 use super::{News, Outgoing, request};
-use crate::line::Line;
+use crate::line::{Aloft, Line};
 use crate::payment_methods::{self, MethodRow};
 use crate::three_d_secure::refusal;
 use crate::web::ApiError;
@@ -100,7 +100,8 @@ pub(super) fn begin(
     if !store::confirm(tx, id, sending, &confirmed)? {
         return Err(ApiError::inside(format!("charge {id} was not as it had been read")));
     }
-    Ok(Begun::Send(Box::new(outgoing(charge, method, &confirmed)), billing))
+    let aloft = line.flights().take_off(id);
+    Ok(Begun::Send(Box::new(outgoing(charge, method, &confirmed, aloft)), billing))
 }
 
 fn card(tx: &mut Tx<'_>, side: (AccountId, Mode), charge: &WaitingRow) -> Result<MethodRow, ApiError> {
@@ -113,7 +114,7 @@ fn card(tx: &mut Tx<'_>, side: (AccountId, Mode), charge: &WaitingRow) -> Result
     )
 }
 
-fn outgoing(charge: WaitingRow, method: MethodRow, confirmed: &Confirmed) -> Outgoing {
+fn outgoing(charge: WaitingRow, method: MethodRow, confirmed: &Confirmed, aloft: Aloft) -> Outgoing {
     Outgoing {
         charge: charge.id,
         history: History::Sale(charge.invoice),
@@ -128,6 +129,7 @@ fn outgoing(charge: WaitingRow, method: MethodRow, confirmed: &Confirmed) -> Out
             capture: charge.reserve_days.is_none(),
             billing_time: confirmed.at,
         },
+        aloft,
     }
 }
 

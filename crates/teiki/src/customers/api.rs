@@ -2,6 +2,7 @@
 
 use billing::event::Kind;
 use billing::mode::Mode;
+use serde_json::{Value, json};
 
 use super::{CustomerRow, Filter, Held, cards, view};
 use crate::accounts::{self, REAL_CLOCK};
@@ -80,9 +81,24 @@ fn tell(
 ) -> Result<view::CustomerView, ApiError> {
     let view = view::of_row(tx, customer.side, customer)?;
     let id = customer.id.clone();
-    super::record(tx, key, customer, kind, (id, &object(&view)?), now)?;
+    super::record(tx, key, customer, kind, (id, &told(&view)?), now)?;
     super::save(tx, customer)?;
     Ok(view)
+}
+
+/// Bytes of a customer in an event: above what nearly all have, and little enough for a page of a hundred events.
+const TOLD_MAX: usize = 64 * 1024;
+
+/// A customer as an event tells it. Of one that is too long the lists are left out, and say so.
+fn told(view: &view::CustomerView) -> Result<Value, ApiError> {
+    let mut told = object(view)?;
+    if told.to_string().len() > TOLD_MAX {
+        for name in ["cards", "subscriptions"] {
+            let list = &mut told[name];
+            (list["data"], list["count"], list["has_more"]) = (json!([]), json!(0), json!(true));
+        }
+    }
+    Ok(told)
 }
 
 fn text_of(given: Given<&str>, stored: Option<String>) -> Option<String> {

@@ -52,6 +52,13 @@ pub(super) async fn schedule(db: &Db) -> Check {
     judge("schedule", found, ok, "live subscriptions without exactly one scheduled invoice", todo)
 }
 
+pub(super) async fn waiting(db: &Db) -> Check {
+    let found = in_every_slot(db, store::stuck).await;
+    let ok = "every open invoice is being charged, is due again, or waits for a person who knows";
+    let todo = "nobody charges these invoices, and their subscriptions may be billed no more: hold the account (teiki hold on --account …) and report it with this text";
+    judge("waiting", found, ok, "open invoices that nobody is at", todo)
+}
+
 pub(super) async fn events(db: &Db) -> Check {
     let found = in_every_slot(db, store::event_gaps).await;
     judge(

@@ -137,6 +137,22 @@ pub(super) fn schedule_mismatches(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<Str
     rows.iter().map(line).collect()
 }
 
+/// Open invoices that a subscription waits for, or that the schedule has not come to an end with, while no charge of them is
+/// under way and none is to be made.
+pub(super) fn stuck(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<String>, Error> {
+    let rows = tx.query(
+        "select s.account_id, s.mode, s.id, i.id
+         from invoices i join subscriptions s on s.slot = i.slot and s.id = i.subscription_id
+         where i.slot = $1 and i.status = 'open' and i.next_action_at is null and s.deleted_at is null
+             and (s.pending_invoice_id = i.id or (s.status in ('active', 'trialing') and s.parked_reason is null))
+             and not exists (select 1 from charges c where c.slot = i.slot and c.invoice_id = i.id
+                             and c.status not in ('succeeded', 'failed', 'void'))
+         order by s.id, i.id limit $2",
+        &keys(slot),
+    )?;
+    rows.iter().map(|row| Ok(format!("{}: invoice {}", whose(row)?, row.str(3)?))).collect()
+}
+
 /// Subscriptions whose events are not numbered from 1 to their last number.
 pub(super) fn event_gaps(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<String>, Error> {
     let rows = tx.query(

@@ -158,7 +158,7 @@ pub(super) async fn parked(db: &Db) -> Check {
         Ok(sides) if sides.is_empty() => Check::ok("parked", "no subscription is parked"),
         Ok(sides) => {
             let count = grouped(sides.iter().map(|side| side.count).sum());
-            let todo = "see the reasons with teiki status, correct them; they are not billed until then";
+            let todo = "see the reasons with teiki status, correct them, then: teiki unpark --account …";
             Check::warning("parked", format!("{count} subscriptions are parked"), todo)
                 .naming(sides.iter().map(Side::to_string).collect())
         }

@@ -98,7 +98,7 @@ async fn get(call: Call) -> Result<Answer, ApiError> {
         let message = format!("At most {OF_ACCOUNT_MAX} exports of an account run at once; try again later.");
         ApiError::over_capacity(RETRY_AFTER).saying(message)
     })?;
-    let mut pages = Pages::new(call.site.app.db.clone(), request);
+    let mut pages = Pages::new(call.site.background.clone(), request);
     // Before the answer begins, so that what is wrong at once is answered like any other error.
     let first = pages.next().await.map_err(Failure::from)?;
     let running = Running { first, pages, stopping: call.site.stopping.clone(), _place: place };

@@ -24,9 +24,15 @@ pub mod places;
 mod store;
 mod view;
 
-/// Rows of one page: large enough that a page's fixed cost disappears, small enough that the others who read the database
-/// hardly wait for it, and that it fits a few megabytes also with the longest texts.
-const PAGE_ROWS: usize = 1_000;
+/// Rows of the first page: few enough that it fits a few megabytes also where every row has the longest texts.
+const PAGE_ROWS_FIRST: usize = 100;
+/// Rows of any page: large enough that a page's fixed cost disappears, small enough that the others who read the database
+/// hardly wait for it.
+const PAGE_ROWS_MAX: usize = 1_000;
+/// A page is meant to have so many bytes at most, by how many the former one had: what an export keeps in memory.
+const PAGE_BYTES: usize = 4 * 1024 * 1024;
+/// A page has at most so many times the rows of the former one, whose rows may have been the short ones.
+const GROWTH_MAX: usize = 4;
 
 /// What is exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,13 +216,15 @@ pub struct Pages {
     request: Request,
     /// Where the next page begins; `None` after the last one.
     after: Option<store::Cursor>,
+    /// How many rows it is to have.
+    rows: usize,
     is_first: bool,
 }
 
 impl Pages {
     /// Before its first page.
     pub fn new(db: Db, request: Request) -> Self {
-        Self { db, request, after: Some(store::Cursor::start()), is_first: true }
+        Self { db, request, after: Some(store::Cursor::start()), rows: PAGE_ROWS_FIRST, is_first: true }
     }
 
     /// Reads the next part; `None` after the last one. The first is there even without rows: a CSV file has a header.
@@ -224,13 +232,20 @@ impl Pages {
         let Some(after) = self.after.take() else {
             return Ok(None);
         };
-        let request = self.request;
-        let page = self.db.read(move |tx| store::page(tx, request, &after, PAGE_ROWS)).await?;
+        let (request, rows) = (self.request, self.rows);
+        let page = self.db.read(move |tx| store::page(tx, request, &after, rows)).await?;
         let bytes = view::part(&request, self.is_first, &page.records)?;
+        self.rows = rows_after(page.records.len(), bytes.len());
         self.is_first = false;
         self.after = page.next;
         Ok(Some(Part { bytes, rows: u64::try_from(page.records.len()).unwrap_or(u64::MAX) }))
     }
+}
+
+/// How many rows the next page is to have, after one of so many rows and bytes.
+fn rows_after(rows: usize, bytes: usize) -> usize {
+    let bytes_of_row = bytes.div_ceil(rows.max(1)).max(1);
+    (PAGE_BYTES / bytes_of_row).clamp(1, (rows * GROWTH_MAX).clamp(1, PAGE_ROWS_MAX))
 }
 
 /// Writes all rows to `out` and answers with their number. `progress` is told the number so far after each page.
@@ -249,4 +264,23 @@ pub async fn export<W: Write>(
     }
     out.flush()?;
     Ok(written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_grow_while_they_are_small_and_shrink_when_rows_are_long() {
+        for (rows, bytes, next) in [
+            (100, 20_000, 400),
+            (400, 80_000, 1_000),
+            (1_000, 200_000, 1_000),
+            (100, 8 * 1024 * 1024, 50),
+            (1, 100 * 1024 * 1024, 1),
+            (0, 0, 1),
+        ] {
+            assert_eq!(rows_after(rows, bytes), next, "{rows} rows of {bytes} bytes");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! How many exports run at once in this process: few of one account, and few in all.
 //!
-//! An export keeps a page in memory for as long as its client takes, and reads whole tables with the readers that all requests
-//! share. Several servers on one database each count for themselves.
+//! An export keeps a page in memory for as long as its client takes, and reads whole tables with the readers of the background.
+//! Several servers on one database each count for themselves.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -127,11 +127,24 @@ pub enum Claimed {
 pub async fn claim(db: &Db, request: &Request, random: [u8; 32]) -> Result<Claimed, ApiError> {
     let give_up_at = tokio::time::Instant::now() + WAIT;
     let mut pause = LOOK_PAUSE;
+    let mut is_busy = false;
     loop {
         let (asked, engine, now) = (request.clone(), db.engine(), clock::now());
-        match db.write(move |tx| look(tx, &asked, (engine, random), now)).await? {
+        // Many may wait for one: they only read until there is something to take.
+        if is_busy {
+            let row = db.read(move |tx| store::find(tx, &asked)).await?;
+            is_busy = row.is_some_and(|row| row.kept.is_none() && row.is_held(engine, now));
+        }
+        let asked = request.clone();
+        let looked = if is_busy {
+            Ok(None)
+        } else {
+            db.write(move |tx| look(tx, &asked, (engine, random), now)).await
+        };
+        match looked? {
             Some(claimed) => return Ok(claimed),
             None if tokio::time::Instant::now() < give_up_at => {
+                is_busy = true;
                 tokio::time::sleep(pause).await;
                 pause = LOOK_PAUSE_MAX.min(pause * 2);
             }
@@ -173,19 +186,22 @@ fn look(
     if let Some(kept) = row.kept {
         return Ok(Some(Claimed::Kept(kept)));
     }
-    if row.holder.is_some_and(|(holder, since)| !is_abandoned(engine, &holder, since, now)) {
+    if row.is_held(engine, now) {
         return Ok(None);
     }
     store::hold(tx, request, &me, now)?;
     Ok(mine(row.seed, row.done))
 }
 
-/// Whether nobody works on it any more. On SQLite one process serves at a time.
-fn is_abandoned(engine: Engine, holder: &str, since: Timestamp, now: Timestamp) -> bool {
-    if now.duration_since(since) > HELD_MAX {
-        return true;
+impl store::KeyRow {
+    /// Whether somebody works on it. On SQLite one process serves at a time.
+    fn is_held(&self, engine: Engine, now: Timestamp) -> bool {
+        self.holder.as_ref().is_some_and(|(holder, since)| {
+            let is_gone =
+                *holder != leases::this_process() && (engine == Engine::Sqlite || leases::is_gone(holder));
+            !is_gone && now.duration_since(*since) <= HELD_MAX
+        })
     }
-    holder != leases::this_process() && (engine == Engine::Sqlite || leases::is_gone(holder))
 }
 
 /// Marks, in the transaction that does what the request is for, that it is done. Error: another process has taken it over.

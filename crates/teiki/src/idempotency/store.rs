@@ -1,6 +1,6 @@
 //! SQL of idempotency keys.
 
-use db::{Column, Error, OnConflict, Tx, Value};
+use db::{Column, Error, OnConflict, Row, Tx, Value};
 use jiff::Timestamp;
 
 use super::{Kept, Request, Ticket};
@@ -37,9 +37,20 @@ pub(super) fn lock(tx: &mut Tx<'_>, request: &Request) -> Result<Option<KeyRow>,
             Column::Bytes(vec![&request.key_hash]),
         ],
     )?;
-    let Some((_, row)) = rows.first() else {
-        return Ok(None);
-    };
+    rows.first().map(|(_, row)| row_of(row)).transpose()
+}
+
+/// As [`lock`] reads it, without keeping anybody from changing it.
+pub(super) fn find(tx: &mut Tx<'_>, request: &Request) -> Result<Option<KeyRow>, Error> {
+    let rows = tx.query(
+        "select request_hash, seed, holder, held_at, done, status, answer, created_at from idempotency_keys
+         where slot = $1 and account_id = $2 and mode = $3 and key_hash = $4",
+        &key(request),
+    )?;
+    rows.first().map(row_of).transpose()
+}
+
+fn row_of(row: &Row) -> Result<KeyRow, Error> {
     let bytes = |i, column: &str| -> Result<[u8; 32], Error> {
         row.bytes(i)?.try_into().map_err(|_| unreadable(column, "32 bytes", "another length"))
     };
@@ -58,14 +69,14 @@ pub(super) fn lock(tx: &mut Tx<'_>, request: &Request) -> Result<Option<KeyRow>,
         }
         (Some(_) | None, _) => None,
     };
-    Ok(Some(KeyRow {
+    Ok(KeyRow {
         request_hash: bytes(0, "idempotency_keys.request_hash")?,
         seed: bytes(1, "idempotency_keys.seed")?,
         holder,
         done: json(4, "idempotency_keys.done")?,
         kept,
         created_at: instant(row, 7, "idempotency_keys.created_at")?,
-    }))
+    })
 }
 
 /// Makes the row, held by `holder`. Says whether it was new: another request may have come between.

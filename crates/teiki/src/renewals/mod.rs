@@ -13,7 +13,9 @@ use jiff::Timestamp;
 
 use crate::line::Scope;
 
+pub mod cli;
 pub mod day_plan;
+pub mod parked;
 mod planning;
 pub mod prepare;
 mod store;

@@ -27,7 +27,7 @@ use crate::charges::{NewCase, NewCharge, Outgoing};
 use crate::events::{self, NewEvent};
 use crate::invoices::{self, NewScheduled};
 use crate::ledger::NewEntry;
-use crate::line::Line;
+use crate::line::{Flights, Line};
 use crate::subscriptions::applying::micros;
 use crate::subscriptions::on_paid::OnPaid;
 use crate::web::deleted;
@@ -40,6 +40,7 @@ const LATE_AFTER: SignedDuration = SignedDuration::from_hours(1);
 /// What this process knows of its gateways.
 pub(super) struct Known {
     capabilities: BTreeMap<ConnectionId, Capabilities>,
+    flights: Flights,
 }
 
 impl Known {
@@ -47,6 +48,7 @@ impl Known {
         let each = line.connections.iter();
         Arc::new(Self {
             capabilities: each.map(|(id, connection)| (*id, *connection.gateway.capabilities())).collect(),
+            flights: line.flights().clone(),
         })
     }
 }
@@ -171,7 +173,7 @@ fn open(
         subscription.next_cycle = i64::from(next.cycle.number) + 1;
     }
     writes.next.extend(next_invoice(task, row, opening));
-    push_charge(row, charge, task, writes);
+    push_charge(known, row, charge, task, writes);
     Ok(())
 }
 
@@ -344,7 +346,7 @@ fn charge_again(
     let owed = Money::new(row.amount.minor - row.amount_settled, row.amount.currency);
     let charge = new_charge(key, known, (row, method), number, owed, task)?;
     writes.again.push((row.id, i64::from(number)));
-    push_charge(row, Some(charge), task, writes);
+    push_charge(known, row, Some(charge), task, writes);
     Ok(())
 }
 
@@ -381,7 +383,7 @@ fn new_charge(
     })
 }
 
-fn push_charge(row: &InvoiceRow, charge: Option<NewCharge>, task: &Task, writes: &mut Writes) {
+fn push_charge(known: &Known, row: &InvoiceRow, charge: Option<NewCharge>, task: &Task, writes: &mut Writes) {
     let (Some(charge), Some(method)) = (charge, &row.method) else {
         return;
     };
@@ -399,6 +401,7 @@ fn push_charge(row: &InvoiceRow, charge: Option<NewCharge>, task: &Task, writes:
             capture: true,
             billing_time: task.billing,
         },
+        aloft: known.flights.take_off(charge.id),
     });
     writes.charges.push(charge);
 }

@@ -93,9 +93,6 @@ async fn write(line: &Line, task: &Task, due: Vec<Due>, refusal: Option<String>)
             Some(reason) => park_unread(tx, &key, &task, &due, reason),
         })
         .await?;
-    if let Prepared::Ready(outgoing) = &prepared {
-        line.take_off(outgoing.iter().map(|outgoing| outgoing.charge));
-    }
     add(&line.counters.parked, parked);
     Ok(prepared)
 }

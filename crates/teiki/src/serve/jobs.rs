@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinSet};
 
 use super::Shared;
 use super::scheduler;
@@ -27,10 +28,7 @@ pub(super) struct Bells {
 }
 
 /// The running jobs.
-pub(super) struct Jobs {
-    scheduler: JoinHandle<Result<(), Failure>>,
-    others: Vec<JoinHandle<()>>,
-}
+pub(super) struct Jobs(JoinSet<Result<(), Failure>>);
 
 impl Jobs {
     pub(super) fn start(
@@ -45,24 +43,41 @@ impl Jobs {
         let outbox = Arc::new(Notify::new());
         let (bell, delivered) = (Arc::clone(&outbox), Arc::clone(&shared.metrics.delivered));
         let scheduling = scheduler::run(app.clone(), Arc::clone(sides), Arc::clone(shared), outbox, until());
-        let others = vec![
-            work.spawn(outbox::keep(app.db.clone(), bell, delivered, until())),
-            work.spawn(clocks::keep(app.clone(), Arc::clone(sides), Arc::clone(&bells.clock), until())),
-            work.spawn(plan_switches::job::keep(app.clone(), Arc::clone(&bells.switch), until())),
-            work.spawn(idempotency::job::keep(app.db.clone(), until())),
-            work.spawn(uses::keep(app.db.clone(), Arc::clone(&bells.key_uses), until())),
-            work.spawn(delivering::keep(desk, until())),
-        ];
-        Self { scheduler: work.spawn(scheduling), others }
+        let mut jobs = Self(JoinSet::new());
+        jobs.0.spawn_on(scheduling, work);
+        jobs.add(outbox::keep(app.db.clone(), bell, delivered, until()), work);
+        jobs.add(clocks::keep(app.clone(), Arc::clone(sides), Arc::clone(&bells.clock), until()), work);
+        jobs.add(plan_switches::job::keep(app.clone(), Arc::clone(&bells.switch), until()), work);
+        jobs.add(idempotency::job::keep(app.db.clone(), until()), work);
+        jobs.add(uses::keep(app.db.clone(), Arc::clone(&bells.key_uses), until()), work);
+        jobs.add(delivering::keep(desk, until()), work);
+        jobs
     }
 
-    /// Waits until all have ended. Error: the scheduler's, or one that panicked.
-    pub(super) async fn end(self) -> Result<(), Failure> {
-        let died = |error: tokio::task::JoinError| Failure::failed(error.to_string());
-        let scheduled = self.scheduler.await.map_err(died)?;
-        for job in self.others {
-            job.await.map_err(died)?;
-        }
-        scheduled
+    fn add(&mut self, job: impl Future<Output = ()> + Send + 'static, work: &Handle) {
+        let job = async {
+            job.await;
+            Ok(())
+        };
+        self.0.spawn_on(job, work);
     }
+
+    /// Waits until one ends that was not asked to: without it the server does only a part of what it is for.
+    pub(super) async fn one_died(&mut self) -> Failure {
+        let ended = self.0.join_next().await.map_or(Ok(()), ended);
+        ended.err().unwrap_or_else(|| Failure::failed("a job of the server ended by itself"))
+    }
+
+    /// Waits until all have ended. Error: the first that failed or panicked.
+    pub(super) async fn end(mut self) -> Result<(), Failure> {
+        let mut all = Ok(());
+        while let Some(job) = self.0.join_next().await {
+            all = all.and(ended(job));
+        }
+        all
+    }
+}
+
+fn ended(job: Result<Result<(), Failure>, JoinError>) -> Result<(), Failure> {
+    job.unwrap_or_else(|error| Err(Failure::failed(format!("a job of the server died: {error}"))))
 }

@@ -113,7 +113,7 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
         metrics: Arc::clone(&shared.webhooks),
         allow_private: config.allow_private_webhooks,
     };
-    let jobs = Jobs::start(&background, (&sides, &shared), &bells, desk, &stopping);
+    let mut jobs = Jobs::start(&background, (&sides, &shared), &bells, desk, &stopping);
     let payments = TaskTracker::new();
     let site = Site {
         app: app.clone(),
@@ -123,6 +123,7 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
         secrets,
         allow_private_webhooks: config.allow_private_webhooks,
         exports: Places::default(),
+        background: background.app.db.clone(),
         stopping: stopping.clone(),
         limits: Limits::default(),
         key_uses: bells.key_uses,
@@ -142,7 +143,10 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
     });
     let mut signals = Signals::listen();
     greet(app.format, addr)?;
-    signals.next().await;
+    let died = tokio::select! {
+        () = signals.next() => None,
+        failure = jobs.one_died() => Some(failure),
+    };
     stop.send_replace(true);
     tokio::spawn(async move {
         signals.next().await;
@@ -156,5 +160,5 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
     payments.close();
     payments.wait().await;
     sides.stop_sandbox().await;
-    ended
+    died.map_or(ended, Err)
 }

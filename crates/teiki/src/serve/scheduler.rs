@@ -174,8 +174,15 @@ impl Scheduler {
         while let Some(worked) = self.working.try_join_next() {
             self.finished(worked)?;
         }
-        let look = self.look(now).await?;
-        self.shared.metrics.held_accounts.store(look.held, Ordering::Relaxed);
+        let looked = self.look(now).await;
+        // Who cannot see the switch must not charge.
+        let is_held = |account| looked.as_ref().map_or(true, |look| look.is_held(account));
+        for side in self.sides.all() {
+            side.line.set_held(is_held(side.account.id));
+        }
+        let look = looked?;
+        let held = self.accounts.iter().filter(|account| look.is_held(account.id)).count();
+        self.shared.metrics.held_accounts.store(u64::try_from(held).unwrap_or(0), Ordering::Relaxed);
         for account in look.with_work {
             self.start_work(account, now).await?;
         }
@@ -198,15 +205,9 @@ impl Scheduler {
         let ids: Vec<AccountId> = self.accounts.iter().map(|account| account.id).collect();
         let mode = self.app.mode;
         let look = self.app.db.read(move |tx| {
-            let holds = holds::list(tx)?;
-            let is_held = |id: AccountId| {
-                holds.iter().any(|hold| hold.scope == holds::ALL || hold.scope == id.as_str())
-            };
-            let mut look = Look { has_outbox: store::has_outbox(tx, now)?, ..Look::default() };
+            let holds = holds::list(tx)?.into_iter().map(|hold| hold.scope).collect();
+            let mut look = Look { has_outbox: store::has_outbox(tx, now)?, holds, ..Look::default() };
             for &id in &ids {
-                if is_held(id) {
-                    look.held += 1;
-                }
                 if store::has_work(tx, (id, mode), now, three_d_secure::waiting_until(now))? {
                     look.with_work.push(id);
                 }
@@ -229,7 +230,6 @@ impl Scheduler {
         let mode = self.app.mode;
         let lanes: Vec<_> = self.lanes.held.iter().map(|held| (held.lane, held.fence())).collect();
         self.working.spawn(async move {
-            let watching = tokio::spawn(holds::job::watch(Arc::clone(&side.work), account));
             let passes = lanes.into_iter().map(|(lane, lease)| {
                 let scope = Scope { account, mode, clock: REAL_CLOCK.to_owned(), lease };
                 pass(&side, scope, lane, now)
@@ -238,7 +238,6 @@ impl Scheduler {
             let work = async { tokio::join!(waiting, join_all(passes)) };
             // A lane that fails does not cut the others off, and after a panic the account gets its turn again.
             let worked = AssertUnwindSafe(work).catch_unwind().await;
-            watching.abort();
             let panicked =
                 || db::Error::Panicked { message: format!("the work of account {account} panicked") };
             let worked = worked.map_err(|_| panicked());
@@ -278,8 +277,15 @@ impl Scheduler {
 #[derive(Default)]
 struct Look {
     with_work: Vec<AccountId>,
-    held: u64,
+    /// The scopes on which charging is held.
+    holds: BTreeSet<String>,
     has_outbox: bool,
+}
+
+impl Look {
+    fn is_held(&self, account: AccountId) -> bool {
+        self.holds.contains(holds::ALL) || self.holds.contains(account.as_str())
+    }
 }
 
 /// What is not known is asked about first, and every now and then while the rest takes long.

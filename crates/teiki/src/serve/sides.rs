@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::background::Background;
 use crate::failure::Failure;
 use crate::gateways::{self, SandboxAt};
+use crate::holds;
 use crate::line::Line;
 
 /// An account with the line that it is charged through.
@@ -59,9 +60,12 @@ impl Sides {
             let sandbox = self.sandbox.get_or_try_init(|| self.find_sandbox()).await?;
             let id = gateways::sandbox_connection(&self.app, account).await?;
             connections.push((id, sandbox.connect().await?));
-            beside.push(sandbox.connect().await?);
+            beside.push((id, sandbox.connect().await?));
         }
         let line = Line::new(self.app.db.clone(), self.app.key.clone(), connections);
+        // The scheduler looks again at each tick.
+        let id = account.id;
+        line.set_held(self.app.db.read(move |tx| holds::active(tx, id)).await?.is_some());
         let work = Arc::new(line.beside(self.background.0.db.clone(), beside));
         let side = Arc::new(Side { account: account.clone(), line: Arc::new(line), work });
         // Whoever was first is kept: there is one line for an account.

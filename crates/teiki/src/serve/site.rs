@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use db::Db;
 use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
 
@@ -29,6 +30,8 @@ pub struct Site {
     pub(crate) allow_private_webhooks: bool,
     /// Exports that run.
     pub(crate) exports: Places,
+    /// For what reads much: it has connections of its own.
+    pub(crate) background: Db,
     /// Whether the server is asked to stop.
     pub(crate) stopping: watch::Receiver<bool>,
     /// How many requests keys may make.

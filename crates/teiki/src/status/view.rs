@@ -194,7 +194,10 @@ fn next_steps(account: &AccountStatus) -> Vec<String> {
         ));
     }
     if account.parked.count > 0 {
-        steps.push("correct what the parked subscriptions lack; they are not billed until then".to_owned());
+        steps.push(format!(
+            "correct what the parked subscriptions lack, then: teiki unpark --account {}",
+            account.account
+        ));
     }
     steps
 }

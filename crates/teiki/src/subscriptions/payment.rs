@@ -132,6 +132,7 @@ fn wait_for(
             capture: true,
             billing_time: customer.billing,
         },
+        aloft: context.line.flights().take_off(charge.id),
     };
     Ok(Prepared::Charge(row.id, Box::new(outgoing), customer.billing))
 }

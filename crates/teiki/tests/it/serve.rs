@@ -78,7 +78,7 @@ impl Server {
         line.rsplit_once(' ').unwrap().1.parse().unwrap()
     }
 
-    fn wait_for(&self, name: &str, value: u64) {
+    pub(crate) fn wait_for(&self, name: &str, value: u64) {
         soon(&format!("{name} = {value}"), || self.metric(name) == value);
     }
 

@@ -21,7 +21,7 @@ use self::prepare::{Intent, prepare};
 use super::request::{give_up_at, wait};
 use super::send::{Meaning, Ticket, clear};
 use super::view::{self, ShownCharge};
-use crate::line::Line;
+use crate::line::{Aloft, Line};
 use crate::serve::sides::Side;
 use crate::serve::site::Site;
 use crate::web::ApiError;
@@ -45,6 +45,8 @@ pub(crate) struct Order {
     /// Whether its request may have been sent before, under the same key.
     is_repeat: bool,
     request: ActionRequest,
+    /// Says so to the rest of this process, until it is settled.
+    _aloft: Aloft,
 }
 
 impl Order {
@@ -138,7 +140,6 @@ pub(crate) async fn perform(site: &Site, side: &Arc<Side>, order: Order) -> Resu
     let give_up_at = give_up_at();
     let (action, charge, owner) = (order.action, order.charge, order.side);
     let (line, rounding) = (Arc::clone(&side.line), side.account.terms.tax_rounding);
-    line.take_off([action].into_iter());
     let sending = async move {
         let news = send(&line, &order).await;
         settle::settle(&line, news, rounding).await
@@ -193,9 +194,9 @@ async fn send(line: &Line, order: &Order) -> News {
     }
 }
 
-/// Surely nothing left. The first time it stays at that: nobody sends it later.
+/// Surely nothing left. The first time it stays at that, unless another process has taken it over.
 fn not_sent(line: &Line, order: &Order) -> News {
-    let fact = if order.is_repeat { Fact::Lost } else { Fact::NeverExecuted };
+    let fact = if order.is_repeat { Fact::Lost } else { Fact::Withdrawn };
     let now = crate::clock::now();
     let pause = line
         .connections

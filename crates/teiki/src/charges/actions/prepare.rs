@@ -94,6 +94,7 @@ pub(super) fn prepare(
         not_after: request::not_after(intent.now),
         is_repeat: false,
         request,
+        _aloft: line.flights().take_off(id),
     })
 }
 

@@ -58,7 +58,7 @@ pub async fn resolve(line: &Arc<Line>, pass: &Pass) -> Result<(), db::Error> {
     loop {
         let found = line.db.read(move |tx| store::open_until(tx, side, lane, now, GROUP_MAX)).await?;
         let is_last = i64::try_from(found.len()) != Ok(GROUP_MAX);
-        let rows: Vec<CheckRow> = found.into_iter().filter(|row| !line.is_in_flight(row.action)).collect();
+        let rows: Vec<CheckRow> = found.into_iter().filter(|row| !line.flights().has(row.action)).collect();
         let first = rows.first().map(|row| row.action);
         // What the former group began with is still due: nothing could be written about it.
         if first.is_none() || first == before {
@@ -141,6 +141,7 @@ async fn repeat(line: &Line, row: &CheckRow, now: Timestamp) -> Result<Option<Ne
         kind: row.plan.kind,
         not_after: send_until(now),
         is_repeat: true,
+        _aloft: line.flights().take_off(row.action),
         request: ActionRequest {
             gateway_charge_id: row.gateway_charge_id.clone(),
             reference: row.action.to_string(),

@@ -43,7 +43,6 @@ pub(super) async fn settle(line: &Line, news: News, rounding: Rounding) -> Resul
         Err(refused) if is_refusal(&refused) => write(line, frozen(news, &refused), rounding).await,
         written => written,
     };
-    line.land([action].into_iter());
     match written {
         Err(refused) if is_refusal(&refused) => {
             tracing::error!(%action, %refused, "what became of it could not be written down");

@@ -1,7 +1,8 @@
 //! SQL of the work list and of preparing; [`day`] has the plan of the day.
 
 use billing::calendar::{Anchor, Calendar, Interval, Period, Unit};
-use billing::id::{ConnectionId, InvoiceId, PaymentMethodId, SubscriptionId};
+use billing::id::{AccountId, ConnectionId, InvoiceId, PaymentMethodId, SubscriptionId};
+use billing::mode::Mode;
 use billing::money::{Currency, Money};
 use billing::renewal::Offer;
 use billing::subscription::RenewalFailure;
@@ -412,6 +413,54 @@ pub(super) fn park(tx: &mut Tx<'_>, parked: &[(SubscriptionId, String)]) -> Resu
     let set = [("parked_reason", Column::Text(parked.iter().map(|parked| parked.1.as_str()).collect()))];
     let ids: Vec<SubscriptionId> = parked.iter().map(|parked| parked.0).collect();
     tx.update_many("subscriptions", &subscription_keys(&ids), &set, "")
+}
+
+/// Parked subscriptions of a side that are not deleted, or the one of them that is asked for.
+pub(super) fn parked(
+    tx: &mut Tx<'_>,
+    side: (AccountId, Mode),
+    only: Option<&str>,
+    limit: i64,
+) -> Result<Vec<SubscriptionId>, Error> {
+    let rows = tx.query(
+        "select id from subscriptions
+         where account_id = $1 and mode = $2 and parked_reason is not null and deleted_at is null and id = coalesce($3, id)
+         order by slot, id limit $4",
+        &[
+            Value::Text(side.0.as_str()),
+            Value::Text(side.1.as_str()),
+            only.map_or(Value::Null, Value::Text),
+            Value::I64(limit),
+        ],
+    )?;
+    rows.iter().map(|row| parsed(row, 0, "subscriptions.id", "an id")).collect()
+}
+
+/// A subscription is billed again.
+pub(super) fn unpark(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<(), Error> {
+    tx.execute(
+        "update subscriptions set parked_reason = null where slot = $1 and id = $2",
+        &[Value::I64(id.slot().as_i64()), Value::Text(id.as_str())],
+    )
+    .map(|_| ())
+}
+
+/// What the schedule was at when it parked a subscription is due at `at`: open invoices whose payment has not failed, and of
+/// which no charge is under way.
+pub(super) fn put_open_back(tx: &mut Tx<'_>, id: SubscriptionId, at: Timestamp) -> Result<(), Error> {
+    tx.execute(
+        "update invoices set next_action_at = $3
+         where slot = $1 and subscription_id = $2 and status = 'open' and not in_request and next_action_at is null
+           and exists (select 1 from subscriptions s where s.slot = $1 and s.id = $2 and s.status in ('active', 'trialing'))
+           and not exists (select 1 from charges c where c.slot = $1 and c.invoice_id = invoices.id
+                           and c.status not in ('succeeded', 'failed', 'void'))",
+        &[
+            Value::I64(id.slot().as_i64()),
+            Value::Text(id.as_str()),
+            Value::I64(at.as_microsecond()),
+        ],
+    )
+    .map(|_| ())
 }
 
 fn subscription_keys(ids: &[SubscriptionId]) -> [(&'static str, Column<'_>); 2] {

@@ -306,11 +306,11 @@ async fn who_is_on_the_way_is_reserved_when_its_clock_has_arrived() {
         let life = Life::begin(client, "2019-09-10T00:00:00Z").await;
         let customer = life.customer(GOOD).await;
         client.subscribe(&customer, "basic", &[]).await;
-        life.set_out("2020-09-10T00:00:00Z").await;
-        let made = switch(client, ("basic", "plus"), "2020-09-12T00:00:00Z", &[]).await;
+        life.set_out("2019-12-10T00:00:00Z").await;
+        let made = switch(client, ("basic", "plus"), "2019-12-12T00:00:00Z", &[]).await;
         assert_eq!(made["subscriptions"], 1);
         life.arrive().await;
-        life.advance("2020-09-13T00:00:00Z").await;
+        life.advance("2019-12-13T00:00:00Z").await;
         let last: Vec<i64> =
             client.charges(&customer).await.into_iter().rev().take(3).map(|charge| charge.1).collect();
         assert_eq!(last, [1_100, 1_100, 1_080]);

@@ -130,3 +130,48 @@ async fn without_a_card_by_then_it_fails_by_name() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_was_parked_is_billed_again_when_a_person_says_so() {
+    on_both(async |installation| {
+        let unknown = Unknown::begin(installation, "open").await;
+        unknown.prove().await;
+        let (world, account) = (&unknown.world, unknown.world.id().to_string());
+        // Parked at an open invoice: it has been charged too often.
+        let open = vec![("status", "open".into()), ("account_id", (&account).into())];
+        installation.change("invoices", open, vec![("charge_count", 100.into())]).await;
+        unknown.bill(DUE).await;
+        let id = world.column("subscriptions", "subscription_id").remove(0);
+        assert!(world.column("subscriptions", "parked_reason")[0].contains("100 times"));
+        let unpark = ["unpark", "--account", &account, "--subscription", &id, "--json"];
+        assert_eq!(installation.run(&unpark).json()["unparked"], 1);
+        let nothing = installation.run(&unpark);
+        assert_eq!(nothing.code, 2, "{nothing:?}");
+        let open = vec![("status", "open".into()), ("account_id", (&account).into())];
+        installation.change("invoices", open, vec![("charge_count", 1.into())]).await;
+        unknown.bill(DUE).await;
+        unknown.must_stand("active", &["paid", "scheduled"]);
+        unknown.bill(NEXT).await;
+        unknown.must_stand("active", &["paid", "paid", "scheduled"]);
+        assert_eq!(installation.run(&unpark[..3]).text().trim(), "no subscription is parked");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_doctor_finds_an_open_invoice_that_nobody_is_at() {
+    on_both(async |installation| {
+        let unknown = Unknown::begin(installation, "payjp").await;
+        unknown.prove().await;
+        let account = unknown.world.id().to_string();
+        let open = vec![("status", "open".into()), ("account_id", (&account).into())];
+        installation
+            .change("invoices", open, vec![("next_action_at", crate::installation::Is::NoNumber)])
+            .await;
+        let ran = installation.run(&["doctor", "--json"]);
+        let checks = ran.json()["checks"].as_array().cloned().unwrap_or_default();
+        let waiting = checks.iter().find(|check| check["name"] == "waiting").expect("there is such a check");
+        assert_eq!(waiting["level"], "problem", "{waiting}");
+    })
+    .await;
+}

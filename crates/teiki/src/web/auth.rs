@@ -14,11 +14,12 @@ use jiff::Timestamp;
 use super::error::ApiError;
 use super::limits::Preset;
 use crate::api_keys::{self, KeyKind};
+use crate::routes::Method;
 
 /// What a key must be able to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Anyone may read it, with a public key too: what a browser or an app needs to make a token.
+    /// What a browser or an app needs to make a token: a public key may do it, and a restricted one read it.
     Public,
     /// Reading.
     Read,
@@ -27,10 +28,12 @@ pub enum Access {
 }
 
 impl Access {
-    /// Whether a key of this kind can do it.
-    pub const fn is_open_to(self, kind: KeyKind) -> bool {
+    /// Whether a key of this kind can do it with this method.
+    pub const fn is_open_to(self, kind: KeyKind, method: Method) -> bool {
         match (kind, self) {
-            (KeyKind::Secret, _) | (_, Self::Public) | (KeyKind::Restricted, Self::Read) => true,
+            (KeyKind::Secret, _) | (KeyKind::Public, Self::Public) | (KeyKind::Restricted, Self::Read) => true,
+            // Making a token writes, and so does finishing its 3-D Secure.
+            (KeyKind::Restricted, Self::Public) => matches!(method, Method::Get),
             (KeyKind::Public, Self::Read | Self::Write) | (KeyKind::Restricted, Self::Write) => false,
         }
     }
@@ -60,8 +63,8 @@ impl Caller {
     }
 
     /// Error: the key may not do this.
-    pub fn may(&self, access: Access) -> Result<(), ApiError> {
-        if access.is_open_to(self.kind) {
+    pub fn may(&self, access: Access, method: Method) -> Result<(), ApiError> {
+        if access.is_open_to(self.kind, method) {
             return Ok(());
         }
         let kind = match self.kind {

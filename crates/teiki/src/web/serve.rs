@@ -21,7 +21,6 @@ use super::body::{self, BYTES_MAX, MediaType};
 use super::error::ApiError;
 use super::operation::{Answer, Call, File, Run};
 use super::params::Params;
-use crate::api_keys::KeyKind;
 use crate::idempotency::{self, Claimed, End, Kept};
 use crate::routes::{Method, Route};
 use crate::serve::site::Site;
@@ -66,7 +65,7 @@ async fn answer(
     let operation = route.operation;
     // What is refused counts too.
     site.limits.take(&caller, route.moves_money, std::time::Instant::now())?;
-    caller.may(operation.access)?;
+    caller.may(operation.access, route.method)?;
     if path.iter().any(|part| part.contains('\0')) {
         return Err(ApiError::no_route(parts.method.as_str(), parts.uri.path()));
     }
@@ -76,7 +75,7 @@ async fn answer(
             let key = idempotency::valid(text.as_bytes())?;
             let parameters = body::to_json(&tree).to_string();
             let request = [parts.uri.path().as_bytes(), parameters.as_bytes()];
-            let (side, key) = ((caller.account, caller.mode), (key.as_str(), caller.kind == KeyKind::Public));
+            let (side, key) = ((caller.account, caller.mode), (key.as_str(), caller.kind));
             Some(idempotency::Request::new(&site.app.key, side, key, &request))
         }
         Some(_) | None => None,

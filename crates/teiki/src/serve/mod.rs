@@ -30,9 +30,11 @@ use site::Site;
 pub mod cli;
 mod clock_guard;
 mod jobs;
+mod connections;
 mod lanes;
 mod listener;
 mod routes;
+mod refusals;
 mod scheduler;
 pub(crate) mod sides;
 pub mod site;
@@ -130,16 +132,8 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
         switch_bell: bells.switch,
     };
     let router = routes::router(Arc::new(site));
-    let listener = listener::Patient::new(listener, stopping.clone());
-    let mut until = stopping.clone();
-    let serving = tokio::spawn(async move {
-        axum::serve(listener, router)
-            .with_graceful_shutdown(async move {
-                // An error means that the sender is gone, which is a stop too.
-                let _ = until.wait_for(|stop| *stop).await;
-            })
-            .await
-    });
+    let clients = listener::Patient::new(listener, stopping.clone());
+    let serving = tokio::spawn(connections::serve(clients, router, stopping));
     let mut signals = Signals::listen();
     greet(app.format, addr)?;
     signals.next().await;
@@ -149,10 +143,7 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
         signals::exit_now();
     });
     let ended = jobs.end().await;
-    serving
-        .await
-        .map_err(|error| Failure::failed(error.to_string()))?
-        .map_err(|error| Failure::failed(format!("the HTTP server failed: {error}")))?;
+    serving.await.map_err(|error| Failure::failed(format!("the HTTP server failed: {error}")))?;
     payments.close();
     payments.wait().await;
     sides.stop_sandbox().await;

@@ -129,9 +129,6 @@ pub(super) async fn read(
     query: Option<&str>,
     body: Body,
 ) -> Result<body::Tree, ApiError> {
-    if query.is_some_and(|query| query.len() > BYTES_MAX) {
-        return Err(ApiError::too_large(BYTES_MAX));
-    }
     let announced =
         headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > BYTES_MAX) {
@@ -157,6 +154,7 @@ fn body_error(error: &axum::Error) -> ApiError {
     ApiError::client("unreadable_body", "The request body cannot be read: it breaks off.")
 }
 
+/// What was sent in the query, which is no longer than a head may be, and in the body.
 /// The answer to a request that no operation takes.
 pub async fn no_route(request: Request) -> Response {
     fallback(&ApiError::no_route(request.method().as_str(), request.uri().path()))
@@ -172,7 +170,7 @@ fn fallback(error: &ApiError) -> Response {
 }
 
 /// The id of a request that makes nothing.
-pub(super) fn new_request_id() -> String {
+pub fn new_request_id() -> String {
     accounts::random().map_or_else(|_| NO_ID.to_owned(), |random| request_id(&random))
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::TryStreamExt;
 use http_body_util::LengthLimitError;
@@ -81,7 +81,11 @@ async fn answer(
         Some(_) | None => None,
     };
     let params = Params::check(tree, operation.params, operation.object)?;
-    let call = Call { site, caller, path, params, now, random, ticket: None };
+    if operation.answer.is_list() {
+        params.none_is_cleared()?;
+    }
+    let has_chunks = parts.version > Version::HTTP_10;
+    let call = Call { site, caller, path, params, has_chunks, now, random, ticket: None };
     match repeatable {
         None => (operation.run)(call).await,
         // A task of its own: it goes on when its client leaves, so that its row is given back.

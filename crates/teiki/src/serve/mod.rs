@@ -22,6 +22,7 @@ use crate::output::{self, Format};
 use crate::secrets::{KeyFile, Secrets};
 use crate::signals::{self, Signals};
 use crate::web::limits::Limits;
+use crate::web::strangers::Strangers;
 use crate::webhooks::deliveries::job as delivering;
 use jobs::{Bells, Jobs};
 use sides::Sides;
@@ -29,12 +30,12 @@ use site::Site;
 
 pub mod cli;
 mod clock_guard;
-mod jobs;
 mod connections;
+mod jobs;
 mod lanes;
 mod listener;
-mod routes;
 mod refusals;
+mod routes;
 mod scheduler;
 pub(crate) mod sides;
 pub mod site;
@@ -127,6 +128,7 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
         exports: Places::default(),
         stopping: stopping.clone(),
         limits: Limits::default(),
+        strangers: Strangers::default(),
         key_uses: bells.key_uses,
         clock_bell: bells.clock,
         switch_bell: bells.switch,

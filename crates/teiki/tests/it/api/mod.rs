@@ -22,6 +22,7 @@ mod killed;
 mod life;
 mod payer;
 mod plan_switches;
+mod refused;
 mod shop;
 mod store;
 mod subscriptions;

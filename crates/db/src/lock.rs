@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -46,7 +47,9 @@ impl ChargingLock {
         name.push(".charging");
         let path = PathBuf::from(name);
         let unusable = |cause| LockError::Unusable { path: path.display().to_string(), cause };
-        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let opened = options.open(&path);
         let mut file = opened.map_err(unusable)?;
         match file.try_lock() {
             Ok(()) => {

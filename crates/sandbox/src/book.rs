@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -157,8 +157,10 @@ pub fn read_book(path: impl AsRef<Path>) -> Result<Vec<BookLine>, BookError> {
 /// Opens a file for appending, makes it if need be, and locks it until it is closed.
 pub(crate) fn open_locked(path: &Path) -> Result<File, BookError> {
     let is_new = !path.exists();
-    let file =
-        OpenOptions::new().read(true).append(true).create(true).open(path).map_err(io_error("open", path))?;
+    // It names tokens, amounts and idempotency keys, which concern nobody else on the machine.
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true).mode(0o600);
+    let file = options.open(path).map_err(io_error("open", path))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {

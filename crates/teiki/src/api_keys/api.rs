@@ -48,13 +48,15 @@ async fn create(call: Call) -> Result<Answer, ApiError> {
     let name = call.params.text("name").map(str::to_owned);
     // The request's own random bytes are in its id, which everybody may see.
     let new = super::new(call.side(), kind, name, (&accounts::random()?, call.now));
-    let key = new.1.clone();
+    let (key, new_id) = (new.1.clone(), new.1.id.clone());
     let shown = (object(&NewKeyView::of(new))?, object(&KeptKeyView::of(&key))?);
     let made = call.reveal(move |tx| {
         super::create(tx, &key)?;
         Ok(shown.clone())
     });
-    made.await
+    let made = made.await?;
+    tracing::info!(key = new_id, account = %call.caller.account, by = call.caller.key, "an API key was made");
+    Ok(made)
 }
 
 /// GET /v1/api_keys
@@ -135,7 +137,9 @@ async fn roll(call: Call) -> Result<Answer, ApiError> {
         let kept = KeptKeyView::of(&new.1);
         Ok((NewKeyView::of(new), kept))
     });
-    rolled.await
+    let rolled = rolled.await?;
+    tracing::info!(key = call.id(0), account = %call.caller.account, by = call.caller.key, expires_in, "an API key was rolled");
+    Ok(rolled)
 }
 
 /// DELETE /v1/api_keys/{api_key}
@@ -151,5 +155,6 @@ pub static REVOKE: Operation = Operation {
 async fn revoke(call: Call) -> Result<Answer, ApiError> {
     let (side, id, now) = (call.side(), call.id(0).to_owned(), call.now);
     let key = call.site.app.db.write(move |tx| super::revoke(tx, side, &id, now)).await?;
+    tracing::info!(key = key.id, account = %call.caller.account, by = call.caller.key, "an API key was revoked");
     Answer::json(&KeyView::of(&key))
 }

@@ -94,6 +94,10 @@ pub static GET: Operation = Operation {
 
 async fn get(call: Call) -> Result<Answer, ApiError> {
     let request = request_of(&call)?;
+    if !call.has_chunks {
+        let message = "An export needs HTTP/1.1: over HTTP/1.0 nobody could tell a part of it from the whole. In nginx: proxy_http_version 1.1.";
+        return Err(ApiError::client("http_version_unsupported", message));
+    }
     let place = call.site.exports.take(request.account).ok_or_else(|| {
         let message = format!("At most {OF_ACCOUNT_MAX} exports of an account run at once; try again later.");
         ApiError::over_capacity(RETRY_AFTER).saying(message)

@@ -21,6 +21,7 @@ use db::{Db, Engine, Tx};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use crate::api_keys::KeyKind;
 use crate::clock;
 use crate::leases;
 use crate::web::ApiError;
@@ -50,16 +51,21 @@ pub struct Request {
 }
 
 impl Request {
-    /// `request` is everything that makes it this request and no other: method, address and parameters. `is_public`: it came
-    /// with a public key, which anyone can have: its keys are others than those of secret ones.
+    /// `request` is everything that makes it this request and no other: method, address and parameters. The keys of each
+    /// `kind` of API key are others: nobody with a public or a restricted one uses up those of payments.
     pub fn new(
         key: &DerivationKey,
         side: (AccountId, Mode),
-        (text, is_public): (&str, bool),
+        (text, kind): (&str, KeyKind),
         request: &[&[u8]],
     ) -> Self {
         let request = [&[b"idempotent_request".as_slice()], request].concat();
-        let namespace: &[u8] = if is_public { b"idempotency_key_public" } else { b"idempotency_key" };
+        // Persisted in the hash; keep stable.
+        let namespace: &[u8] = match kind {
+            KeyKind::Secret => b"idempotency_key",
+            KeyKind::Public => b"idempotency_key_public",
+            KeyKind::Restricted => b"idempotency_key_restricted",
+        };
         Self { side, key_hash: key.digest(&[namespace, text.as_bytes()]), request_hash: key.digest(&request) }
     }
 

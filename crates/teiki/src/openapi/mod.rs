@@ -100,7 +100,7 @@ fn operation(route: &Route, id: &str, generator: &mut SchemaGenerator) -> Map<St
     let operation = route.operation;
     let kinds: Vec<&str> = KeyKind::ALL
         .into_iter()
-        .filter(|kind| operation.access.is_open_to(*kind))
+        .filter(|kind| operation.access.is_open_to(*kind, route.method))
         .map(KeyKind::as_str)
         .collect();
     let mut described = Map::new();

@@ -1,4 +1,8 @@
-//! Connections that do not wait forever for clients that take nothing, or send nothing.
+//! Clients are taken while there is place for them, and their connections do not wait forever for those that take nothing, or
+//! send nothing.
+//!
+//! Of the descriptors of this process clients have at most half ([`places`]): the others are for the database, the gateway and
+//! webhooks. Who comes when all places are taken waits with the system until one is free; the log says so once a minute.
 //!
 //! An answer that is longer than the buffers of the system is written as its client takes it. A client that takes nothing for
 //! [`STALL_MAX`] has its connection closed, and so has one that is still behind [`STOP_PATIENCE`] after the server began to
@@ -7,16 +11,20 @@
 
 use std::future::Future;
 use std::io::{self, ErrorKind, IoSlice};
-use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use axum::serve::Listener;
+use nix::sys::resource::{Resource, getrlimit};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Sleep, sleep};
+
+use super::refusals;
+use crate::logs::Seldom;
 
 /// How long a client may take nothing of an answer. Longer than a network is lost and found again.
 const STALL_MAX: Duration = Duration::from_secs(60);
@@ -26,31 +34,88 @@ const SILENCE_MAX: Duration = Duration::from_secs(75);
 /// How long a stopping server writes to a client that does not keep up.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Most clients that are connected at once, where the system allows so many: each may have a request under way.
+const CLIENTS_MAX: usize = 1_024;
+/// After a client could not be taken.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+/// Between two words about clients that could not be taken.
+const WARN_PAUSE: Duration = Duration::from_secs(60);
+
 /// Where clients arrive.
 pub(super) struct Patient {
     listener: TcpListener,
     stopping: watch::Receiver<bool>,
+    places: Arc<Semaphore>,
+    places_max: usize,
+    full: Seldom,
+    failed: Seldom,
+}
+
+/// A client that has connected.
+pub(super) struct Client {
+    pub(super) connection: Connection<TcpStream>,
+    /// Given back when its connection ends.
+    pub(super) _place: OwnedSemaphorePermit,
+}
+
+/// How many clients may be connected at once: half of the descriptors that this process may have open.
+fn places() -> usize {
+    let descriptors = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
+    usize::try_from(descriptors / 2).unwrap_or(CLIENTS_MAX).clamp(1, CLIENTS_MAX)
 }
 
 impl Patient {
     /// Takes clients of `listener` until the server is stopping.
     pub(super) fn new(listener: TcpListener, stopping: watch::Receiver<bool>) -> Self {
-        Self { listener, stopping }
+        Self::with_places(listener, stopping, places())
+    }
+
+    fn with_places(listener: TcpListener, stopping: watch::Receiver<bool>, places_max: usize) -> Self {
+        let places = Arc::new(Semaphore::new(places_max));
+        Self { listener, stopping, places, places_max, full: Seldom::default(), failed: Seldom::default() }
+    }
+
+    /// The next client, when there is place for it.
+    pub(super) async fn accept(&mut self) -> Client {
+        let place = self.place().await;
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, _)) => {
+                    return Client {
+                        connection: Connection::new(stream, self.stopping.clone()),
+                        _place: place,
+                    };
+                }
+                // It left before it was taken.
+                Err(error) if is_of_client(&error) => {}
+                // The system has no descriptor or memory left, which passes when something ends.
+                Err(error) => {
+                    if self.failed.is_time(Instant::now(), WARN_PAUSE).is_some() {
+                        tracing::error!(%error, "a client cannot be taken; trying again every second");
+                    }
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn place(&mut self) -> OwnedSemaphorePermit {
+        if self.places.available_permits() == 0 && self.full.is_time(Instant::now(), WARN_PAUSE).is_some() {
+            let connected = self.places_max;
+            tracing::warn!(connected, "no more clients are taken until one leaves");
+        }
+        Arc::clone(&self.places).acquire_owned().await.expect("nobody closes the places")
     }
 }
 
-impl Listener for Patient {
-    type Io = Connection<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let (stream, address) = Listener::accept(&mut self.listener).await;
-        (Connection::new(stream, self.stopping.clone()), address)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
+fn is_of_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionRefused
+            | ErrorKind::ConnectionReset
+            | ErrorKind::Interrupted
+    )
 }
 
 /// A client's connection, whose writes end.
@@ -64,16 +129,33 @@ pub(super) struct Connection<S> {
     stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// The client had its time.
     is_over: bool,
+    /// Set when something has come; whoever asks sets it back.
+    has_sent: Arc<AtomicBool>,
+    /// What is left to write of a refusal, in place of the empty one.
+    refusal: Vec<u8>,
 }
 
 impl<S> Connection<S> {
-    fn new(stream: S, mut stopping: watch::Receiver<bool>) -> Self {
+    pub(super) fn new(stream: S, mut stopping: watch::Receiver<bool>) -> Self {
         let stopped = async move {
             // An error means that the sender is gone, which is a stop too.
             let _ = stopping.wait_for(|stop| *stop).await;
             sleep(STOP_PATIENCE).await;
         };
-        Self { stream, stalled: None, silent: None, stopped: Box::pin(stopped), is_over: false }
+        Self {
+            stream,
+            stalled: None,
+            silent: None,
+            stopped: Box::pin(stopped),
+            is_over: false,
+            has_sent: Arc::default(),
+            refusal: Vec::new(),
+        }
+    }
+
+    /// Set whenever something has come.
+    pub(super) fn has_sent(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.has_sent)
     }
 
     /// What a write came to; an error when the client has had its time.
@@ -103,6 +185,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if read.is_ready() {
             self.silent = None;
+            self.has_sent.store(true, Ordering::Relaxed);
             return read;
         }
         ready!(self.silent.get_or_insert_with(|| Box::pin(sleep(SILENCE_MAX))).as_mut().poll(cx));
@@ -110,9 +193,33 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     }
 }
 
+impl<S: AsyncWrite + Unpin> Connection<S> {
+    /// Whether `bytes` are an empty refusal, so that another is written in its place.
+    fn is_refusal(&mut self, bytes: &[u8]) -> bool {
+        if self.refusal.is_empty() {
+            self.refusal = refusals::told(bytes).unwrap_or_default();
+        }
+        !self.refusal.is_empty()
+    }
+
+    fn poll_refusal(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.refusal.is_empty() {
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.refusal))? {
+                0 => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
+                count => drop(self.refusal.drain(..count)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        let written = if self.is_refusal(bytes) {
+            self.poll_refusal(cx).map_ok(|()| bytes.len())
+        } else {
+            Pin::new(&mut self.stream).poll_write(cx, bytes)
+        };
         self.within_time(cx, written)
     }
 
@@ -121,6 +228,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let Some(first) = parts.first()
+            && self.is_refusal(first)
+        {
+            return self.poll_write(cx, first);
+        }
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
         self.within_time(cx, written)
     }
@@ -140,6 +252,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use tokio::time::Instant;
 
@@ -163,6 +276,35 @@ mod tests {
     async fn is_given_up(server: &mut Connection<DuplexStream>) -> bool {
         let written = server.write_all(&[0; 4 * BUFFER]).await;
         written.is_err_and(|error| error.kind() == ErrorKind::TimedOut)
+    }
+
+    #[tokio::test]
+    async fn who_comes_when_all_places_are_taken_waits_until_one_is_free() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let (stop, stopping) = watch::channel(false);
+        let mut clients = Patient::with_places(listener, stopping, 2);
+        let mut connected = Vec::new();
+        for _ in 0..3 {
+            connected.push(TcpStream::connect(address).await.expect("it connects"));
+        }
+        let taken = [clients.accept().await, clients.accept().await];
+        assert!(clients.accept().now_or_never().is_none(), "there is no place");
+        drop(taken);
+        clients.accept().await;
+        drop((connected, stop));
+    }
+
+    #[tokio::test]
+    async fn an_empty_refusal_is_written_with_a_body_however_little_is_taken_at_once() {
+        let Ends { mut server, mut client, stop } = ends();
+        let empty = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+        let writing = tokio::spawn(async move { server.write_all(empty).await });
+        let mut text = String::new();
+        client.read_to_string(&mut text).await.expect("text");
+        writing.await.expect("no panic").expect("it goes");
+        assert!(text.ends_with("}}") && text.contains("malformed_request"), "{text}");
+        drop(stop);
     }
 
     #[tokio::test(start_paused = true)]

@@ -22,6 +22,7 @@ use crate::output::{self, Format};
 use crate::secrets::{KeyFile, Secrets};
 use crate::signals::{self, Signals};
 use crate::web::limits::Limits;
+use crate::web::strangers::Strangers;
 use crate::webhooks::deliveries::job as delivering;
 use jobs::{Bells, Jobs};
 use sides::Sides;
@@ -29,9 +30,11 @@ use site::Site;
 
 pub mod cli;
 mod clock_guard;
+mod connections;
 mod jobs;
 mod lanes;
 mod listener;
+mod refusals;
 mod routes;
 mod scheduler;
 pub(crate) mod sides;
@@ -126,21 +129,14 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
         background: background.app.db.clone(),
         stopping: stopping.clone(),
         limits: Limits::default(),
+        strangers: Strangers::default(),
         key_uses: bells.key_uses,
         clock_bell: bells.clock,
         switch_bell: bells.switch,
     };
     let router = routes::router(Arc::new(site));
-    let listener = listener::Patient::new(listener, stopping.clone());
-    let mut until = stopping.clone();
-    let serving = tokio::spawn(async move {
-        axum::serve(listener, router)
-            .with_graceful_shutdown(async move {
-                // An error means that the sender is gone, which is a stop too.
-                let _ = until.wait_for(|stop| *stop).await;
-            })
-            .await
-    });
+    let clients = listener::Patient::new(listener, stopping.clone());
+    let serving = tokio::spawn(connections::serve(clients, router, stopping));
     let mut signals = Signals::listen();
     greet(app.format, addr)?;
     let died = tokio::select! {
@@ -153,10 +149,7 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
         signals::exit_now();
     });
     let ended = jobs.end().await;
-    serving
-        .await
-        .map_err(|error| Failure::failed(error.to_string()))?
-        .map_err(|error| Failure::failed(format!("the HTTP server failed: {error}")))?;
+    serving.await.map_err(|error| Failure::failed(format!("the HTTP server failed: {error}")))?;
     payments.close();
     payments.wait().await;
     sides.stop_sandbox().await;

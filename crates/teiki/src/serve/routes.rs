@@ -105,5 +105,14 @@ async fn metrics(State(site): State<Arc<Site>>) -> Response {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
     }
+    let (name, help) = ("teiki_keys_refused_total", "Requests that were refused for their API key, by code.");
+    let _ = writeln!(
+        text,
+        "# HELP {name} {help}
+# TYPE {name} counter"
+    );
+    for (code, count) in site.strangers.counts() {
+        let _ = writeln!(text, "{name}{{code=\"{code}\"}} {count}");
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }

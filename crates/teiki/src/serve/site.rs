@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::exports::places::Places;
 use crate::secrets::Secrets;
 use crate::web::limits::Limits;
+use crate::web::strangers::Strangers;
 
 /// The server as its requests see it.
 pub struct Site {
@@ -36,6 +37,8 @@ pub struct Site {
     pub(crate) stopping: watch::Receiver<bool>,
     /// How many requests keys may make.
     pub(crate) limits: Limits,
+    /// Keys that open nothing.
+    pub(crate) strangers: Strangers,
     /// Uses of keys that are not written yet.
     pub(crate) key_uses: Arc<Uses>,
     /// Rung when a plan switch is made or undone.

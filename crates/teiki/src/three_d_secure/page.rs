@@ -74,7 +74,7 @@ async fn admit(visit: &Visit) -> Result<Admitted, Trouble> {
     let wrong_key = || Trouble::new(StatusCode::UNAUTHORIZED, words::WRONG_KEY);
     let not_found = || Trouble::new(StatusCode::NOT_FOUND, NOT_FOUND);
     let key = visit.field("publickey").ok_or_else(wrong_key)?;
-    let caller = auth::of_key(&visit.site.app.db, key, visit.now).await?.ok_or_else(wrong_key)?;
+    let caller = auth::of_key(&visit.site, key, visit.now).await?.ok_or_else(wrong_key)?;
     visit.site.key_uses.note(&caller, visit.now);
     match caller.kind {
         KeyKind::Public => {}

@@ -3,22 +3,25 @@
 //! A key is looked up by its hash, so that what is compared is of no use to whoever sees it. It decides account and mode;
 //! nothing in a request can reach another account or the other mode.
 
+use std::time::Instant;
+
 use axum::http::{HeaderMap, header};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use billing::id::AccountId;
 use billing::mode::Mode;
-use db::Db;
 use jiff::Timestamp;
 
 use super::error::ApiError;
 use super::limits::Preset;
 use crate::api_keys::{self, KeyKind};
+use crate::routes::Method;
+use crate::serve::site::Site;
 
 /// What a key must be able to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Anyone may read it, with a public key too: what a browser or an app needs to make a token.
+    /// What a browser or an app needs to make a token: a public key may do it, and a restricted one read it.
     Public,
     /// Reading.
     Read,
@@ -27,10 +30,14 @@ pub enum Access {
 }
 
 impl Access {
-    /// Whether a key of this kind can do it.
-    pub const fn is_open_to(self, kind: KeyKind) -> bool {
+    /// Whether a key of this kind can do it with this method.
+    pub const fn is_open_to(self, kind: KeyKind, method: Method) -> bool {
         match (kind, self) {
-            (KeyKind::Secret, _) | (_, Self::Public) | (KeyKind::Restricted, Self::Read) => true,
+            (KeyKind::Secret, _) | (KeyKind::Public, Self::Public) | (KeyKind::Restricted, Self::Read) => {
+                true
+            }
+            // Making a token writes, and so does finishing its 3-D Secure.
+            (KeyKind::Restricted, Self::Public) => matches!(method, Method::Get),
             (KeyKind::Public, Self::Read | Self::Write) | (KeyKind::Restricted, Self::Write) => false,
         }
     }
@@ -60,8 +67,8 @@ impl Caller {
     }
 
     /// Error: the key may not do this.
-    pub fn may(&self, access: Access) -> Result<(), ApiError> {
-        if access.is_open_to(self.kind) {
+    pub fn may(&self, access: Access, method: Method) -> Result<(), ApiError> {
+        if access.is_open_to(self.kind, method) {
             return Ok(());
         }
         let kind = match self.kind {
@@ -73,18 +80,26 @@ impl Caller {
     }
 }
 
-/// The caller of a request at the real time `now`. Error: 401.
-pub async fn caller(db: &Db, headers: &HeaderMap, now: Timestamp) -> Result<Caller, ApiError> {
+/// The caller of a request at the real time `now`. Errors: 401; 429, when too many unknown keys come.
+pub async fn caller(site: &Site, headers: &HeaderMap, now: Timestamp) -> Result<Caller, ApiError> {
     let key = key_of(headers)?;
-    of_key(db, &key, now)
+    of_key(site, &key, now)
         .await?
         .ok_or_else(|| ApiError::auth(format!("Invalid API Key: {}", masked(&key))).coded("invalid_api_key"))
 }
 
-/// Whose key it is; `None` for one that was never given out, was revoked, or has expired at `now`.
-pub async fn of_key(db: &Db, key: &str, now: Timestamp) -> Result<Option<Caller>, db::Error> {
+/// Whose key it is; `None` for one that was never given out, was revoked, or has expired at `now`. Error: 429, as above.
+pub async fn of_key(site: &Site, key: &str, now: Timestamp) -> Result<Option<Caller>, ApiError> {
     let hash = api_keys::key_hash(key);
-    db.read(move |tx| api_keys::find_caller(tx, &hash, now)).await
+    site.strangers.admit(&hash, Instant::now())?;
+    let caller = site.app.db.read(move |tx| api_keys::find_caller(tx, &hash, now)).await?;
+    site.strangers.met(hash, caller.is_some());
+    Ok(caller)
+}
+
+/// The key of a request as the log may show it.
+pub fn shown(headers: &HeaderMap) -> String {
+    key_of(headers).map_or_else(|_| "none".to_owned(), |key| masked(&key))
 }
 
 /// The key in the `Authorization` header.

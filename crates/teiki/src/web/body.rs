@@ -2,20 +2,23 @@
 //!
 //! The SDKs of PAY.JP differ in what they write (specs/payjp-v1.md 1.1): brackets raw or encoded, spaces as `+` or `%20`,
 //! a form without a content type, DELETE with a query or a body. All of that reads the same here. What cannot be read is
-//! refused with a sentence; nothing is guessed. Limits: [`BYTES_MAX`], [`NAMES_MAX`], [`DEPTH_MAX`].
+//! refused with a sentence; nothing is guessed. Limits: [`BYTES_MAX`], [`NAMES_MAX`], [`ITEMS_MAX`], [`DEPTH_MAX`].
 
 use std::fmt;
 
 use percent_encoding::percent_decode_str;
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::error::Category;
 
 use super::error::ApiError;
 
 /// Longest body, and longest query, in bytes.
 pub const BYTES_MAX: usize = 64 * 1024;
-/// Most names in one request.
+/// Most names in one request; items of lists are counted apart.
 const NAMES_MAX: usize = 250;
+/// Most items in the lists of one request: twice what the longest takes, so that its own limit is the one that is told.
+const ITEMS_MAX: usize = 2_000;
 /// Deepest nesting: `a[b][c]`.
 const DEPTH_MAX: usize = 3;
 
@@ -78,15 +81,15 @@ impl MediaType {
 /// Reads a query and a body into one tree. Error: either cannot be read, or a name stands in both.
 pub fn read(query: Option<&str>, media_type: MediaType, body: &[u8]) -> Result<Tree, ApiError> {
     let mut tree = Tree::new();
-    let mut names = 0;
-    form(query.unwrap_or(""), &mut tree, &mut names)?;
+    let mut count = Count::default();
+    form(query.unwrap_or(""), &mut tree, &mut count)?;
     match media_type {
         MediaType::Form => {
             let text = std::str::from_utf8(body).map_err(|_| unreadable("it is not UTF-8"))?;
-            form(text, &mut tree, &mut names)?;
+            form(text, &mut tree, &mut count)?;
         }
         MediaType::Json if body.iter().all(u8::is_ascii_whitespace) => {}
-        MediaType::Json => json(body, &mut tree, &mut names)?,
+        MediaType::Json => json(body, &mut tree, &mut count)?,
     }
     Ok(tree)
 }
@@ -95,18 +98,41 @@ fn unreadable(why: &str) -> ApiError {
     ApiError::client("invalid_querystring", format!("The parameters cannot be read: {why}."))
 }
 
-fn form(text: &str, tree: &mut Tree, names: &mut usize) -> Result<(), ApiError> {
-    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
-        *names += 1;
-        if *names > NAMES_MAX {
-            return Err(unreadable(&format!("there are more than {NAMES_MAX}")));
+/// What has been read so far.
+#[derive(Default)]
+struct Count {
+    names: usize,
+    items: usize,
+}
+
+impl Count {
+    /// Error: there are more than are read.
+    fn check(&self) -> Result<(), ApiError> {
+        if self.names > NAMES_MAX {
+            return Err(unreadable(&format!("there are more than {NAMES_MAX} names")));
         }
+        if self.items > ITEMS_MAX {
+            return Err(unreadable(&format!("its lists have more than {ITEMS_MAX} values")));
+        }
+        Ok(())
+    }
+}
+
+fn form(text: &str, tree: &mut Tree, count: &mut Count) -> Result<(), ApiError> {
+    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let (name, value) = (decoded(name)?, decoded(value)?);
         if name.is_empty() {
             return Err(unreadable("a value has no name"));
         }
-        insert(tree, &steps(&name)?, &name, Node::Text(value))?;
+        let steps = steps(&name)?;
+        match steps.as_slice() {
+            [_, .., step] if step.bytes().all(|byte| byte.is_ascii_digit()) => count.items += 1,
+            _ => count.names += 1,
+        }
+        // Before names are compared with each other, which must not cost much.
+        count.check()?;
+        insert(tree, &steps, &name, Node::Text(value))?;
     }
     Ok(())
 }
@@ -127,7 +153,8 @@ fn decoded(text: &str) -> Result<String, ApiError> {
     Ok(decoded.into_owned())
 }
 
-/// `a[b][]` as `a`, `b`, and the empty step that appends to a list.
+/// `a[b][]` as `a`, `b`, and the empty step that appends to a list. `a[0]` is a name within `a`: whether that is a list is for
+/// whoever knows what `a` holds.
 fn steps(name: &str) -> Result<Vec<&str>, ApiError> {
     let wrong = || ApiError::param("invalid_param_key", name, "The name of a parameter cannot be read.");
     let Some((first, rest)) = name.split_once('[') else {
@@ -165,13 +192,18 @@ fn insert(tree: &mut Tree, steps: &[&str], name: &str, node: Node) -> Result<(),
     Ok(())
 }
 
-fn json(body: &[u8], tree: &mut Tree, names: &mut usize) -> Result<(), ApiError> {
-    let node: Node = serde_json::from_slice(body)
-        .map_err(|error| unreadable(&format!("the JSON is malformed ({error})")))?;
+fn json(body: &[u8], tree: &mut Tree, count: &mut Count) -> Result<(), ApiError> {
+    let node: Node = serde_json::from_slice(body).map_err(|error| match error.classify() {
+        // It is JSON, and more than is read.
+        Category::Data => unreadable(&error.to_string()),
+        Category::Io | Category::Syntax | Category::Eof => {
+            unreadable(&format!("the JSON is malformed ({error})"))
+        }
+    })?;
     let Node::Map(object) = node else {
         return Err(unreadable("the JSON must be an object"));
     };
-    measure(&object, 1, names)?;
+    measure(&object, 1, count)?;
     for (name, node) in object {
         if tree.iter().any(|entry| entry.0 == name) {
             return Err(unreadable("a name stands in the query and in the body"));
@@ -182,19 +214,22 @@ fn json(body: &[u8], tree: &mut Tree, names: &mut usize) -> Result<(), ApiError>
 }
 
 /// Error: too many names, or too deep.
-fn measure(map: &Tree, depth: usize, names: &mut usize) -> Result<(), ApiError> {
-    *names += map.len();
-    if depth > DEPTH_MAX || *names > NAMES_MAX {
-        return Err(unreadable(&format!(
-            "it is nested more than {DEPTH_MAX} deep or has more than {NAMES_MAX} names"
-        )));
+fn measure(map: &Tree, depth: usize, count: &mut Count) -> Result<(), ApiError> {
+    count.names += map.len();
+    count.check()?;
+    if depth > DEPTH_MAX {
+        return Err(unreadable(&format!("it is nested more than {DEPTH_MAX} deep")));
     }
     map.iter().try_for_each(|(_, node)| match node {
-        Node::Map(inner) => measure(inner, depth + 1, names),
-        Node::List(items) => items.iter().try_for_each(|item| match item {
-            Node::Text(_) | Node::Null => Ok(()),
-            Node::Map(_) | Node::List(_) => Err(unreadable("a list holds more than texts")),
-        }),
+        Node::Map(inner) => measure(inner, depth + 1, count),
+        Node::List(items) => {
+            count.items += items.len();
+            count.check()?;
+            items.iter().try_for_each(|item| match item {
+                Node::Text(_) | Node::Null => Ok(()),
+                Node::Map(_) | Node::List(_) => Err(unreadable("a list holds more than texts")),
+            })
+        }
         Node::Text(_) | Node::Null => Ok(()),
     })
 }
@@ -243,8 +278,8 @@ impl<'de> Visitor<'de> for Reader {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
         let mut list = Vec::new();
         while let Some(item) = items.next_element()? {
-            if list.len() == NAMES_MAX {
-                return Err(de::Error::custom(format!("a list has more than {NAMES_MAX} entries")));
+            if list.len() == ITEMS_MAX {
+                return Err(de::Error::custom(format!("a list has more than {ITEMS_MAX} values")));
             }
             list.push(item);
         }
@@ -340,6 +375,10 @@ mod tests {
         }
         for body in ["[1]", "{", "1", r#"{"a": {"b": {"c": {"d": 1}}}}"#] {
             assert!(read(None, MediaType::Json, body.as_bytes()).is_err(), "{body}");
+        }
+        for (body, why) in [("{", "malformed"), (r#"{"a": 1, "a": 2}"#, "a name stands twice")] {
+            let error = read(None, MediaType::Json, body.as_bytes()).expect_err(body).to_string();
+            assert!(error.contains(why) && (why == "malformed" || !error.contains("malformed")), "{error}");
         }
         let many: Vec<String> = (0..=NAMES_MAX).map(|number| format!("a{number}=1")).collect();
         assert!(read(None, MediaType::Form, many.join("&").as_bytes()).is_err());

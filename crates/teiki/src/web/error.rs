@@ -135,6 +135,11 @@ impl ApiError {
         Self::new(StatusCode::REQUEST_TIMEOUT, Kind::Client, Some("request_timeout"), message)
     }
 
+    /// 414, 431: the head of a request is too long.
+    pub fn head_too_long(status: StatusCode, message: String) -> Self {
+        Self::new(status, Kind::Client, Some("request_head_too_long"), message)
+    }
+
     /// 415: a body of a kind that is not read.
     pub fn media_type(found: &str) -> Self {
         let message = format!(

@@ -24,6 +24,17 @@ pub enum Zone {
     Other,
 }
 
+impl Zone {
+    /// Which requests it counts, after the word.
+    const fn requests(self) -> &'static str {
+        match self {
+            Self::Public => "with a public key",
+            Self::Payment => "that move money",
+            Self::Other => "that move no money",
+        }
+    }
+}
+
 /// The limits that an account has chosen. Persisted as its name; keep stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preset {
@@ -78,11 +89,31 @@ struct Buckets {
     swept_at: Option<Instant>,
 }
 
+/// What is left of what a second allows.
 #[derive(Clone, Copy, Debug)]
-struct Bucket {
+pub(super) struct Bucket {
     /// In parts of a request.
     level: u128,
     filled_at: Instant,
+}
+
+impl Bucket {
+    /// One that holds `rate` requests at `now`.
+    pub(super) fn full(rate: u32, now: Instant) -> Self {
+        Self { level: u128::from(rate) * REQUEST, filled_at: now }
+    }
+
+    /// Takes a request out, if there is one; `rate` fill it in a second.
+    pub(super) fn take(&mut self, rate: u32, now: Instant) -> bool {
+        let gained = now.saturating_duration_since(self.filled_at).as_micros() * u128::from(rate);
+        self.level = (u128::from(rate) * REQUEST).min(self.level + gained);
+        self.filled_at = now;
+        let is_left = self.level >= REQUEST;
+        if is_left {
+            self.level -= REQUEST;
+        }
+        is_left
+    }
 }
 
 impl Limits {
@@ -93,20 +124,18 @@ impl Limits {
             (KeyKind::Secret | KeyKind::Restricted, true) => Zone::Payment,
             (KeyKind::Secret | KeyKind::Restricted, false) => Zone::Other,
         };
-        let rate = u128::from(caller.rate_limits.per_second(zone, caller.mode));
-        let full = rate * REQUEST;
+        let rate = caller.rate_limits.per_second(zone, caller.mode);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         buckets.sweep(now);
         let key = (caller.key.clone(), zone);
-        let bucket = buckets.known.entry(key).or_insert(Bucket { level: full, filled_at: now });
-        let gained = now.saturating_duration_since(bucket.filled_at).as_micros() * rate;
-        bucket.level = full.min(bucket.level + gained);
-        bucket.filled_at = now;
-        if bucket.level < REQUEST {
-            return Err(ApiError::over_capacity(1));
+        if buckets.known.entry(key).or_insert_with(|| Bucket::full(rate, now)).take(rate, now) {
+            return Ok(());
         }
-        bucket.level -= REQUEST;
-        Ok(())
+        let (what, setting) = (zone.requests(), caller.rate_limits.as_str());
+        let message = format!(
+            "This key may make {rate} requests {what} in a second (the setting rate_limits is {setting}); try again in a second."
+        );
+        Err(ApiError::over_capacity(1).saying(message))
     }
 }
 
@@ -158,6 +187,11 @@ mod tests {
                 assert!(limits.take(caller, moves_money, now).is_ok());
                 let error = limits.take(caller, moves_money, now).expect_err("over the limit");
                 assert_eq!((error.status.as_u16(), error.retry_after()), (429, Some(1)));
+                let message = error.to_string();
+                let what = if moves_money { "that move money" } else { "that move no money" };
+                for told in ["429", "over_capacity", "may make 2 requests", what, "rate_limits is payjp"] {
+                    assert!(message.contains(told), "{told}: {message}");
+                }
             }
         }
     }

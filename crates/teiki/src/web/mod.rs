@@ -3,7 +3,7 @@
 //! A request goes through [`serve`] in this order: its key ([`auth`]), its body and query ([`body`]), its parameters
 //! against the operation's list ([`params`]), the operation itself; every failure on the way is one shape ([`error`]).
 //! What an operation is stands in [`operation`], what it answers in [`shape`]; lists and their pages in [`list`]; what pages of other
-//! origins may call in [`cors`]. No operation is here: those are in the
+//! origins may call in [`cors`]; keys that open nothing are counted in [`strangers`]. No operation is here: those are in the
 //! `api.rs` of their feature, and every URL in `routes.rs`. Pages for people have manners of their own ([`page`]).
 
 pub mod auth;
@@ -18,6 +18,7 @@ pub mod page;
 pub mod params;
 pub mod serve;
 pub mod shape;
+pub mod strangers;
 
 pub use auth::{Access, Caller};
 pub use error::ApiError;

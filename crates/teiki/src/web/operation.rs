@@ -76,6 +76,8 @@ pub struct Call {
     pub path: Vec<String>,
     /// Its parameters.
     pub params: Params,
+    /// Whether the connection can tell a file that was cut off from a whole one: HTTP/1.1 has chunks, HTTP/1.0 has not.
+    pub has_chunks: bool,
     /// Real time.
     pub now: Timestamp,
     /// 32 bytes that nobody can guess, for the ids of what it makes. The same for every try with one `Idempotency-Key`.

@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -14,7 +15,8 @@ use jiff::Timestamp;
 
 use super::body::{Node, Tree};
 use super::error::ApiError;
-use super::serve::read;
+use super::serve::{new_request_id, read, with_id};
+use super::strangers::Why;
 use crate::clock;
 use crate::routes::STYLE;
 use crate::serve::site::Site;
@@ -178,19 +180,24 @@ impl Language {
 /// Answers one request for a page. `path` are the variable parts of its address.
 pub async fn serve(site: Arc<Site>, page: &'static Page, path: Vec<String>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let language = Language::of(&parts.headers);
+    let (language, id) = (Language::of(&parts.headers), new_request_id());
+    let own = Arc::clone(&site);
     let shown = match read(&parts.headers, parts.uri.query(), body).await {
         Ok(fields) => (page.run)(Visit { site, path, language, now: clock::now(), fields }).await,
         Err(error) => Err(error.into()),
     };
-    match shown {
+    let response = match shown {
         Ok(Shown::Html { title, body, leads_to }) => {
             html(StatusCode::OK, language, (&title, &body), leads_to.as_deref())
         }
         Ok(Shown::SeeOther(url)) => see_other(&url),
         Err(trouble) => {
             if let Some(inside) = &trouble.inside {
-                tracing::error!(error = inside, "a page failed");
+                tracing::error!(request = id, error = inside, "a page failed");
+            }
+            if trouble.status == StatusCode::UNAUTHORIZED {
+                let (key, asked) = ("in the address", (parts.method.as_str(), "a page"));
+                own.strangers.refused(Why::Unknown, (&id, key), asked, Instant::now());
             }
             let body = format!("<p>{}</p>", escaped(trouble.says.r#in(language)));
             let mut response = html(trouble.status, language, (TROUBLE.r#in(language), &body), None);
@@ -199,14 +206,18 @@ pub async fn serve(site: Arc<Site>, page: &'static Page, path: Vec<String>, requ
             }
             response
         }
-    }
+    };
+    with_id(response, &id)
 }
 
 /// The style sheet of all pages.
 pub async fn style() -> Response {
     let sheet = include_str!("../../../../assets/page.css");
-    let headers =
-        [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "max-age=3600")];
+    let headers = [
+        (header::CONTENT_TYPE, "text/css; charset=utf-8"),
+        (header::CACHE_CONTROL, "max-age=3600"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
     (headers, sheet).into_response()
 }
 

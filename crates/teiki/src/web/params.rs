@@ -29,7 +29,7 @@ pub enum Kind {
     Metadata,
     /// Texts by these names, as `card[number]`.
     Texts(&'static [Param]),
-    /// Texts without names, as `enabled_events[]`: at most so many, each of at most so many characters.
+    /// Texts without names, as `enabled_events[]=a` or `enabled_events[0]=a`: at most so many, each of at most so many characters.
     List(usize, usize),
 }
 
@@ -223,6 +223,15 @@ impl Params {
         }
     }
 
+    /// Error: something was sent empty, which leaves a filter out of a list and shows what it was to keep away.
+    pub fn none_is_cleared(&self) -> Result<(), ApiError> {
+        let Some((name, _)) = self.0.iter().find(|(_, value)| **value == Value::Cleared) else {
+            return Ok(());
+        };
+        let message = format!("Invalid {name}: it is empty. Send a value, or leave it out.");
+        Err(ApiError::param("invalid_querystring", *name, message))
+    }
+
     /// Whether nothing was sent.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -351,7 +360,8 @@ fn simple(kind: Kind, text: String) -> Result<Value, String> {
         Kind::InstantOrNow if text == "now" => Ok(Value::Now),
         Kind::InstantOrNow | Kind::Instant => match whole_number(&text) {
             Some(number) if (0..=LATEST_SECOND).contains(&number) => Ok(Value::Int(number)),
-            _ => Err("a time in seconds since 1970".to_owned()),
+            _ if matches!(kind, Kind::Instant) => Err("a time in seconds since 1970".to_owned()),
+            _ => Err("now, or a time in seconds since 1970".to_owned()),
         },
     }
 }
@@ -368,7 +378,7 @@ fn whole_number(text: &str) -> Option<i64> {
     text.parse().ok()
 }
 
-/// `name[]=a&name[]=b`, a JSON list, or one text alone. Nothing in it clears it.
+/// `name[]=a&name[]=b`, `name[0]=a&name[1]=b`, a JSON list, or one text alone. Nothing in it clears it.
 fn list_of(param: &Param, (items, max): (usize, usize), node: Node) -> Result<Value, ApiError> {
     let wrong = |about: String| ApiError::param(param.code, param.name, about);
     let nodes = match node {
@@ -376,7 +386,9 @@ fn list_of(param: &Param, (items, max): (usize, usize), node: Node) -> Result<Va
         Node::Null => Vec::new(),
         Node::Text(text) if text.is_empty() => Vec::new(),
         Node::Text(text) => vec![Node::Text(text)],
-        Node::Map(_) => return Err(wrong(format!("Invalid {0}: send it as {0}[]=value.", param.name))),
+        Node::Map(map) => numbered(map).ok_or_else(|| {
+            wrong(format!("Invalid {0}: send it as {0}[]=value, or with numbers from {0}[0] on.", param.name))
+        })?,
     };
     if nodes.is_empty() {
         return Ok(Value::Cleared);
@@ -392,6 +404,16 @@ fn list_of(param: &Param, (items, max): (usize, usize), node: Node) -> Result<Va
         }
     });
     Ok(Value::List(texts.collect::<Result<_, _>>()?))
+}
+
+/// The items that were sent with numbers, in their order; `None` when the numbers are not those from 0 on.
+fn numbered(map: Tree) -> Option<Vec<Node>> {
+    let mut items = BTreeMap::new();
+    for (name, node) in map {
+        let number: usize = name.parse().ok().filter(|number: &usize| number.to_string() == name)?;
+        items.insert(number, node);
+    }
+    items.keys().copied().eq(0..items.len()).then(|| items.into_values().collect())
 }
 
 fn texts_of(param: &Param, members: &'static [Param], map: Tree) -> Result<Value, ApiError> {
@@ -451,11 +473,35 @@ mod tests {
     }
 
     #[test]
+    fn a_list_takes_as_many_as_it_says_however_it_is_sent() {
+        const MANY: &[Param] = &[Param::list("many", (1_000, 40), "invalid_many", "A thousand ids.")];
+        for (count, code) in [(1_000, None), (1_001, Some("invalid_many"))] {
+            let ids: Vec<String> = (0..count).map(|number| format!("sub_{number:027}")).collect();
+            let form = |name: fn(usize) -> String| {
+                let pairs: Vec<String> =
+                    ids.iter().enumerate().map(|(number, id)| format!("{}={id}", name(number))).collect();
+                (MediaType::Form, pairs.join("&"))
+            };
+            for (kind, body) in [
+                form(|_| "many[]".to_owned()),
+                form(|number| format!("many[{number}]")),
+                (MediaType::Json, serde_json::json!({"many": ids}).to_string()),
+            ] {
+                assert!(body.len() < crate::web::body::BYTES_MAX);
+                let tree = read(None, kind, body.as_bytes()).expect("it reads");
+                let checked = Params::check(tree, MANY, "list");
+                assert_eq!(checked.as_ref().err().and_then(|error| error.code), code, "{count} {kind:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_list_reads_the_same_from_forms_and_json() {
         let (form, json) = (MediaType::Form, MediaType::Json);
         let is = |items: &[&str]| Ok(Some(items.iter().map(|item| (*item).to_owned()).collect()));
         assert_eq!(names(form, "names[]=a&names%5B%5D=b"), is(&["a", "b"]));
         assert_eq!(names(json, r#"{"names": ["a", "b"]}"#), is(&["a", "b"]));
+        assert_eq!(names(form, "names[1]=b&names%5B0%5D=a"), is(&["a", "b"]));
         assert_eq!(names(form, "names=a"), is(&["a"]));
         for (kind, nothing) in [(form, "names="), (json, r#"{"names": null}"#), (json, r#"{"names": []}"#)] {
             assert_eq!(names(kind, nothing), is(&[]), "{nothing}");
@@ -465,7 +511,10 @@ mod tests {
             (form, "names[]=a&names[]=b&names[]=c"),
             (form, "names[]=long"),
             (form, "names[]="),
-            (form, "names[0]=a"),
+            (form, "names[1]=a"),
+            (form, "names[0]=a&names[2]=b"),
+            (form, "names[x]=a"),
+            (form, "names[0]=a&names[00]=b"),
             (json, r#"{"names": ["a", null]}"#),
         ] {
             assert_eq!(names(kind, wrong), Err("invalid_names".to_owned()), "{wrong}");

@@ -6,22 +6,22 @@
 //! is answered like everything else.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::TryStreamExt;
 use http_body_util::LengthLimitError;
 use sha2::{Digest, Sha256};
 
-use super::auth;
+use super::auth::{self, Caller};
 use super::body::{self, BYTES_MAX, MediaType};
 use super::error::ApiError;
 use super::operation::{Answer, Call, File, Run};
 use super::params::Params;
-use crate::api_keys::KeyKind;
+use super::strangers::Why;
 use crate::idempotency::{self, Claimed, End, Kept};
 use crate::routes::{Method, Route};
 use crate::serve::site::Site;
@@ -61,12 +61,13 @@ async fn answer(
 ) -> Result<Answer, ApiError> {
     let (parts, body) = request.into_parts();
     let now = clock::now();
-    let caller = auth::caller(&site.app.db, &parts.headers, now).await?;
-    site.key_uses.note(&caller, now);
     let operation = route.operation;
-    // What is refused counts too.
-    site.limits.take(&caller, route.moves_money, std::time::Instant::now())?;
-    caller.may(operation.access)?;
+    let admitted = admit(&site, route, &parts.headers, now).await;
+    if let Some(why) = admitted.as_ref().err().and_then(why) {
+        let (id, key) = (request_id(&random), auth::shown(&parts.headers));
+        site.strangers.refused(why, (&id, &key), (parts.method.as_str(), route.path), Instant::now());
+    }
+    let caller = admitted?;
     if path.iter().any(|part| part.contains('\0')) {
         return Err(ApiError::no_route(parts.method.as_str(), parts.uri.path()));
     }
@@ -76,13 +77,17 @@ async fn answer(
             let key = idempotency::valid(text.as_bytes())?;
             let parameters = body::to_json(&tree).to_string();
             let request = [parts.uri.path().as_bytes(), parameters.as_bytes()];
-            let (side, key) = ((caller.account, caller.mode), (key.as_str(), caller.kind == KeyKind::Public));
+            let (side, key) = ((caller.account, caller.mode), (key.as_str(), caller.kind));
             Some(idempotency::Request::new(&site.app.key, side, key, &request))
         }
         Some(_) | None => None,
     };
     let params = Params::check(tree, operation.params, operation.object)?;
-    let call = Call { site, caller, path, params, now, random, ticket: None };
+    if operation.answer.is_list() {
+        params.none_is_cleared()?;
+    }
+    let has_chunks = parts.version > Version::HTTP_10;
+    let call = Call { site, caller, path, params, has_chunks, now, random, ticket: None };
     match repeatable {
         None => (operation.run)(call).await,
         // A task of its own: it goes on when its client leaves, so that its row is given back.
@@ -92,6 +97,33 @@ async fn answer(
             working.await.map_err(|error| ApiError::inside(format!("a request did not end: {error}")))?
         }
     }
+}
+
+/// Whose request it is, when its key may make it.
+async fn admit(
+    site: &Site,
+    route: &Route,
+    headers: &HeaderMap,
+    now: jiff::Timestamp,
+) -> Result<Caller, ApiError> {
+    let caller = auth::caller(site, headers, now).await?;
+    site.key_uses.note(&caller, now);
+    // What is refused counts too.
+    site.limits.take(&caller, route.moves_money, Instant::now())?;
+    caller.may(route.operation.access, route.method)?;
+    Ok(caller)
+}
+
+/// Whether it was the key.
+fn why(error: &ApiError) -> Option<Why> {
+    if error.status != StatusCode::UNAUTHORIZED {
+        return None;
+    }
+    Some(match error.code {
+        Some("no_api_key") => Why::Missing,
+        Some("invalid_api_key") => Why::Unknown,
+        Some(_) | None => Why::Forbidden,
+    })
 }
 
 /// Runs an operation once for its key.
@@ -125,14 +157,12 @@ fn end_of(answer: &Result<Answer, ApiError>) -> End {
     }
 }
 
+/// What was sent in the query, which is no longer than a head may be, and in the body.
 pub(super) async fn read(
     headers: &HeaderMap,
     query: Option<&str>,
     body: Body,
 ) -> Result<body::Tree, ApiError> {
-    if query.is_some_and(|query| query.len() > BYTES_MAX) {
-        return Err(ApiError::too_large(BYTES_MAX));
-    }
     let announced =
         headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > BYTES_MAX) {
@@ -173,7 +203,7 @@ fn fallback(error: &ApiError) -> Response {
 }
 
 /// The id of a request that makes nothing.
-pub(super) fn new_request_id() -> String {
+pub fn new_request_id() -> String {
     accounts::random().map_or_else(|_| NO_ID.to_owned(), |random| request_id(&random))
 }
 
@@ -225,7 +255,13 @@ fn attachment(file: File, id: String) -> Response {
 }
 
 fn json(status: StatusCode, value: &serde_json::Value) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/json")], value.to_string()).into_response()
+    // What is answered is for whoever asked alone: it has people in it, and sometimes a secret.
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (status, headers, value.to_string()).into_response()
 }
 
 pub(super) fn with_id(mut response: Response, id: &str) -> Response {

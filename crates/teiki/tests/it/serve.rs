@@ -61,6 +61,10 @@ impl Server {
         format!("http://{}", self.address)
     }
 
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// Status and body of an answer.
     fn get(&self, path: &str) -> (u16, String) {
         answer(self.ask(&format!("GET {path} HTTP/1.1\r\nhost: teiki\r\nconnection: close\r\n\r\n")))
@@ -72,7 +76,7 @@ impl Server {
         stream
     }
 
-    fn metric(&self, name: &str) -> u64 {
+    pub(crate) fn metric(&self, name: &str) -> u64 {
         let (_, text) = self.get("/metrics");
         let line = text.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap();
         line.rsplit_once(' ').unwrap().1.parse().unwrap()

@@ -103,6 +103,25 @@ async fn who_has_only_the_public_key_takes_no_key_of_the_merchant() {
 }
 
 #[tokio::test]
+async fn who_may_only_read_takes_no_key_of_the_merchant() {
+    in_a_shop(async |shop| {
+        let client = &shop.teiki.test;
+        let customer = client.customer(GOOD).await;
+        client.plan("old", 900, &[]).await;
+        client.plan("new", 1_000, &[]).await;
+        let switch = [("plan", "old"), ("next_plan", "new"), ("effective_at", "1900000000")];
+        let restricted = client.post("/v1/api_keys", &[("kind", "restricted")]).await.ok();
+        let reader = Client::new(&shop.server.url(), restricted["secret"].as_str()).keyed("order-1001");
+        reader.post("/v1/plan_switches/preview", &switch).await.ok();
+        assert_eq!(reader.post("/v1/tokens", &[("sandbox_token", "sbx_ok")]).await.status, 401);
+        let sold = client.keyed("order-1001").post("/v1/charges", &sale(&customer, "500")).await;
+        assert!(!sold.is_replay);
+        sold.ok();
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_declined_card_stays_declined_and_a_mistake_may_be_mended() {
     in_a_shop(async |shop| {
         let client = &shop.teiki.test;

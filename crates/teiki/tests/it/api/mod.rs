@@ -23,6 +23,7 @@ mod life;
 mod payer;
 mod plan_switches;
 mod rolling;
+mod refused;
 mod shop;
 mod store;
 mod subscriptions;

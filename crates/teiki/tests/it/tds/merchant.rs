@@ -124,6 +124,8 @@ impl Merchant {
         };
         let answer = request.header(ACCEPT_LANGUAGE, language).send().await.unwrap();
         let header = |name| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let is_named = answer.headers().get("request-id").is_some();
+        assert_eq!(is_named, path.starts_with("/v1/"), "{path}");
         Page {
             status: answer.status().as_u16(),
             policy: header(CONTENT_SECURITY_POLICY).unwrap_or_default(),

@@ -44,6 +44,11 @@ pub(in crate::api) struct Request {
 }
 
 impl Request {
+    /// Its address, without what follows it.
+    pub(in crate::api) fn address(&self) -> &str {
+        self.path.split('?').next().unwrap()
+    }
+
     pub(in crate::api) async fn send(&self, client: &Client) -> Answer {
         let form: Vec<(&str, &str)> = self.form.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let method = match self.method {

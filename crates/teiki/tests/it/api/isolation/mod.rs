@@ -59,7 +59,7 @@ async fn foreign_objects_are_nobody_elses(sides: &Sides) {
     for own in sides.all() {
         for foreign in sides.all().into_iter().filter(|foreign| foreign.name != own.name) {
             for (client, kind) in own.clients() {
-                let reached = ROUTES.iter().filter(|route| kind.may(route.operation.access));
+                let reached = ROUTES.iter().filter(|route| kind.may(route));
                 attempts.extend(
                     reached
                         .flat_map(|route| trespasses(route, own, foreign))
@@ -127,7 +127,7 @@ async fn forbidden_keys_are_refused(sides: &Sides, nobody: &Client, unknown: &Cl
             assert_eq!(request.send(nobody).await.refused(401, "no_api_key")["type"], "auth_error");
             assert_eq!(request.send(unknown).await.refused(401, "invalid_api_key")["type"], "auth_error");
             for (client, kind) in own.clients() {
-                if !kind.may(route.operation.access) {
+                if !kind.may(route) {
                     let answer = request.send(client).await;
                     assert_eq!(answer.status, 401, "{answer:?}");
                     must_tell_nothing(&request, &answer, own);
@@ -170,10 +170,7 @@ async fn own_objects_are_ones_own(sides: &Sides) {
 async fn reading_keys_read(sides: &Sides) {
     for side in sides.all() {
         for (client, kind) in side.clients() {
-            let read = ROUTES.iter().filter(|route| {
-                let access = route.operation.access;
-                route.method == Method::Get && kind.may(access)
-            });
+            let read = ROUTES.iter().filter(|route| route.method == Method::Get && kind.may(route));
             for route in read {
                 for example in examples(route) {
                     if let Some(request) = example.own(route, &side.objects) {

@@ -61,6 +61,12 @@ async fn each_kind_may_do_what_it_is_for() {
             }
             assert_eq!(client.get("/v1/api_keys").await.status, 401);
         }
+        let token = public.token(GOOD).await;
+        let path = format!("/v1/tokens/{token}");
+        restricted.get(&path).await.ok();
+        for path in ["/v1/tokens", &format!("{path}/tds_finish")] {
+            assert_eq!(restricted.post(path, &[("sandbox_token", "sbx_ok")]).await.status, 401);
+        }
     })
     .await;
 }

@@ -46,11 +46,13 @@ pub struct Param {
     pub is_required: bool,
     /// What it is, in a sentence of the documentation.
     pub about: &'static str,
+    /// The words that a text or an item of a list may be, where the operation itself reads them; for the OpenAPI document.
+    pub words: Option<fn() -> Vec<String>>,
 }
 
 impl Param {
     const fn new(name: &'static str, kind: Kind, code: &'static str, about: &'static str) -> Self {
-        Self { name, kind, code, is_required: false, about }
+        Self { name, kind, code, is_required: false, about, words: None }
     }
 
     /// A text of at most `max` characters.
@@ -127,6 +129,11 @@ impl Param {
     /// The same, and it must be sent.
     pub const fn required(self) -> Self {
         Self { is_required: true, ..self }
+    }
+
+    /// The same, and the operation takes these words only.
+    pub const fn of_words(self, words: fn() -> Vec<String>) -> Self {
+        Self { words: Some(words), ..self }
     }
 
     /// The same with another code for a wrong value.
@@ -347,12 +354,20 @@ fn simple(kind: Kind, text: String) -> Result<Value, String> {
             _ => Err("true or false".to_owned()),
         },
         Kind::Choice(words) if words.contains(&text.as_str()) => Ok(Value::Text(text)),
-        Kind::Choice(words) => Err(words.join(", ")),
+        Kind::Choice(words) => Err(alternatives(words)),
         Kind::InstantOrNow if text == "now" => Ok(Value::Now),
         Kind::InstantOrNow | Kind::Instant => match whole_number(&text) {
             Some(number) if (0..=LATEST_SECOND).contains(&number) => Ok(Value::Int(number)),
             _ => Err("a time in seconds since 1970".to_owned()),
         },
+    }
+}
+
+/// `a`, `a or b`, `a, b or c`.
+fn alternatives(words: &[&str]) -> String {
+    match words.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        _ => words.concat(),
     }
 }
 
@@ -368,7 +383,7 @@ fn whole_number(text: &str) -> Option<i64> {
     text.parse().ok()
 }
 
-/// `name[]=a&name[]=b`, a JSON list, or one text alone. Nothing in it clears it.
+/// `name[]=a&name[]=b`, `name[0]=a&name[1]=b` as some languages write it, a JSON list, or one text alone. Nothing in it clears it.
 fn list_of(param: &Param, (items, max): (usize, usize), node: Node) -> Result<Value, ApiError> {
     let wrong = |about: String| ApiError::param(param.code, param.name, about);
     let nodes = match node {
@@ -376,6 +391,7 @@ fn list_of(param: &Param, (items, max): (usize, usize), node: Node) -> Result<Va
         Node::Null => Vec::new(),
         Node::Text(text) if text.is_empty() => Vec::new(),
         Node::Text(text) => vec![Node::Text(text)],
+        Node::Map(map) if is_counted(&map) => map.into_iter().map(|(_, node)| node).collect(),
         Node::Map(_) => return Err(wrong(format!("Invalid {0}: send it as {0}[]=value.", param.name))),
     };
     if nodes.is_empty() {
@@ -392,6 +408,11 @@ fn list_of(param: &Param, (items, max): (usize, usize), node: Node) -> Result<Va
         }
     });
     Ok(Value::List(texts.collect::<Result<_, _>>()?))
+}
+
+/// Whether the names are 0, 1, 2 …
+fn is_counted(map: &Tree) -> bool {
+    !map.is_empty() && map.iter().enumerate().all(|(place, (name, _))| *name == place.to_string())
 }
 
 fn texts_of(param: &Param, members: &'static [Param], map: Tree) -> Result<Value, ApiError> {
@@ -456,6 +477,7 @@ mod tests {
         let is = |items: &[&str]| Ok(Some(items.iter().map(|item| (*item).to_owned()).collect()));
         assert_eq!(names(form, "names[]=a&names%5B%5D=b"), is(&["a", "b"]));
         assert_eq!(names(json, r#"{"names": ["a", "b"]}"#), is(&["a", "b"]));
+        assert_eq!(names(form, "names[0]=a&names[1]=b"), is(&["a", "b"]));
         assert_eq!(names(form, "names=a"), is(&["a"]));
         for (kind, nothing) in [(form, "names="), (json, r#"{"names": null}"#), (json, r#"{"names": []}"#)] {
             assert_eq!(names(kind, nothing), is(&[]), "{nothing}");
@@ -465,7 +487,10 @@ mod tests {
             (form, "names[]=a&names[]=b&names[]=c"),
             (form, "names[]=long"),
             (form, "names[]="),
-            (form, "names[0]=a"),
+            (form, "names[1]=a"),
+            (form, "names[0]=a&names[2]=b"),
+            (form, "names[a]=a"),
+            (json, r#"{"names": {}}"#),
             (json, r#"{"names": ["a", null]}"#),
         ] {
             assert_eq!(names(kind, wrong), Err("invalid_names".to_owned()), "{wrong}");

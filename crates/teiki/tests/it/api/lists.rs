@@ -6,7 +6,7 @@ use teiki::routes::{Method, ROUTES};
 
 use super::client::Client;
 use super::life::Life;
-use super::shop::{GOOD, id_of, in_a_shop};
+use super::shop::{ALSO_GOOD, GOOD, SMALL, id_of, in_a_shop};
 
 const START: &str = "2027-01-01T00:00:00Z";
 
@@ -50,12 +50,14 @@ impl Shelf {
         for (number, id) in ["one", "two", "three"].into_iter().enumerate() {
             client.post("/v1/customers", &[("id", id)]).await.ok();
             client.plan(id, 500, &[]).await;
-            client.pay_with(&customer, GOOD).await;
             client.subscribe(&customer, id, &[]).await;
             Life::begin(client, START).await;
             client.post("/v1/api_keys", &[("kind", "restricted")]).await.ok();
             let url = format!("https://receiver.invalid/{number}");
             client.post("/v1/webhook_endpoints", &[("url", &url)]).await.ok();
+        }
+        for card in [ALSO_GOOD, SMALL] {
+            client.pay_with(&customer, card).await;
         }
         for id in ["four", "five", "six"] {
             client.plan(id, 500, &[]).await;
@@ -97,11 +99,13 @@ async fn every_list_begins_after_a_row_that_was_deleted_and_names_the_parameter_
             let page = client.get(&format!("{path}?limit=1")).await.ok();
             let first = id_of(&page["data"][0]);
             let after = format!("{path}?starting_after={first}&limit=100");
-            let expected = client.get(&after).await.ok();
-            assert!(expected["count"].as_u64().unwrap() >= 2, "{expected}");
+            let ids = async || -> Vec<String> {
+                client.get(&after).await.ok()["data"].as_array().unwrap().iter().map(id_of).collect()
+            };
+            let expected = ids().await;
+            assert!(!expected.is_empty(), "{path} has two rows");
             client.delete(&shelf.path(deletion).replace("{}", &first)).await.ok();
-            // What a list still shows of it, a revoked key for one, is not after itself.
-            assert_eq!(client.get(&after).await.ok(), expected, "{path}");
+            assert_eq!(ids().await, expected, "{path}");
         }
     })
     .await;

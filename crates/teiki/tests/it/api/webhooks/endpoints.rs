@@ -71,7 +71,7 @@ async fn what_is_wrong_is_refused_with_its_name() {
             ("url", "https://127.0.0.1/", "invalid_url"),
             ("enabled_events[]", "charge.sucseeded", "invalid_enabled_events"),
             ("enabled_events[]", "", "invalid_enabled_events"),
-            ("enabled_events[0]", "charge.succeeded", "invalid_enabled_events"),
+            ("enabled_events[1]", "charge.succeeded", "invalid_enabled_events"),
             ("status", "paused", "invalid_status"),
             ("colour", "red", "invalid_param_key"),
         ];

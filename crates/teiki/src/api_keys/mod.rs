@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
+use crate::web::ApiError;
 use crate::web::Caller;
 use crate::web::list::{Page, Place};
 
@@ -211,11 +212,9 @@ pub fn get(tx: &mut Tx<'_>, side: Side, id: &str) -> Result<ApiKey, Refused> {
 }
 
 /// A page of keys, newest first, with those that were revoked.
-pub fn list(tx: &mut Tx<'_>, side: Side, page: &Page) -> Result<Vec<ApiKey>, Refused> {
-    let from = match &page.after {
-        None => Place::newest(),
-        Some(id) => get(tx, side, id)?.place(),
-    };
+pub fn list(tx: &mut Tx<'_>, side: Side, page: &Page) -> Result<Vec<ApiKey>, ApiError> {
+    let after = page.last_seen(|id| Ok(get(tx, side, id)?))?;
+    let from = after.map_or_else(Place::newest, |key| key.place());
     Ok(store::list(tx, side, (page, &from))?)
 }
 

@@ -25,10 +25,8 @@ pub(super) fn list(
     page: &Page,
     (customer, subscription): (Option<&str>, Option<&str>),
 ) -> Result<Vec<ShownCharge>, ApiError> {
-    let from = match &page.after {
-        None => Place::newest(),
-        Some(id) => super::api::find(tx, side, id)?.row().place(),
-    };
+    let after = page.last_seen(|id| super::api::find(tx, side, id))?;
+    let from = after.map_or_else(Place::newest, |charge| charge.row().place());
     let rows = match (customer, subscription) {
         (None, None) => shown::list(tx, side, (page, &from))?,
         (customer, Some(subscription)) => {

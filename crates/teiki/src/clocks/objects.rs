@@ -152,13 +152,15 @@ pub fn last_event(
 
 /// A page of clocks, newest first.
 pub fn list(tx: &mut Tx<'_>, account: AccountId, page: &Page) -> Result<Vec<ClockRow>, ApiError> {
-    let from = match &page.after {
-        None => Place::newest(),
-        Some(id) => {
-            let row = get(tx, account, id)?;
-            Place { created_at: row.created_at, sequence: 0, id: row.id.to_string() }
-        }
-    };
+    let after = page.last_seen(|id| {
+        let created_at = match id.parse() {
+            Ok(parsed) => store::created_at(tx, account, parsed)?,
+            Err(_) => None,
+        };
+        let created_at = created_at.ok_or_else(|| ApiError::not_found("test clock", id))?;
+        Ok(Place { created_at, sequence: 0, id: id.to_owned() })
+    });
+    let from = after?.unwrap_or_else(Place::newest);
     Ok(store::list(tx, account, (page, &from))?)
 }
 

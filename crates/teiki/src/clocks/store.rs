@@ -78,6 +78,16 @@ pub(super) fn last_event(tx: &mut Tx<'_>, account: AccountId, id: ClockId) -> Re
     .transpose()
 }
 
+/// Of deleted ones too; in microseconds.
+pub(super) fn created_at(tx: &mut Tx<'_>, account: AccountId, id: ClockId) -> Result<Option<i64>, Error> {
+    tx.query_opt(
+        "select created_at from test_clocks where id = $1 and account_id = $2",
+        &[Value::Text(id.as_str()), Value::Text(account.as_str())],
+    )?
+    .map(|row| row.i64(0))
+    .transpose()
+}
+
 pub(super) fn lock(tx: &mut Tx<'_>, id: ClockId) -> Result<Option<ClockRow>, Error> {
     let rows = tx.lock_many(
         "select id, account_id, name, started_at, frozen_time, status, from_time, target_time, event_number, created_at

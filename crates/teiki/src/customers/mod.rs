@@ -95,10 +95,9 @@ pub fn save(tx: &mut Tx<'_>, customer: &Held) -> Result<(), db::Error> {
 
 /// A page of customers, newest first.
 pub fn list(tx: &mut Tx<'_>, side: Side, page: &Page, filter: &Filter) -> Result<Vec<CustomerRow>, ApiError> {
-    let from = match &page.after {
-        None => Place::newest(),
-        Some(id) => get(tx, side, id)?.place(),
-    };
+    let after =
+        page.last_seen(|id| find_any(tx, side, id)?.ok_or_else(|| ApiError::not_found("customer", id)))?;
+    let from = after.map_or_else(Place::newest, |row| row.place());
     Ok(store::list(tx, side, (page, &from), filter)?)
 }
 

@@ -4,6 +4,7 @@ use super::{Filter, view};
 use crate::web::list::{LIMIT, List, OFFSET, Page, SINCE, STARTING_AFTER, UNTIL};
 use crate::web::params::Param;
 use crate::web::{Access, Answer, ApiError, Call, Operation, Shape};
+use crate::webhooks::filter::{Filter as Types, VALUE_MAX};
 
 /// GET /v1/events/{event}
 pub static GET: Operation = Operation {
@@ -32,11 +33,19 @@ async fn get(call: Call) -> Result<Answer, ApiError> {
     }
 }
 
+const TYPE: Param = Param::text(
+    "type",
+    VALUE_MAX,
+    "Only those of this type, such as charge.succeeded; invoice.* for all of an object, * for all.",
+)
+.coded("invalid_type")
+.of_words(Types::values);
+
 /// GET /v1/events
 pub static LIST: Operation = Operation {
     access: Access::Read,
     object: "event",
-    summary: "Lists events, newest first. Types that PAY.JP does not have come when they are asked for by type.",
+    summary: "Lists events, newest first. Those that PAY.JP does not have come when they are asked for: by type, or by an object that only teiki has.",
     params: &[
         LIMIT,
         OFFSET,
@@ -45,7 +54,7 @@ pub static LIST: Operation = Operation {
         STARTING_AFTER,
         Param::id("resource_id", "Only those about the object with this id."),
         Param::text("object", 50, "Only those about objects of this name, such as charge."),
-        Param::text("type", 50, "Only those of this type, such as charge.succeeded."),
+        TYPE,
     ],
     answer: Shape::list::<view::EventView>(),
     run: |call| Box::pin(list(call)),
@@ -54,15 +63,14 @@ pub static LIST: Operation = Operation {
 async fn list(call: Call) -> Result<Answer, ApiError> {
     let (side, page) = (call.side(), Page::of(&call.params)?);
     let text = |name| call.params.text(name).map(str::to_owned);
-    let kind = match text("type") {
+    let types = match text("type") {
         None => None,
-        Some(kind) => match kind.parse() {
-            Ok(kind) => Some(kind),
-            // A type that teiki never has: nothing is of it.
-            Err(_) => return Answer::json(&List::<()>::empty("/v1/events")),
-        },
+        Some(value) => Some(Types::of(&[value]).map_err(|unknown| {
+            let message = format!("Invalid type: there is no event type {unknown:?}.");
+            ApiError::param(TYPE.code, TYPE.name, message)
+        })?),
     };
-    let filter = Filter { kind, object: text("object"), resource: text("resource_id") };
+    let filter = Filter { types, object: text("object"), resource: text("resource_id") };
     let asked = page.clone();
     let events = call.site.app.db.read(move |tx| super::list(tx, side, &asked, &filter)).await?;
     Answer::json(&List::new(&page, events, "/v1/events"))

@@ -66,10 +66,7 @@ pub fn list(
     page: &Page,
     filter: &Filter,
 ) -> Result<Vec<view::EventView>, ApiError> {
-    let after = match &page.after {
-        None => None,
-        Some(id) => Some(find(tx, side, id)?),
-    };
+    let after = page.last_seen(|id| find(tx, side, id))?;
     let rows = match &filter.resource {
         None => store::list(tx, side, (page, after.as_ref()), filter)?,
         Some(resource) => of_resource(tx, side, resource, (page, after.as_ref()), filter)?,

@@ -11,6 +11,7 @@ use super::sources::Source;
 use crate::outbox::LOG_SINK;
 use crate::stored::{parsed, slots};
 use crate::web::list::{Page, Place};
+use crate::webhooks;
 
 /// An event as stored. Instants in microseconds.
 #[derive(Clone, Debug)]
@@ -38,11 +39,11 @@ impl EventRow {
     }
 }
 
-/// Which events. Without a type only those that PAY.JP has.
+/// Which events. Without types those that PAY.JP has, and those about objects that only teiki has if one asks for such.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Of this type.
-    pub kind: Option<Kind>,
+    /// Of these types.
+    pub types: Option<webhooks::filter::Filter>,
     /// About objects of this name: `charge`, `card`, `customer` …
     pub object: Option<String>,
     /// About the object with this id.
@@ -52,18 +53,30 @@ pub struct Filter {
 impl Filter {
     /// Whether an event of this type belongs to it.
     pub fn takes(&self, kind: &str) -> bool {
-        let known: Option<Kind> = kind.parse().ok();
-        let of_type = match self.kind {
-            Some(wanted) => known == Some(wanted),
-            None => known.is_some_and(Kind::is_payjp),
+        let object = object_of(kind);
+        if self.object.as_deref().is_some_and(|asked| asked != object) {
+            return false;
+        }
+        let Ok(known) = kind.parse::<Kind>() else {
+            return false;
         };
-        of_type && self.object.as_deref().is_none_or(|object| object_of(kind) == object)
+        match &self.types {
+            Some(types) => types.takes(known),
+            // An id names its object as well as a name does.
+            None if self.object.is_some() || self.resource.is_some() => known.is_payjp() || is_own(object),
+            None => known.is_payjp(),
+        }
     }
 
     /// The types that belong to it.
     fn kinds(&self) -> Vec<&'static str> {
         Kind::ALL.iter().map(|kind| kind.as_str()).filter(|kind| self.takes(kind)).collect()
     }
+}
+
+/// Whether PAY.JP has no such objects.
+fn is_own(object: &str) -> bool {
+    Kind::ALL.iter().all(|kind| !kind.is_payjp() || object_of(kind.as_str()) != object)
 }
 
 /// The name of the objects that events of a type are about.

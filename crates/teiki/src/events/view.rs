@@ -75,7 +75,7 @@ fn data_of(tx: &mut Tx<'_>, side: (AccountId, Mode), row: &EventRow) -> Result<V
     }
     let shown = match row.kind.split('.').next() {
         Some("charge") => charge_then(tx, side, row, &stored)?,
-        Some("invoice") => invoice_then(tx, side, row)?,
+        Some("invoice") => invoice_then(tx, side, row, &stored)?,
         Some("subscription") => subscription_then(tx, side, row, stored.clone())?,
         Some(_) | None => None,
     };
@@ -109,17 +109,30 @@ fn charge_then(
     Ok(Some(to_value(&then)?))
 }
 
-/// The invoice as it is now, with the status that the event gave it. Its charges are not told: they have events of their own.
+/// The invoice as it is now, with the status that the event gave it and the charge that this came of. Other charges are not told:
+/// they have events of their own.
 fn invoice_then(
     tx: &mut Tx<'_>,
     side: (AccountId, Mode),
     row: &EventRow,
+    stored: &Value,
 ) -> Result<Option<Value>, db::Error> {
     let Ok(id) = row.object.parse::<InvoiceId>() else {
         return Ok(None);
     };
-    let status = if row.kind == "invoice.paid" { invoice::State::Paid } else { invoice::State::Open };
-    let view = invoices::view::told(tx, side, id, status)?;
+    let (status, came) = match row.kind.as_str() {
+        "invoice.paid" => (invoice::State::Paid, charge::State::Succeeded),
+        _ => (invoice::State::Open, charge::State::Failed),
+    };
+    let cause = match stored.get("charge").and_then(Value::as_str).map(str::parse::<ChargeId>) {
+        Some(Ok(id)) => charges::view::find(tx, side, id)?,
+        Some(Err(_)) | None => None,
+    };
+    let cause = cause.map(|charge| {
+        let code = (came == charge::State::Failed).then(|| charge.failure_code().unwrap_or("card_declined"));
+        charge.at(came, code)
+    });
+    let view = invoices::view::told(tx, side, id, (status, cause))?;
     view.map(|view| to_value(&view)).transpose()
 }
 

@@ -16,7 +16,7 @@ use super::fields::{Field, fields};
 use super::places::{OF_ACCOUNT_MAX, Place};
 use super::{FileFormat, Pages, Part, Request, Subject};
 use crate::failure::Failure;
-use crate::web::list::{List, is_live};
+use crate::web::list::{LIMIT, LIMIT_MAX, List, OFFSET, Page, SINCE, STARTING_AFTER, UNTIL, is_live};
 use crate::web::operation::File;
 use crate::web::params::Param;
 use crate::web::{Access, Answer, ApiError, Call, Operation, Shape};
@@ -71,15 +71,22 @@ impl ExportView {
 pub static LIST: Operation = Operation {
     access: Access::Read,
     object: "export",
-    summary: "Lists what can be taken out, with its columns.",
-    params: &[],
+    summary: "Lists what can be taken out, with its columns; all of it when no limit is asked for. Nothing of it has a time: since and until leave out nothing.",
+    params: &[LIMIT, OFFSET, SINCE, UNTIL, STARTING_AFTER],
     answer: Shape::list::<ExportView>(),
     run: |call| Box::pin(async move { list(&call) }),
 };
 
 fn list(call: &Call) -> Result<Answer, ApiError> {
-    let views = Subject::ALL.into_iter().map(|subject| ExportView::of(call.caller.mode, subject)).collect();
-    Answer::json(&List::whole(views, PATH))
+    // There are so few that they are one page, unless fewer are asked for. None has a time, so `since` and `until` leave out none.
+    let limit = call.params.int("limit").unwrap_or(LIMIT_MAX);
+    let page = Page { limit, ..Page::of(&call.params)? };
+    let after = page.last_seen(|id| Subject::parse(id).ok_or_else(|| ApiError::not_found("export", id)))?;
+    let seen = Subject::ALL.iter().position(|subject| Some(*subject) == after).map_or(0, |place| place + 1);
+    let count = |count: i64| usize::try_from(count).unwrap_or(usize::MAX);
+    let rows = Subject::ALL.into_iter().skip(seen.saturating_add(count(page.offset)));
+    let views = rows.take(count(page.rows())).map(|subject| ExportView::of(call.caller.mode, subject));
+    Answer::json(&List::new(&page, views.collect(), PATH))
 }
 
 /// GET /v1/exports/{export}

@@ -29,10 +29,7 @@ pub(super) fn list(
     page: &Page,
     filter: &Filter,
 ) -> Result<Vec<ShownRow>, ApiError> {
-    let from = match &page.after {
-        None => Place::newest(),
-        Some(id) => super::find(tx, side, id)?.place(),
-    };
+    let from = page.last_seen(|id| super::find(tx, side, id))?.map_or_else(Place::newest, |row| row.place());
     if filter.customer.is_some() || filter.subscription.is_some() {
         return of_someone(tx, side, (page, &from), filter);
     }

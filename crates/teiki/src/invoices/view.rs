@@ -65,7 +65,8 @@ pub struct InvoiceView {
     lines: Vec<LineView>,
     /// By rate; empty until it is issued.
     tax: Vec<TaxView>,
-    /// The attempts to collect it, newest first.
+    /// The attempts to collect it, newest first. An event of the schedule has only the one that it tells of; read the invoice for
+    /// all of them.
     charges: Vec<ChargeView>,
 }
 
@@ -130,12 +131,13 @@ pub(super) fn of_rows(
         .collect())
 }
 
-/// An invoice as the event tells it that gave it this status: what happened to it later is left out.
+/// An invoice as the event tells it that gave it this status, with the charge that this came of: what happened to it later is
+/// left out.
 pub fn told(
     tx: &mut Tx<'_>,
     side: (AccountId, Mode),
     id: InvoiceId,
-    state: State,
+    (state, charge): (State, Option<ChargeView>),
 ) -> Result<Option<InvoiceView>, db::Error> {
     let row = shown::find_many(tx, side, &[id])?.pop();
     Ok(row.map(|row| {
@@ -151,7 +153,7 @@ pub fn told(
             reason: None,
             ..row
         };
-        of(side.1, then, Vec::new())
+        of(side.1, then, charge.into_iter().collect())
     }))
 }
 

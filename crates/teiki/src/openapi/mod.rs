@@ -35,7 +35,7 @@ const DESCRIPTION: &str = "\
 Recurring payments, in the manners of PAY.JP: its official SDKs work by changing the API base.
 
 - Parameters are sent as a form or as JSON, and mean the same; `metadata[key]=value` and `card[number]=…` of a form are \
-objects in JSON. What an operation does not take is refused. An empty text clears what was there, as null in JSON does.
+objects in JSON, each `name[]=…` is an item of a list. What an operation does not take is refused. An empty text clears what was there; so does null in JSON, which the schemas leave out.
 - Amounts are whole yen with tax. Instants are whole seconds since 1970. Objects may get new fields: ignore what you do not know.
 - A key opens one side of one account: test or live. `x-key-kinds` of an operation names the kinds of keys that may call it; \
 pages of any origin (CORS) may call what public keys may.
@@ -58,11 +58,11 @@ pub fn document() -> Value {
     for route in ROUTES {
         let id = operation_id(route);
         let mut described = operation(route, &id, &mut generator);
-        if let Some(schema) = requests::body(route.operation.params).filter(|_| route.method == Method::Post)
-        {
-            let name = requests::body_name(&id);
-            described.insert("requestBody".to_owned(), requests::request_body(route.operation.params, &name));
-            requests.insert(name, schema);
+        let body =
+            (route.method == Method::Post).then(|| requests::body(&id, route.operation.params)).flatten();
+        if let Some((body, schemas)) = body {
+            described.insert("requestBody".to_owned(), body);
+            requests.extend(schemas);
         }
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
         path[method_name(route.method)] = Value::Object(described);

@@ -89,10 +89,8 @@ async fn list(call: Call) -> Result<Answer, ApiError> {
     let asked = page.clone();
     let cards = call.site.app.db.read(move |tx| {
         customers::get(tx, side, &customer)?;
-        let from = match &asked.after {
-            None => Place::newest(),
-            Some(id) => place_of(&super::get(tx, side, &customer, id)?),
-        };
+        let after = asked.last_seen(|id| super::get_any(tx, side, &customer, id))?;
+        let from = after.as_ref().map_or_else(Place::newest, place_of);
         Ok::<_, ApiError>(super::list_of(tx, side, &[&customer], (&asked, &from))?)
     });
     let views =

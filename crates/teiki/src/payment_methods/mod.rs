@@ -86,11 +86,15 @@ pub fn find(tx: &mut Tx<'_>, side: Side, id: PaymentMethodId) -> Result<Option<M
 
 /// A card of this customer. Error: it has no such card.
 pub fn get(tx: &mut Tx<'_>, side: Side, customer: &str, id: &str) -> Result<MethodRow, ApiError> {
+    let method = get_any(tx, side, customer, id)?;
+    if method.is_deleted { Err(ApiError::not_found("card", id)) } else { Ok(method) }
+}
+
+/// A card that this customer has or had. Error: it never had such a card.
+pub fn get_any(tx: &mut Tx<'_>, side: Side, customer: &str, id: &str) -> Result<MethodRow, ApiError> {
     let none = || ApiError::not_found("card", id);
     let parsed: PaymentMethodId = id.parse().map_err(|_| none())?;
-    find(tx, side, parsed)?
-        .filter(|method| method.customer.as_deref() == Some(customer) && !method.is_deleted)
-        .ok_or_else(none)
+    find(tx, side, parsed)?.filter(|method| method.customer.as_deref() == Some(customer)).ok_or_else(none)
 }
 
 /// Pages of cards of these customers, newest first, in the order of the customers.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::web::list::{LIMIT, List, OFFSET, Page, SINCE, UNTIL};
+use crate::web::list::{LIMIT, List, OFFSET, Page, SINCE, STARTING_AFTER, UNTIL};
 use crate::web::params::Param;
 use crate::web::{Access, Answer, ApiError, Call, Operation, Shape};
 
@@ -22,9 +22,9 @@ macro_rules! empty_list {
             access: Access::Read,
             object: $object,
             summary: concat!("Lists objects of the type ", $object, ": none until payouts exist."),
-            params: &[LIMIT, OFFSET, $($param),*],
+            params: &[LIMIT, OFFSET, STARTING_AFTER, $($param),*],
             answer: Shape::list::<Payout>(),
-            run: |call| Box::pin(empty(call, $url)),
+            run: |call| Box::pin(empty(call, $object, $url)),
         };
     };
 }
@@ -99,8 +99,8 @@ empty_list!(
     ]
 );
 
-async fn empty(call: Call, url: &'static str) -> Result<Answer, ApiError> {
-    Page::of(&call.params)?;
+async fn empty(call: Call, object: &str, url: &'static str) -> Result<Answer, ApiError> {
+    Page::of(&call.params)?.last_seen(|id| Err::<(), _>(ApiError::not_found(object, id)))?;
     Answer::json(&List::<Payout>::empty(url))
 }
 
@@ -109,7 +109,14 @@ pub static NONE: Operation = Operation {
     access: Access::Read,
     object: "payout",
     summary: "There is none until payouts exist.",
-    params: &[LIMIT, OFFSET, SINCE, UNTIL, Param::id("customer", "Only those of this customer.")],
+    params: &[
+        LIMIT,
+        OFFSET,
+        SINCE,
+        UNTIL,
+        STARTING_AFTER,
+        Param::id("customer", "Only those of this customer."),
+    ],
     answer: Shape::never(),
     run: |call| Box::pin(none(call)),
 };

@@ -59,10 +59,8 @@ pub fn list(
 }
 
 fn place(tx: &mut Tx<'_>, side: Side, page: &Page) -> Result<Place, ApiError> {
-    match &page.after {
-        None => Ok(Place::newest()),
-        Some(id) => Ok(subscriptions::get(tx, side, id)?.place()),
-    }
+    let after = page.last_seen(|id| subscriptions::get_any(tx, side, id))?;
+    Ok(after.map_or_else(Place::newest, |row| row.place()))
 }
 
 fn is_before(row: &SubscriptionRow, from: &Place) -> bool {

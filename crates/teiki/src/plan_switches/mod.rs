@@ -195,10 +195,9 @@ pub fn find(tx: &mut Tx<'_>, side: Side, id: &str) -> Result<Option<SwitchRow>, 
 
 /// A page of switches, newest first.
 pub fn list(tx: &mut Tx<'_>, side: Side, page: &Page) -> Result<Vec<SwitchRow>, ApiError> {
-    let from = match &page.after {
-        None => (i64::MAX, "\u{10ffff}".to_owned()),
-        Some(id) => get(tx, side, id).map(|row| (row.created_at, row.id.to_string()))?,
-    };
+    let after = page.last_seen(|id| get(tx, side, id))?;
+    let newest = || (i64::MAX, "\u{10ffff}".to_owned());
+    let from = after.map_or_else(newest, |row| (row.created_at, row.id.to_string()));
     Ok(store::list(tx, side, (page, &from))?)
 }
 

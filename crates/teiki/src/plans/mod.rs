@@ -108,10 +108,8 @@ pub fn find_many(tx: &mut Tx<'_>, side: Side, ids: &[&str]) -> Result<Vec<PlanRo
 
 /// A page of plans, newest first.
 pub fn list(tx: &mut Tx<'_>, side: Side, page: &Page) -> Result<Vec<PlanRow>, ApiError> {
-    let after = match &page.after {
-        None => None,
-        Some(id) => Some(get(tx, side, id)?),
-    };
+    let after = page
+        .last_seen(|id| find_many(tx, side, &[id])?.pop().ok_or_else(|| ApiError::not_found("plan", id)))?;
     Ok(store::list(tx, side, page, after.as_ref())?)
 }
 

@@ -35,9 +35,15 @@ pub type Side = (AccountId, Mode);
 
 /// The subscription `id`. Error: there is none, or it was deleted.
 pub fn get(tx: &mut Tx<'_>, side: Side, id: &str) -> Result<SubscriptionRow, ApiError> {
+    let row = get_any(tx, side, id)?;
+    if row.is_deleted { Err(ApiError::not_found("subscription", id)) } else { Ok(row) }
+}
+
+/// The subscription `id`, deleted or not. Error: there never was one.
+pub fn get_any(tx: &mut Tx<'_>, side: Side, id: &str) -> Result<SubscriptionRow, ApiError> {
     let none = || ApiError::not_found("subscription", id);
     let parsed: SubscriptionId = id.parse().map_err(|_| none())?;
-    find_any(tx, side, parsed)?.filter(|row| !row.is_deleted).ok_or_else(none)
+    find_any(tx, side, parsed)?.ok_or_else(none)
 }
 
 /// A page of subscriptions, newest first; of one customer or of all.
@@ -47,10 +53,7 @@ pub fn list(
     (page, customer): (&Page, Option<&str>),
     filter: &Filter,
 ) -> Result<Vec<SubscriptionRow>, ApiError> {
-    let from = match &page.after {
-        None => Place::newest(),
-        Some(id) => get(tx, side, id)?.place(),
-    };
+    let from = page.last_seen(|id| get_any(tx, side, id))?.map_or_else(Place::newest, |row| row.place());
     Ok(match customer {
         Some(customer) => {
             let found = store::list_of(tx, side, &[customer], (page, &from), filter)?;

@@ -191,10 +191,7 @@ pub fn list(
     page: &Page,
     card: Option<&str>,
 ) -> Result<Vec<RequestRow>, ApiError> {
-    let from = match &page.after {
-        None => Place::newest(),
-        Some(id) => get(tx, side, id)?.place(),
-    };
+    let from = page.last_seen(|id| get(tx, side, id))?.map_or_else(Place::newest, |row| row.place());
     match card.map(str::parse::<PaymentMethodId>) {
         None => Ok(store::list(tx, side, (page, &from))?),
         Some(Ok(card)) => Ok(store::list_of_card(tx, side, card, (page, &from))?),

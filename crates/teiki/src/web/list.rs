@@ -29,8 +29,10 @@ pub const SINCE: Param = Param::instant("since", "Only what was created at this 
 /// The parameter `until`.
 pub const UNTIL: Param = Param::instant("until", "Only what was created at this time or before.");
 /// The parameter `starting_after`.
-pub const STARTING_AFTER: Param =
-    Param::id("starting_after", "The id of the last row of the former page: the rows after it.");
+pub const STARTING_AFTER: Param = Param::id(
+    "starting_after",
+    "The id of the last row of the former page, also if it was deleted since: the rows after it.",
+);
 
 /// Which page of a list.
 #[derive(Clone, Debug)]
@@ -90,6 +92,16 @@ impl Page {
     /// The whole list of an object that shows its newest rows, as `cards` of a customer.
     pub const fn embedded() -> Self {
         Self { limit: LIMIT_DEFAULT, offset: 0, since: i64::MIN, until: i64::MAX, after: None }
+    }
+
+    /// The row after which it begins; none if it begins with the newest one. `find` gives it also when it was deleted since, so
+    /// that whoever deletes while paging can go on. Error: there never was such a row.
+    pub fn last_seen<T>(
+        &self,
+        find: impl FnOnce(&str) -> Result<T, ApiError>,
+    ) -> Result<Option<T>, ApiError> {
+        let found = self.after.as_deref().map(find).transpose();
+        found.map_err(|error| error.about_param(STARTING_AFTER.name))
     }
 
     /// How many rows to read: one more says whether there is more.

@@ -46,11 +46,13 @@ pub struct Param {
     pub is_required: bool,
     /// What it is, in a sentence of the documentation.
     pub about: &'static str,
+    /// The words that a text or an item of a list may be, where the operation itself reads them; for the OpenAPI document.
+    pub words: Option<fn() -> Vec<String>>,
 }
 
 impl Param {
     const fn new(name: &'static str, kind: Kind, code: &'static str, about: &'static str) -> Self {
-        Self { name, kind, code, is_required: false, about }
+        Self { name, kind, code, is_required: false, about, words: None }
     }
 
     /// A text of at most `max` characters.
@@ -127,6 +129,11 @@ impl Param {
     /// The same, and it must be sent.
     pub const fn required(self) -> Self {
         Self { is_required: true, ..self }
+    }
+
+    /// The same, and the operation takes these words only.
+    pub const fn of_words(self, words: fn() -> Vec<String>) -> Self {
+        Self { words: Some(words), ..self }
     }
 
     /// The same with another code for a wrong value.
@@ -356,13 +363,21 @@ fn simple(kind: Kind, text: String) -> Result<Value, String> {
             _ => Err("true or false".to_owned()),
         },
         Kind::Choice(words) if words.contains(&text.as_str()) => Ok(Value::Text(text)),
-        Kind::Choice(words) => Err(words.join(", ")),
+        Kind::Choice(words) => Err(alternatives(words)),
         Kind::InstantOrNow if text == "now" => Ok(Value::Now),
         Kind::InstantOrNow | Kind::Instant => match whole_number(&text) {
             Some(number) if (0..=LATEST_SECOND).contains(&number) => Ok(Value::Int(number)),
             _ if matches!(kind, Kind::Instant) => Err("a time in seconds since 1970".to_owned()),
             _ => Err("now, or a time in seconds since 1970".to_owned()),
         },
+    }
+}
+
+/// `a`, `a or b`, `a, b or c`.
+fn alternatives(words: &[&str]) -> String {
+    match words.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        _ => words.concat(),
     }
 }
 
@@ -515,6 +530,7 @@ mod tests {
             (form, "names[0]=a&names[2]=b"),
             (form, "names[x]=a"),
             (form, "names[0]=a&names[00]=b"),
+            (json, r#"{"names": {}}"#),
             (json, r#"{"names": ["a", null]}"#),
         ] {
             assert_eq!(names(kind, wrong), Err("invalid_names".to_owned()), "{wrong}");

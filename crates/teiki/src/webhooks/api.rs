@@ -21,7 +21,8 @@ const EVENTS: Param = Param::list(
     (VALUES_MAX, VALUE_MAX),
     "invalid_enabled_events",
     "The types that are sent: names, invoice.* for all of an object, * for all. Without it those that PAY.JP has.",
-);
+)
+.of_words(Filter::values);
 const STATUS: Param = Param::choice(
     "status",
     &["enabled", "disabled"],

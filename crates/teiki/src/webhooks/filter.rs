@@ -1,4 +1,4 @@
-//! Which types of events an endpoint takes.
+//! Which types of events an endpoint takes, and a list of events shows.
 //!
 //! Without a list those that PAY.JP has: its SDKs read others as charges. A list names types, all types of one object
 //! (`invoice.*`), or all (`*`).
@@ -8,7 +8,7 @@ use billing::event::Kind;
 /// Longest value of a list, in characters.
 pub const VALUE_MAX: usize = 50;
 /// Most values of a list: more than there are types.
-pub const VALUES_MAX: usize = 50;
+pub const VALUES_MAX: usize = 60;
 
 /// The types that an endpoint takes. Persisted as a JSON list or null; keep stable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,21 @@ impl Filter {
             Some(unknown) => Err(unknown.clone()),
             None => Ok(Self(Some(values.to_vec()))),
         }
+    }
+
+    /// Every value that a list may have.
+    pub fn values() -> Vec<String> {
+        let mut values: Vec<String> = Kind::ALL.iter().map(|kind| kind.as_str().to_owned()).collect();
+        for kind in Kind::ALL {
+            for (dot, _) in kind.as_str().match_indices('.') {
+                let group = format!("{}.*", &kind.as_str()[..dot]);
+                if !values.contains(&group) {
+                    values.push(group);
+                }
+            }
+        }
+        values.push("*".to_owned());
+        values
     }
 
     /// From the stored JSON; `None` if it is none. A type that is not known any more is none that comes.
@@ -88,6 +103,35 @@ mod tests {
             ["customer.card.created", "customer.card.updated", "customer.card.deleted"]
         );
         assert_eq!(taken(&["charge.failed", "*"]).len(), Kind::ALL.len());
+    }
+
+    #[test]
+    fn every_value_that_is_published_is_taken() {
+        let values = Filter::values();
+        let (names, groups) = values.split_at(Kind::ALL.len());
+        assert!(names.iter().zip(Kind::ALL).all(|(name, kind)| name == kind.as_str()));
+        assert_eq!(groups.first().map(String::as_str), Some("charge.*"));
+        assert_eq!(groups.last().map(String::as_str), Some("*"));
+        assert!(values.len() <= VALUES_MAX, "one may name them all: {}", values.len());
+        assert_eq!(Filter::of(&values).map(|filter| filter.takes(Kind::TestClockReady)), Ok(true));
+        assert!(values.iter().all(|value| value.chars().count() <= VALUE_MAX));
+    }
+
+    /// The types of a document's table, each with whether it is PAY.JP's.
+    fn documented(document: &str) -> Vec<(&str, bool)> {
+        let rows = document.lines().filter_map(|line| {
+            let mut cells = line.strip_prefix("| `")?.strip_suffix(" |")?.split(" | ");
+            let (kind, _, whose) = (cells.next()?.strip_suffix('`')?, cells.next()?, cells.next()?);
+            (whose == "PAY.JP" || whose == "teiki").then_some((kind, whose == "PAY.JP"))
+        });
+        rows.collect()
+    }
+
+    #[test]
+    fn both_documents_list_every_type_and_whose_it_is() {
+        let all: Vec<(&str, bool)> = Kind::ALL.iter().map(|kind| (kind.as_str(), kind.is_payjp())).collect();
+        assert_eq!(documented(include_str!("../../../../docs/webhooks.md")), all);
+        assert_eq!(documented(include_str!("../../../../docs/webhooks.ja.md")), all);
     }
 
     #[test]

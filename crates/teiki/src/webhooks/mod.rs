@@ -140,13 +140,15 @@ pub fn last_event(tx: &mut Tx<'_>, side: Side, id: WebhookEndpointId) -> Result<
 
 /// A page of endpoints, newest first.
 pub fn list(tx: &mut Tx<'_>, side: Side, page: &Page) -> Result<Vec<EndpointRow>, ApiError> {
-    let from = match &page.after {
-        None => Place::newest(),
-        Some(id) => {
-            let row = get(tx, side, id)?;
-            Place { created_at: row.created_at, sequence: 0, id: row.id.to_string() }
-        }
-    };
+    let after = page.last_seen(|id| {
+        let created_at = match id.parse() {
+            Ok(parsed) => store::created_at(tx, side, parsed)?,
+            Err(_) => None,
+        };
+        let created_at = created_at.ok_or_else(|| ApiError::not_found("webhook endpoint", id))?;
+        Ok(Place { created_at, sequence: 0, id: id.to_owned() })
+    });
+    let from = after?.unwrap_or_else(Place::newest);
     Ok(store::list(tx, side, (page, &from))?)
 }
 

@@ -78,6 +78,20 @@ pub(super) fn last_event(
     .transpose()
 }
 
+/// Of deleted ones too; in microseconds.
+pub(super) fn created_at(
+    tx: &mut Tx<'_>,
+    (account, mode): Side,
+    id: WebhookEndpointId,
+) -> Result<Option<i64>, Error> {
+    tx.query_opt(
+        "select created_at from webhook_endpoints where id = $1 and account_id = $2 and mode = $3",
+        &[Value::Text(id.as_str()), Value::Text(account.as_str()), Value::Text(mode.as_str())],
+    )?
+    .map(|row| row.i64(0))
+    .transpose()
+}
+
 pub(super) fn lock(tx: &mut Tx<'_>, id: WebhookEndpointId) -> Result<Option<EndpointRow>, Error> {
     let rows = tx.lock_many(
         "select w.id, w.account_id, w.mode, w.url, w.description, w.enabled_events, w.status, w.disabled_reason, w.secret,
@@ -219,6 +233,15 @@ pub(super) fn save_health(tx: &mut Tx<'_>, rows: &[EndpointRow]) -> Result<u64, 
         ],
         "",
     )
+}
+
+/// Those of these endpoints that received nothing at last.
+pub(super) fn failing(tx: &mut Tx<'_>, ids: &[WebhookEndpointId]) -> Result<Vec<WebhookEndpointId>, Error> {
+    let rows = tx.select_many(
+        "select w.id from webhook_endpoints w where w.id = $1 and w.failing_since is not null",
+        &[Column::Text(ids.iter().map(WebhookEndpointId::as_str).collect())],
+    )?;
+    rows.iter().map(|(_, row)| parsed(row, 0, "webhook_endpoints.id", "an id")).collect()
 }
 
 /// Something was received: what failed before is forgotten.

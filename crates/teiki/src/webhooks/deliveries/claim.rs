@@ -46,6 +46,11 @@ const CLAIMS_MAX: i64 = 10;
 const CLOSED_MAX: usize = 16;
 const GIVEN_UP_MAX: usize = 1_000;
 
+/// Why a delivery was given up without another attempt, in words for the merchant.
+const LOST: &str = "each server that sent it ended meanwhile, ten times in a row";
+const DISABLED: &str = "its endpoint was disabled";
+const DELETED: &str = "its endpoint was deleted";
+
 /// A delivery that this process sends now.
 #[derive(Clone, Debug)]
 pub(super) struct Claimed {
@@ -238,8 +243,8 @@ pub(super) fn claim(
         }
     }
     store::write_claims(tx, claimed.iter().chain(&behind).map(|one| &one.row))?;
-    let ids: Vec<WebhookDeliveryId> = lost.iter().map(|row| row.id).collect();
-    store::give_up(tx, &ids, now)?;
+    let given_up: Vec<(WebhookDeliveryId, &str)> = lost.iter().map(|row| (row.id, LOST)).collect();
+    store::give_up(tx, &given_up, now)?;
     store::wake_next(tx, lost.iter())?;
     Ok(Taken { claimed, is_more: !behind.is_empty() || !lost.is_empty() })
 }
@@ -253,10 +258,14 @@ pub(super) fn give_up(
     // One that was enabled since the look has something waiting that was asked for since.
     let locked = endpoints::lock_many(tx, endpoints)?;
     let closed = locked.iter().filter(|(endpoint, is_deleted)| is_closed(endpoint, *is_deleted));
-    let closed: Vec<WebhookEndpointId> = closed.map(|(endpoint, _)| endpoint.id).collect();
+    let (closed, why): (Vec<WebhookEndpointId>, Vec<&str>) = closed
+        .map(|(endpoint, is_deleted)| (endpoint.id, if *is_deleted { DELETED } else { DISABLED }))
+        .unzip();
     let mut rows = store::waiting_of(tx, &closed)?;
     rows.truncate(GIVEN_UP_MAX);
-    store::give_up(tx, &rows, now)
+    let given_up: Vec<(WebhookDeliveryId, &str)> =
+        rows.into_iter().map(|(place, id)| (id, why[place])).collect();
+    store::give_up(tx, &given_up, now)
 }
 
 #[cfg(test)]

@@ -15,6 +15,11 @@ use super::{DeliveryRow, DeliveryStatus, store};
 
 /// Longest stored reason, in characters: errors of TLS may quote what a receiver says.
 const ERROR_MAX: usize = 255;
+/// When an endpoint works again, what waits for it is tried as soon as its last attempt is so long ago: one that is never received
+/// while others are is not sent with each of those.
+const GO_ON_PAUSE: SignedDuration = SignedDuration::from_mins(1);
+/// What is older keeps to its ladder: those further attempts do not count, and one that never succeeds must be given up at last.
+const GO_ON_FOR: SignedDuration = SignedDuration::from_hours(3 * 24);
 /// Until it is tried again after an error of this server.
 const OWN_FAULT_PAUSE: SignedDuration = SignedDuration::from_secs(60);
 
@@ -81,7 +86,14 @@ pub(super) struct Counts {
 
 /// Writes it down. `now` is real time. Endpoints come first: whoever gives up what waits for one locks them in this order too.
 pub(super) fn finish(tx: &mut Tx<'_>, finished: &[Finished], now: Timestamp) -> Result<Counts, db::Error> {
-    let mut counts = Counts { disabled: write_health(tx, finished, now)?, ..Counts::default() };
+    let well: BTreeSet<WebhookEndpointId> = finished
+        .iter()
+        .filter(|(_, outcome)| outcome.as_ref().is_some_and(Outcome::is_received))
+        .map(|(claimed, _)| claimed.endpoint.id)
+        .collect();
+    let recovered = endpoints::failing(tx, &well.iter().copied().collect::<Vec<_>>())?;
+    endpoints::forget_failures(tx, &recovered)?;
+    let mut counts = Counts { disabled: write_health(tx, finished, &well, now)?, ..Counts::default() };
     let mut ended = Vec::new();
     for (claimed, outcome) in finished {
         let row = after(&claimed.row, outcome.as_ref(), now);
@@ -94,6 +106,10 @@ pub(super) fn finish(tx: &mut Tx<'_>, finished: &[Finished], now: Timestamp) -> 
     }
     store::write_outcomes(tx, &ended)?;
     store::wake_next(tx, ended.iter().map(|(_, row)| row).filter(|row| row.finished_at.is_some()))?;
+    if !recovered.is_empty() {
+        let since = now.saturating_sub(GO_ON_FOR).unwrap_or(Timestamp::MIN);
+        store::go_on(tx, &recovered, (since, GO_ON_PAUSE, now))?;
+    }
     Ok(counts)
 }
 
@@ -129,25 +145,23 @@ fn after(claimed: &DeliveryRow, outcome: Option<&Outcome>, now: Timestamp) -> De
     row
 }
 
-/// One that received anything is well. Of the others it is written down since when they fail; at the end of patience, or when it
+/// One that received anything is `well`. Of the others it is written down since when they fail; at the end of patience, or when it
 /// says that it is gone, an endpoint is disabled. Returns those. What an address answers that is no longer the endpoint's says
 /// nothing about it.
 fn write_health(
     tx: &mut Tx<'_>,
     finished: &[Finished],
+    well: &BTreeSet<WebhookEndpointId>,
     now: Timestamp,
 ) -> Result<Vec<(WebhookEndpointId, Reason)>, db::Error> {
     let known =
         || finished.iter().filter_map(|(claimed, outcome)| Some((&claimed.endpoint, outcome.as_ref()?)));
-    let well: BTreeSet<WebhookEndpointId> =
-        known().filter(|(_, outcome)| outcome.is_received()).map(|(endpoint, _)| endpoint.id).collect();
     // Whether an address of an endpoint says that it is gone.
     let mut failed: BTreeMap<(WebhookEndpointId, &str), bool> = BTreeMap::new();
     for (endpoint, outcome) in known().filter(|(_, outcome)| !outcome.is_received() && !outcome.is_ours()) {
         *failed.entry((endpoint.id, &endpoint.url)).or_default() |= outcome.is_gone();
     }
     failed.retain(|(id, _), is_gone| *is_gone || !well.contains(id));
-    endpoints::forget_failures(tx, &well.into_iter().collect::<Vec<_>>())?;
     let ids: BTreeSet<WebhookEndpointId> = failed.keys().map(|(id, _)| *id).collect();
     let (mut changed, mut disabled) = (Vec::new(), Vec::new());
     for (mut endpoint, is_deleted) in endpoints::lock_many(tx, &ids.into_iter().collect::<Vec<_>>())? {

@@ -265,16 +265,13 @@ pub fn list(
     status: Option<DeliveryStatus>,
 ) -> Result<Vec<DeliveryRow>, ApiError> {
     let endpoint = super::get(tx, side, endpoint)?.id;
-    let from = match &page.after {
-        None => Place::newest(),
-        Some(id) => {
-            let none = || ApiError::not_found("webhook delivery", id);
-            let parsed: WebhookDeliveryId = id.parse().map_err(|_| none())?;
-            let row =
-                store::find(tx, side, parsed)?.filter(|row| row.endpoint == endpoint).ok_or_else(none)?;
-            Place { created_at: row.created_at, sequence: 0, id: row.id.to_string() }
-        }
-    };
+    let after = page.last_seen(|id| {
+        let none = || ApiError::not_found("webhook delivery", id);
+        let parsed: WebhookDeliveryId = id.parse().map_err(|_| none())?;
+        store::find(tx, side, parsed)?.filter(|row| row.endpoint == endpoint).ok_or_else(none)
+    });
+    let place = |row: DeliveryRow| Place { created_at: row.created_at, sequence: 0, id: row.id.to_string() };
+    let from = after?.map_or_else(Place::newest, place);
     Ok(match status {
         None => store::list(tx, endpoint, (page, &from))?,
         Some(status) => store::list_of_status(tx, endpoint, (page, &from), status)?,
@@ -301,12 +298,17 @@ pub struct DeliveryView {
     kind: String,
     #[schemars(extend("enum" = ["waiting", "delivered", "given_up"]))]
     status: &'static str,
+    /// The attempts that count, the one under way with them; 0 while it waits behind another one.
     attempts: i64,
+    /// When it is sent at the latest. Null when it is finished.
     next_attempt_at: Option<i64>,
     last_attempt_at: Option<i64>,
+    /// This, the error and the duration are of the last attempt that ended.
     last_response_status: Option<i64>,
+    /// Why the last attempt failed, or why it was given up without another one.
     last_error: Option<String>,
     last_duration_ms: Option<i64>,
+    /// When it was received or given up.
     finished_at: Option<i64>,
 }
 

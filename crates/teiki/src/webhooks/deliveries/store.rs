@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use billing::id::{EventId, WebhookDeliveryId, WebhookEndpointId};
 use db::{Column, Error, OnConflict, Row, Tx, Value};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{DeliveryRow, DeliveryStatus, LastAttempt};
 use crate::stored::{instant, opt_instant, parsed, slots, unreadable};
@@ -321,28 +321,83 @@ pub(super) fn wake_next<'a>(
     Ok(())
 }
 
-/// Some of what waits for these endpoints; of each a part.
+/// What waits for these endpoints to be tried again, was made after `since`, and is to be tried later than `pause` after its last
+/// attempt: it is moved there, and that attempt will not count. What is being sent, and what was too much for a receiver (429), is
+/// left as it is.
+pub(super) fn go_on(
+    tx: &mut Tx<'_>,
+    endpoints: &[WebhookEndpointId],
+    (since, pause, now): (Timestamp, SignedDuration, Timestamp),
+) -> Result<(), Error> {
+    let rows = tx.select_many(
+        "select d.slot, d.id, d.attempts, d.next_attempt_at, d.last_attempt_at from webhook_deliveries d
+         where d.endpoint_id = $1 and d.next_attempt_at is not null and d.attempts > 0 and d.claims = 0 and d.created_at > $2
+               and (d.last_status is null or d.last_status <> 429)
+         order by d.next_attempt_at, d.slot, d.id limit 5000",
+        &[
+            Column::Text(endpoints.iter().map(WebhookEndpointId::as_str).collect()),
+            Column::I64(vec![since.as_microsecond(); endpoints.len()]),
+        ],
+    )?;
+    let (mut keys, mut ids, mut set) = ([vec![], vec![], vec![]], Vec::new(), [vec![], vec![]]);
+    for (_, row) in &rows {
+        let (attempts, planned) = (row.i64(2)?, row.i64(3)?);
+        let last = opt_instant(row, 4, "webhook_deliveries.last_attempt_at")?.unwrap_or(now);
+        let at = last.saturating_add(pause).unwrap_or(now).max(now).as_microsecond();
+        if at >= planned {
+            continue;
+        }
+        ids.push(row.str(1)?);
+        for (column, value) in keys.iter_mut().zip([row.i64(0)?, attempts, planned]) {
+            column.push(value);
+        }
+        for (column, value) in set.iter_mut().zip([attempts - 1, at]) {
+            column.push(value);
+        }
+    }
+    // As they were read: one that is claimed meanwhile is left alone.
+    let [slots, attempts, planned] = keys.map(Column::I64);
+    let keys =
+        [("slot", slots), ("id", Column::Text(ids)), ("attempts", attempts), ("next_attempt_at", planned)];
+    let [attempts, at] = set.map(Column::I64);
+    tx.update_many(
+        "webhook_deliveries",
+        &keys,
+        &[("attempts", attempts), ("next_attempt_at", at)],
+        "claims = 0",
+    )?;
+    Ok(())
+}
+
+/// Some of what waits for these endpoints, each with the place of its endpoint; of each a part.
 pub(super) fn waiting_of(
     tx: &mut Tx<'_>,
     endpoints: &[WebhookEndpointId],
-) -> Result<Vec<WebhookDeliveryId>, Error> {
+) -> Result<Vec<(usize, WebhookDeliveryId)>, Error> {
     let rows = tx.select_many(
         "select d.id from webhook_deliveries d where d.endpoint_id = $1 and d.next_attempt_at is not null
          order by d.next_attempt_at, d.slot, d.id limit 500",
         &[Column::Text(endpoints.iter().map(WebhookEndpointId::as_str).collect())],
     )?;
-    rows.iter().map(|(_, row)| parsed(row, 0, "webhook_deliveries.id", "an id")).collect()
+    rows.iter().map(|(place, row)| Ok((*place, parsed(row, 0, "webhook_deliveries.id", "an id")?))).collect()
 }
 
-pub(super) fn give_up(tx: &mut Tx<'_>, ids: &[WebhookDeliveryId], now: Timestamp) -> Result<u64, Error> {
+/// Gives these up, each for a reason.
+pub(super) fn give_up(
+    tx: &mut Tx<'_>,
+    given_up: &[(WebhookDeliveryId, &str)],
+    now: Timestamp,
+) -> Result<u64, Error> {
+    let count = given_up.len();
     let keys = [
-        ("slot", slots(ids.iter().map(WebhookDeliveryId::slot))),
-        ("id", Column::Text(ids.iter().map(WebhookDeliveryId::as_str).collect())),
+        ("slot", slots(given_up.iter().map(|(id, _)| id.slot()))),
+        ("id", Column::Text(given_up.iter().map(|(id, _)| id.as_str()).collect())),
     ];
     let set = [
-        ("status", Column::Text(vec![DeliveryStatus::GivenUp.as_str(); ids.len()])),
-        ("next_attempt_at", Column::OptI64(vec![None; ids.len()])),
-        ("finished_at", Column::I64(vec![now.as_microsecond(); ids.len()])),
+        ("status", Column::Text(vec![DeliveryStatus::GivenUp.as_str(); count])),
+        ("next_attempt_at", Column::OptI64(vec![None; count])),
+        ("last_error", Column::Text(given_up.iter().map(|(_, why)| *why).collect())),
+        ("finished_at", Column::I64(vec![now.as_microsecond(); count])),
     ];
     tx.update_many("webhook_deliveries", &keys, &set, "next_attempt_at is not null")
 }

@@ -20,6 +20,7 @@ mod isolation;
 mod keys;
 mod killed;
 mod life;
+mod lists;
 mod payer;
 mod plan_switches;
 mod rolling;

@@ -16,6 +16,7 @@ from objects import CARD, DECLINED, MARKER, STARTED_AT
 IDS = json.loads(os.environ["TEIKI_FUZZ_IDS"])
 FOREIGN = {id for ids in IDS["foreign"].values() for id in ids}
 
+FORM = "application/x-www-form-urlencoded"
 ADVANCE = "POST /v1/test_clocks/{test_clock}/advance"
 IS_GOOD_KEY = re.compile("[!-~]{1,255}")
 COUNTER = itertools.count(1)
@@ -85,21 +86,27 @@ def before_load_schema(context, schema):
                 if "name" in parameter:
                     words = ids_of(parameter["name"], operation["tags"][0], path if method == "delete" else None)
                     parameter["schema"] = with_words(parameter["schema"], words)
-            for content in operation.get("requestBody", {}).get("content", {}).values():
+            for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
                 bodies = known.get(operation["operationId"], [])
+                if media_type == FORM:
+                    bodies = [of_form(body) for body in bodies]
                 content["examples"] = {str(number): {"value": body} for number, body in enumerate(bodies)}
                 offer(components[content["schema"]["$ref"].rsplit("/", 1)[1]], operation["tags"][0])
-    settings = components["UpdateAccountSettingsRequest"]["properties"]
-    # With PAY.JP's limits everything after it would be 429.
-    settings["rate_limits"]["enum"] = ["generous"]
-    components["AdvanceTestClockRequest"]["properties"]["frozen_time"]["maximum"] = LATEST_TIME
+    for ending in ("Form", "Request"):
+        settings = components["UpdateAccountSettings" + ending]["properties"]
+        # With PAY.JP's limits everything after it would be 429.
+        settings["rate_limits"]["enum"] = ["generous"]
+        components["AdvanceTestClock" + ending]["properties"]["frozen_time"]["maximum"] = LATEST_TIME
+
+
+def of_form(body):
+    """A list is called `name[]` in a form."""
+    return {name + "[]" if isinstance(value, list) else name: value for name, value in body.items()}
 
 
 def offer(body, tag):
-    """Adds what there is to the parameters of a body; once, for forms and JSON share it."""
+    """Adds what there is to the parameters of a body."""
     for name, schema in body["properties"].items():
-        if "anyOf" in schema:
-            continue
         if schema.get("type") == "object" and "properties" in schema:
             offer(schema, tag)
         elif schema.get("type") == "string":
@@ -112,7 +119,7 @@ def pairs(name, value):
             yield from pairs(f"{name}[{key}]", inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from pairs(f"{name}[]", inner)
+            yield from pairs(name, inner)
     elif value is None:
         yield name, ""
     elif isinstance(value, bool):
@@ -121,9 +128,9 @@ def pairs(name, value):
         yield name, str(value)
 
 
-@schemathesis.serializer("application/x-www-form-urlencoded")
+@schemathesis.serializer(FORM)
 def form(context, value):
-    """As PAY.JP's SDKs write it: what is in an object has brackets."""
+    """As PAY.JP's SDKs write it: what is in an object has brackets. Lists have theirs in their names."""
     if isinstance(value, dict):
         flat = [pair for name, inner in value.items() for pair in pairs(name, inner)]
         return {"data": urlencode(flat, errors="surrogatepass").encode()}

@@ -41,6 +41,35 @@ async fn what_happens_to_an_invoice_is_told_with_the_invoice_as_it_was() {
             of(&[("opened", "open"), ("updated", "scheduled"), ("paid", "paid"), ("payment_failed", "open")]);
         assert_eq!(told(client, &february).await, expected);
         assert_eq!(told(client, &march).await, of(&[("voided", "void")]));
+        let failed = format!("/v1/events?resource_id={february}&type=invoice.payment_failed");
+        let [failed] = <[Value; 1]>::try_from(client.list(&failed).await).unwrap();
+        let [charge] = failed["data"]["charges"].as_array().unwrap().as_slice() else {
+            panic!("one charge failed: {failed}");
+        };
+        assert_eq!((&charge["invoice"], &charge["state"]), (&json!(february), &json!("failed")));
+        assert_eq!(charge["failure_code"], "card_declined");
+        // Whoever asks for something that only teiki has is told of it.
+        let types = async |query: &str| -> Vec<String> {
+            let events = client.list(&format!("/v1/events?{query}")).await;
+            events.iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect()
+        };
+        let of_february = ["invoice.updated", "invoice.opened", "invoice.payment_failed", "invoice.paid"];
+        assert_eq!(types(&format!("resource_id={february}")).await, of_february);
+        let all = types("object=invoice").await;
+        assert_eq!(all.len(), of_february.len() + 1, "{all:?}");
+        assert_eq!(types("type=invoice.*").await, all);
+        assert_eq!(types("object=invoice&type=*").await, all);
+        assert_eq!(types("object=test_clock").await[0], "test_clock.created");
+        let everything = types("type=*").await;
+        assert!(
+            all.iter().all(|kind| everything.contains(kind))
+                && everything.contains(&"plan.created".to_owned())
+        );
+        let unknown = client.get("/v1/events?type=invoice.nope").await.refused(400, "invalid_type");
+        assert_eq!(
+            (&unknown["param"], unknown["message"].as_str().unwrap().contains("invoice.nope")),
+            (&json!("type"), true)
+        );
         // Nobody who does not ask is told of what PAY.JP does not have.
         let all = client.list("/v1/events?").await;
         assert!(all.iter().all(|event| !event["type"].as_str().unwrap().starts_with("invoice.")));

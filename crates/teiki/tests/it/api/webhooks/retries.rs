@@ -123,8 +123,86 @@ async fn what_no_server_survived_is_given_up() {
             (status_of(&client.deliveries(&endpoint).await[0]) == "given_up").then_some(())
         })
         .await;
+        let why = "each server that sent it ended meanwhile, ten times in a row";
+        assert_eq!(client.deliveries(&endpoint).await[0]["last_error"], why);
         let all = receiver.wait_for(2).await;
         assert_eq!(all[1].kind(), "customer.updated", "the next one comes");
+    })
+    .await;
+}
+
+/// A delivery to which nothing was answered yet, as if an outage had gone on for `attempts` of its attempts, the last one so many
+/// minutes ago.
+async fn is_overdue(post: &Post<'_>, delivery: &Value, (attempts, minutes): (i64, i64)) {
+    let last = micros() - minutes * 60_000_000;
+    let set = vec![
+        ("attempts", attempts.into()),
+        ("last_attempt_at", last.into()),
+        ("next_attempt_at", (micros() + DAY).into()),
+    ];
+    post.installation.change("webhook_deliveries", keys_of(delivery), set).await;
+}
+
+#[tokio::test]
+async fn when_a_receiver_works_again_what_waited_for_it_is_sent_at_once_in_order() {
+    with_a_server(async |post| {
+        let client = post.test();
+        let receiver = Receiver::that(|_, before| Reply::Status(if before == 0 { 503 } else { 200 })).await;
+        let endpoint = client.endpoint(&receiver, &[]).await;
+        let customer = client.someone().await;
+        let failed = client.delivery(&endpoint, "a failed attempt", is_to_be_retried).await;
+        is_overdue(post, &failed, (6, 30)).await;
+        client.rename(&customer).await;
+        client.post(&format!("/v1/webhook_endpoints/{}/test", id_of(&endpoint)), &[]).await.ok();
+        receiver.wait_for(4).await;
+        let kinds = ["customer.created", "webhook_endpoint.tested", "customer.created", "customer.updated"];
+        assert_eq!(receiver.kinds(), kinds);
+        let log = soon("all is delivered", async || {
+            let log = client.deliveries(&endpoint).await;
+            log.iter().all(|it| status_of(it) == "delivered").then_some(log)
+        });
+        assert_eq!(log.await[0]["attempts"], 6, "the attempt beside the ladder does not count");
+        assert_eq!(client.shown(&endpoint).await["failing_since"], Value::Null);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_refused_while_others_are_received_is_not_sent_with_each_of_them() {
+    with_a_server(async |post| {
+        let client = post.test();
+        let receiver = Receiver::that(|sent, _| {
+            Reply::Status(match sent.kind().as_str() {
+                "webhook_endpoint.tested" => 200,
+                "plan.created" => 429,
+                _ => 500,
+            })
+        });
+        let receiver = receiver.await;
+        let endpoint = client.endpoint(&receiver, &[]).await;
+        client.someone().await;
+        client.plan("basic", 500, &[]).await;
+        let log = soon("both failed", async || {
+            let log = client.deliveries(&endpoint).await;
+            (log.len() == 2 && log.iter().all(is_to_be_retried)).then_some(log)
+        });
+        let log = log.await;
+        for delivery in &log {
+            is_overdue(post, delivery, (6, 0)).await;
+        }
+        client.post(&format!("/v1/webhook_endpoints/{}/test", id_of(&endpoint)), &[]).await.ok();
+        let moved = soon("one is moved", async || {
+            let log = client.deliveries(&endpoint).await;
+            log.iter().any(|it| it["attempts"] == 5).then_some(log)
+        });
+        let moved = moved.await;
+        let pause =
+            |it: &Value| it["next_attempt_at"].as_i64().unwrap() - it["last_attempt_at"].as_i64().unwrap();
+        for delivery in moved.iter().filter(|it| it["type"] != "webhook_endpoint.tested") {
+            let (attempts, seconds) = if delivery["type"] == "plan.created" { (6, 86_400) } else { (5, 60) };
+            assert_eq!((&delivery["attempts"], pause(delivery)), (&json!(attempts), seconds), "{delivery}");
+        }
+        assert_eq!(receiver.all().len(), 3);
     })
     .await;
 }
@@ -223,6 +301,7 @@ async fn an_endpoint_that_is_gone_is_disabled_at_once_until_it_is_enabled_again(
         })
         .await;
         assert_eq!(log.len(), 2);
+        assert!(log.iter().all(|it| it["last_error"] == "its endpoint was disabled"), "{log:?}");
         client.someone().await;
         let resend = format!("/v1/events/{}/resend", log[0]["event"].as_str().unwrap());
         let to = id_of(&endpoint);

@@ -279,13 +279,14 @@ pub struct Zone {
 }
 
 impl Zone {
-    /// From a name of the time zone database that is built in. Error: unknown.
+    /// From a name of the time zone database that is built in, in any case. Error: unknown.
     pub fn try_new(name: &str) -> Result<Self, CalendarError> {
         let zone = TimeZone::get(name).map_err(|_| CalendarError::UnknownZone(name.to_owned()))?;
-        Ok(Self { name: name.to_owned(), zone })
+        let name = zone.iana_name().unwrap_or(name).to_owned();
+        Ok(Self { name, zone })
     }
 
-    /// The IANA name.
+    /// The IANA name, as the database writes it.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -17,6 +17,7 @@ pub mod clocks;
 pub mod customers;
 pub mod demo;
 pub mod doctor;
+pub mod email;
 pub mod events;
 pub mod exports;
 pub mod failure;

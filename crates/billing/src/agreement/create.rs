@@ -17,7 +17,7 @@ use crate::subscription::State;
 pub struct New<'a> {
     /// What it is for.
     pub plan: &'a Plan,
-    /// How many of the plan: 1 to [`super::QUANTITY_MAX`].
+    /// How many of the plan: 1 to [`super::quantity_max`].
     pub quantity: u32,
     /// Instead of the plan's trial; `None` is the plan's.
     pub trial_end: Option<TrialEnd>,
@@ -35,7 +35,7 @@ pub struct New<'a> {
 /// teiki's. A declined first payment leaves no subscription. Errors: [`Refused::InvalidTrialEnd`],
 /// [`Refused::InvalidQuantity`].
 pub fn create(terms: &Terms<'_>, new: &New<'_>, now: Timestamp) -> Result<Step, Refused> {
-    let quantity = valid_quantity(new.quantity)?;
+    let quantity = valid_quantity(new.plan, new.quantity)?;
     let created = whole_second(now)?;
     let trial_end = match (new.trial_end, new.plan.trial_days) {
         (Some(TrialEnd::Now), _) | (None, 0) => None,

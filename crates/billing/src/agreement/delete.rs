@@ -19,6 +19,8 @@ pub struct Paid {
     pub period: Period,
     /// What was collected for it, with tax.
     pub amount: Money,
+    /// How much of that is a set-up fee, which is not for the period.
+    pub setup_fee: Money,
     /// What has been given back of that already.
     pub refunded: Money,
     /// When it was collected.
@@ -44,14 +46,17 @@ pub const fn deleted(state: State) -> State {
     }
 }
 
-/// What a deletion with `prorate=true` gives back of what was paid for the current period: the whole days after today over
-/// the days of the period, rounded down; days are the calendar's. `None` when nothing is left. Error:
+/// What a deletion with `prorate=true` gives back of what was paid for the current period, without a set-up fee: the whole
+/// days after today over the days of the period, rounded down; days are the calendar's. `None` when nothing is left. Error:
 /// [`Refused::CannotProratedRefund`].
 pub fn refund_left(terms: &Terms<'_>, paid: &Paid, now: Timestamp) -> Result<Option<Refund>, Refused> {
     let day = |at| terms.calendar.civil(&terms.account.zone, at).date();
     let share = share_after(day(now), (day(paid.period.start), day(paid.period.end)));
     let left = paid.amount.minus(paid.refunded)?;
-    let amount = Money::new(share.of(paid.amount)?.minor.min(left.minor), left.currency);
+    // A person may have set the bill to less than the fee.
+    let price = paid.amount.minus(paid.setup_fee)?;
+    let price = Money::new(price.minor.max(0), price.currency);
+    let amount = Money::new(share.of(price)?.minor.min(left.minor), left.currency);
     if amount.minor <= 0 {
         return Ok(None);
     }

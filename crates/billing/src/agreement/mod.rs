@@ -189,6 +189,15 @@ impl Course {
     }
 }
 
+/// Which of the plans that a request names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// The one that it is to be for.
+    Plan,
+    /// The one of its next cycle.
+    NextPlan,
+}
+
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
@@ -200,31 +209,40 @@ pub enum Refused {
     AlreadyCanceled,
     /// A change to the plan that it has, at once or for the next cycle.
     #[error("the subscription is for this plan already")]
-    AlreadySubscribed,
+    AlreadySubscribed(Named),
     /// Resuming what runs and owes nothing.
     #[error("the subscription is running")]
     SubscriptionWorked,
     /// Not after now, more than [`TRIAL_YEARS_MAX`] years ahead, given where an open invoice is paid, or after the last
     /// instalment.
     #[error(
-        "trial_end must be after now, at most {TRIAL_YEARS_MAX} years ahead, and before something is charged"
+        "invalid trial_end: it must be after now, at most {TRIAL_YEARS_MAX} years ahead, and before something is charged"
     )]
     InvalidTrialEnd,
     /// `prorate` without `plan`.
-    #[error("prorate is set together with a change of plan only")]
+    #[error("invalid prorate: it is set together with a change of plan only")]
     CannotChangeProrateStatus,
     /// A plan of another currency.
     #[error("the plan has another currency")]
-    InvalidPlan,
+    InvalidPlan(Named),
     /// Neither zero nor [`AMOUNT_MIN`] to [`AMOUNT_MAX`].
-    #[error("amount must be 0, or {AMOUNT_MIN} to {AMOUNT_MAX}")]
+    #[error("invalid amount: it must be 0, or {AMOUNT_MIN} to {AMOUNT_MAX}")]
     InvalidAmount,
     /// Nothing is scheduled: the last instalment is issued.
     #[error("no further invoice is scheduled")]
     NothingScheduled,
-    /// Not 1 to [`QUANTITY_MAX`].
-    #[error("quantity must be 1 to {QUANTITY_MAX}, not {0}")]
-    InvalidQuantity(u32),
+    /// Not 1 to [`quantity_max`] of a plan: of the present one, or of the one that it changes to.
+    #[error(
+        "invalid quantity: of the plan {plan} it must be 1 to {most}, not {found}, for an invoice is at most {AMOUNT_MAX} yen"
+    )]
+    InvalidQuantity {
+        /// The id of the plan.
+        plan: String,
+        /// What is possible.
+        most: u32,
+        /// What was asked for, or is kept.
+        found: u32,
+    },
     /// The payment that would be refunded is older than [`REFUND_DAYS_MAX`] days.
     #[error("a payment is refunded within {REFUND_DAYS_MAX} days only")]
     CannotProratedRefund,
@@ -240,14 +258,14 @@ impl Refused {
         match self {
             Self::AlreadyPaused => "already_paused",
             Self::AlreadyCanceled => "already_canceled",
-            Self::AlreadySubscribed => "already_subscribed",
+            Self::AlreadySubscribed(_) => "already_subscribed",
             Self::SubscriptionWorked => "subscription_worked",
             Self::InvalidTrialEnd => "invalid_trial_end",
             Self::CannotChangeProrateStatus => "cannot_change_prorate_status",
-            Self::InvalidPlan => "invalid_plan",
+            Self::InvalidPlan(_) => "invalid_plan",
             Self::InvalidAmount => "invalid_amount",
             Self::NothingScheduled => "nothing_scheduled",
-            Self::InvalidQuantity(_) => "invalid_quantity",
+            Self::InvalidQuantity { .. } => "invalid_quantity",
             Self::CannotProratedRefund => "cannot_prorated_refund_of_subscription",
             Self::Bill(_) => "payjp_wrong",
         }
@@ -349,11 +367,20 @@ fn valid_trial_end(end: Timestamp, now: Timestamp) -> Result<Timestamp, Refused>
     if end > now && end <= last { Ok(end) } else { Err(Refused::InvalidTrialEnd) }
 }
 
-fn valid_quantity(quantity: u32) -> Result<u32, Refused> {
-    if (1..=QUANTITY_MAX).contains(&quantity) {
+/// The most of `plan` that a subscription is for: its price times that fits an invoice.
+pub fn quantity_max(plan: &Plan) -> u32 {
+    match plan.amount.minor {
+        price @ 1.. => u32::try_from(AMOUNT_MAX / price).unwrap_or(QUANTITY_MAX).min(QUANTITY_MAX),
+        _ => QUANTITY_MAX,
+    }
+}
+
+fn valid_quantity(plan: &Plan, quantity: u32) -> Result<u32, Refused> {
+    let most = quantity_max(plan);
+    if (1..=most).contains(&quantity) {
         Ok(quantity)
     } else {
-        Err(Refused::InvalidQuantity(quantity))
+        Err(Refused::InvalidQuantity { plan: plan.id.clone(), most, found: quantity })
     }
 }
 

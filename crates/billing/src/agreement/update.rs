@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 
 use super::draw::{draw, free_until, from_now, pay_now, scheduled};
-use super::{Agreement, Course, DueNow, Refused, Step, TrialEnd, Upcoming, valid_quantity, valid_trial_end};
+use super::{
+    Agreement, Course, DueNow, Named, Refused, Step, TrialEnd, Upcoming, valid_quantity, valid_trial_end,
+};
 use crate::plan::Plan;
 use crate::renewal::{Next, Terms};
 use crate::subscription::{self, State};
@@ -33,7 +35,8 @@ pub struct Change<'a> {
 ///   (moved to the billing day, as in [`super::create`]), and dates count from it. The end of a trial counts as a renewal
 ///   for a reserved next plan. Refused when the last instalment has been issued, for nothing would follow.
 /// - `now` ends a trial that runs and is paid now, at the present plan's price; without one it does nothing.
-/// - Quantity alone is for the next invoice on; nothing is paid or credited for the current period.
+/// - Quantity alone is for the next invoice on; nothing is paid or credited for the current period. What an invoice of any
+///   of its plans cannot hold is refused, also where another plan is too dear for the quantity that it has.
 /// - A next plan changes the scheduled invoice; one with another interval or billing day re-anchors there. It replaces a
 ///   reservation for a day.
 ///
@@ -78,11 +81,11 @@ fn changed<'a>(agreement: &Agreement<'a>, change: &Change<'a>) -> Result<Agreeme
     if change.prorate.is_some() && change.plan.is_none() {
         return Err(Refused::CannotChangeProrateStatus);
     }
-    let quantity = change.quantity.map_or(Ok(agreement.quantity), valid_quantity)?;
+    let quantity = change.quantity.unwrap_or(agreement.quantity);
     let then = match change.plan {
         None => Agreement { quantity, ..*agreement },
         Some(plan) => Agreement {
-            plan: another(agreement.plan, plan)?,
+            plan: another(agreement.plan, (plan, Named::Plan))?,
             next_plan: None,
             next_plan_from: None,
             quantity,
@@ -91,20 +94,31 @@ fn changed<'a>(agreement: &Agreement<'a>, change: &Change<'a>) -> Result<Agreeme
             ..*agreement
         },
     };
-    Ok(match change.next_plan {
+    let then = match change.next_plan {
         None => then,
         Some(None) => Agreement { next_plan: None, next_plan_from: None, ..then },
         Some(Some(next)) => {
-            Agreement { next_plan: Some(another(then.plan, next)?), next_plan_from: None, ..then }
+            let next = another(then.plan, (next, Named::NextPlan))?;
+            Agreement { next_plan: Some(next), next_plan_from: None, ..then }
         }
-    })
+    };
+    // What it has already is not called into question by a change of something else.
+    if change.plan.is_some() || change.quantity.is_some() {
+        valid_quantity(then.plan, quantity)?;
+    }
+    if let Some(next) = then.next_plan
+        && (change.next_plan.is_some() || change.quantity.is_some())
+    {
+        valid_quantity(next, quantity)?;
+    }
+    Ok(then)
 }
 
-fn another<'a>(present: &Plan, plan: &'a Plan) -> Result<&'a Plan, Refused> {
+fn another<'a>(present: &Plan, (plan, named): (&'a Plan, Named)) -> Result<&'a Plan, Refused> {
     if plan.id == present.id {
-        Err(Refused::AlreadySubscribed)
+        Err(Refused::AlreadySubscribed(named))
     } else if plan.amount.currency != present.amount.currency {
-        Err(Refused::InvalidPlan)
+        Err(Refused::InvalidPlan(named))
     } else {
         Ok(plan)
     }

@@ -307,6 +307,9 @@ fn limits_are_named() {
     assert_eq!(Interval::try_new(Unit::Day, 1_001), Err(CalendarError::CountOutOfRange(1_001)));
     assert_eq!(every(Unit::Year, 1_000).date_of(date("2020-01-01"), 9), Err(CalendarError::OutOfRange));
     assert!(Zone::try_new("Asia/Edo").is_err());
+    for (given, name) in [("utc", "UTC"), ("asia/TOKYO", "Asia/Tokyo"), ("Asia/Tokyo", "Asia/Tokyo")] {
+        assert_eq!(zone(given).name(), name);
+    }
 }
 
 fn any_interval() -> impl Strategy<Value = Interval> {

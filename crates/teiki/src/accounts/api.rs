@@ -2,6 +2,7 @@
 
 use super::settings::{self, CALENDARS, RATE_LIMITS, RENEWAL_FAILURES, Settings};
 use super::view::{AccountView, BrandsView};
+use crate::email::ADDRESS_MAX;
 use crate::web::params::{Given, Param};
 use crate::web::{Access, Answer, ApiError, Call, Operation, Shape};
 
@@ -46,7 +47,11 @@ pub static CHANGE: Operation = Operation {
     params: &[
         Param::choice("calendar", CALENDARS, WRONG, "anchor, or payjp: PAY.JP's calendar in UTC."),
         Param::choice("renewal_failure", RENEWAL_FAILURES, WRONG, "open, or payjp: a failed renewal pauses."),
-        Param::text("zone", 100, "Where days begin, such as Asia/Tokyo; while there are no subscriptions."),
+        Param::text(
+            "zone",
+            100,
+            "Where days begin, such as Asia/Tokyo; while there are no subscriptions in either mode.",
+        ),
         Param::text(
             "charge_window",
             5,
@@ -54,7 +59,7 @@ pub static CHANGE: Operation = Operation {
         ),
         Param::id("test_clock", "The test clock of new test customers; empty is real time."),
         Param::choice("rate_limits", RATE_LIMITS, WRONG, "generous, or payjp: PAY.JP's own."),
-        Param::text("email", 254, "Where mails come from; empty is none."),
+        Param::text("email", ADDRESS_MAX, "Where mails come from; empty is none."),
     ],
     answer: Shape::one::<Settings>(),
     run: |call| Box::pin(change(call)),

@@ -1,7 +1,7 @@
 //! Settings of an account: the same names and values over HTTP and on the command line.
 //!
 //! A changed setting affects what is made from then on. The zone can only be changed while the account has no
-//! subscriptions, for all of their dates are counted in it.
+//! subscriptions but deleted ones, in either mode, for all of their dates are counted in it.
 
 use billing::calendar::{Calendar, Zone};
 use billing::subscription::RenewalFailure;
@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Account, store};
+use crate::email::{ADDRESS_MAX, is_address};
 use crate::web::limits::Preset;
 
 /// The names of the settings.
@@ -98,7 +99,11 @@ pub fn set(account: &mut Account, name: &str, value: &str) -> Result<(), Wrong> 
             account.rate_limits =
                 Preset::from_stored(value).ok_or_else(|| wrong(words("generous or payjp", value)))?;
         }
-        "email" => account.email = Some(value.to_owned()).filter(|value| !value.is_empty()),
+        "email" if value.is_empty() => account.email = None,
+        "email" if is_address(value) && value.chars().count() <= ADDRESS_MAX => {
+            account.email = Some(value.to_owned())
+        }
+        "email" => return Err(wrong(words("a mail address such as shop@example.com", value))),
         _ => return Err(wrong(format!("is not a setting; there are {}", NAMES.join(", ")))),
     }
     Ok(())
@@ -123,7 +128,7 @@ pub fn save(tx: &mut Tx<'_>, before: &Account, after: &Account) -> Result<Result
     if before.terms.zone != after.terms.zone && store::has_subscriptions(tx, after.id)? {
         return wrong(
             "zone",
-            "cannot change any more: the account has subscriptions, whose dates are counted in it",
+            "cannot change while the account has subscriptions, in test or live mode, whose dates are counted in it: delete them first",
         );
     }
     if let Some(clock) = &after.test_clock

@@ -65,9 +65,10 @@ pub(super) fn update_account(tx: &mut Tx<'_>, account: &Account) -> Result<(), E
     Ok(())
 }
 
+/// Whether there are subscriptions that are not deleted, on either side.
 pub(super) fn has_subscriptions(tx: &mut Tx<'_>, account: AccountId) -> Result<bool, Error> {
     tx.query_one(
-        "select exists (select 1 from subscriptions where account_id = $1)",
+        "select exists (select 1 from subscriptions where account_id = $1 and deleted_at is null)",
         &[Value::Text(account.as_str())],
     )?
     .bool(0)

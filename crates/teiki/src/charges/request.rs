@@ -68,7 +68,8 @@ async fn collect(
         let fact = if news.fact == Fact::NotSent { Fact::Withdrawn } else { news.fact };
         settle(&line, vec![News { fact, ..news }], Times { billing, real: clock::now() }).await.map(|_| ())
     };
-    wait(site, id, give_up_at, sending, || outcome(site, owner, id)).await
+    let known = wait(site, id, give_up_at, sending, || outcome(site, owner, id)).await?;
+    known.ok_or_else(|| not_known(id))
 }
 
 /// What a request about money has begun, kept with its `Idempotency-Key` so that a repeat goes on from there. Persisted; only
@@ -104,7 +105,8 @@ pub(crate) async fn paid(
 
 /// What becomes of a charge that another request sent. Errors: as [`collect`].
 async fn watch(site: &Site, owner: (AccountId, Mode), id: ChargeId) -> Result<ShownCharge, ApiError> {
-    wait(site, id, give_up_at(), async { Ok(()) }, || outcome(site, owner, id)).await
+    let known = wait(site, id, give_up_at(), async { Ok(()) }, || outcome(site, owner, id)).await?;
+    known.ok_or_else(|| not_known(id))
 }
 
 /// A charge that took or reserved its money; `None` while nothing is known. Errors: declined (402), not sent (500).
@@ -130,15 +132,14 @@ pub(super) fn give_up_at() -> Instant {
     Instant::now() + WAIT
 }
 
-/// Runs `sending` as a task of the server, and looks until there is an outcome or it is time to give up: then it is not
-/// known (500).
+/// Runs `sending` as a task of the server, and looks until there is an outcome or it is time to give up: `None` is not known.
 pub(super) async fn wait<F>(
     site: &Site,
     charge: ChargeId,
     give_up_at: Instant,
     sending: impl Future<Output = Result<(), db::Error>> + Send + 'static,
     look: impl Fn() -> F,
-) -> Result<ShownCharge, ApiError>
+) -> Result<Option<ShownCharge>, ApiError>
 where
     F: Future<Output = Result<Option<ShownCharge>, ApiError>>,
 {
@@ -148,10 +149,10 @@ where
     }
     loop {
         if let Some(shown) = look().await? {
-            return Ok(shown);
+            return Ok(Some(shown));
         }
         if Instant::now() >= give_up_at {
-            return Err(not_known(charge));
+            return Ok(None);
         }
         tokio::time::sleep(LOOK_PAUSE).await;
     }

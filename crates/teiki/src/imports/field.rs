@@ -8,13 +8,12 @@ use std::borrow::Cow;
 use jiff::civil::Date;
 
 use super::problem::shown;
+use crate::email::{ADDRESS_MAX, is_address};
 
 /// Longest id of a customer or plan, in characters: fits every key and screen.
 const ID_MAX: usize = 100;
 /// Longest name, in characters: fits a line of a mail.
 const NAME_MAX: usize = 200;
-/// Longest address that mail servers take (RFC 5321), in characters.
-const EMAIL_MAX: usize = 254;
 /// Longest token of a gateway, in characters; theirs are far shorter.
 const TOKEN_MAX: usize = 255;
 /// Longest brand of a card, in characters.
@@ -65,18 +64,14 @@ pub(super) fn name(value: &str) -> Result<String, Refusal> {
     Ok(value.to_owned())
 }
 
-/// A mail address: something, `@`, something. Whether it can be reached is not known.
+/// A mail address.
 pub(super) fn email(value: &str) -> Result<String, Refusal> {
     filled(value)?;
     let email = fold(value);
-    let is_address = match email.split_once('@') {
-        Some((local, host)) => !local.is_empty() && !host.is_empty() && !host.contains('@'),
-        None => false,
-    };
-    if !is_address || email.contains(char::is_whitespace) {
+    if !is_address(&email) {
         return Err(format!("{} is not a mail address; write it as name@example.com", shown(&email)));
     }
-    at_most(&email, EMAIL_MAX)?;
+    at_most(&email, ADDRESS_MAX)?;
     Ok(email.into_owned())
 }
 

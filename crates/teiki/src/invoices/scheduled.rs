@@ -83,6 +83,11 @@ pub fn count_open(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<i64, db::Error>
     store::count_open(tx, id)
 }
 
+/// Whether a charge of an open invoice of a subscription is under way.
+pub fn is_being_charged(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<bool, db::Error> {
+    store::is_any_being_charged(tx, id)
+}
+
 /// The open invoice of a subscription that was due first.
 pub fn oldest_open(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<Option<OpenRow>, db::Error> {
     store::oldest_open(tx, id)

@@ -9,9 +9,11 @@
 //! Who joins the plan after 1 does not belong to it, and is listed. A later reservation for a subscription, by another
 //! switch or by a request, takes it out of this one.
 
+use billing::agreement::quantity_max;
 use billing::event::Kind;
 use billing::id::{AccountId, DerivationKey, PlanSwitchId, Slot, SubscriptionId};
 use billing::mode::Mode;
+use billing::plan::Plan;
 use db::Tx;
 use jiff::Timestamp;
 
@@ -120,8 +122,8 @@ pub struct Asked {
     pub excluded: Vec<SubscriptionId>,
 }
 
-/// Checks what is asked for: both plans are there and differ, the excluded ones have the plan, and in real time the
-/// instant is to come. The plans are held.
+/// Checks what is asked for: both plans are there and differ, the excluded ones have the plan, the others fit an invoice of
+/// the next one, and in real time the instant is to come. The plans are held.
 fn check(tx: &mut Tx<'_>, side: Side, asked: &Asked, now: Timestamp) -> Result<(), ApiError> {
     let held = |tx: &mut Tx<'_>, param: &'static str, id: &str| {
         plans::hold(tx, side, id).map_err(|error| error.about_param(param).coded("invalid_plan"))
@@ -140,11 +142,26 @@ fn check(tx: &mut Tx<'_>, side: Side, asked: &Asked, now: Timestamp) -> Result<(
     let has_plan = |id: &&SubscriptionId| {
         !found.iter().any(|row| row.id == **id && row.plan == asked.plan && !row.is_deleted)
     };
-    match asked.excluded.iter().find(has_plan) {
+    if let Some(id) = asked.excluded.iter().find(has_plan) {
+        let message = format!("Invalid exclude: {id} is no subscription of the plan {}.", asked.plan);
+        return Err(ApiError::param("invalid_subscription", "exclude", message));
+    }
+    must_fit_invoices(tx, side, asked, &next.terms()?)
+}
+
+/// Error: someone who is not left out has more of the plan than an invoice of the next one holds.
+fn must_fit_invoices(tx: &mut Tx<'_>, side: Side, asked: &Asked, next: &Plan) -> Result<(), ApiError> {
+    let most = quantity_max(next);
+    let too_many = store::with_more_than(tx, side, (&asked.plan, most.into()), EXCLUDED_MAX)?;
+    match too_many.iter().find(|(id, _)| !asked.excluded.contains(id)) {
         None => Ok(()),
-        Some(id) => {
-            let message = format!("Invalid exclude: {id} is no subscription of the plan {}.", asked.plan);
-            Err(ApiError::param("invalid_subscription", "exclude", message))
+        Some((id, quantity)) => {
+            let message = format!(
+                "Invalid next_plan: the subscription {id} is for {quantity}, and an invoice holds at most {most} of the plan {}. \
+                 Exclude it, or change its quantity.",
+                next.id
+            );
+            Err(ApiError::param("invalid_quantity", "next_plan", message))
         }
     }
 }

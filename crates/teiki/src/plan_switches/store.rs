@@ -301,6 +301,30 @@ pub(super) fn of_plan(
     ids_of(&rows)
 }
 
+/// Those that a switch would be for and that are for more than `most` of the plan, with how many: one more than `except`,
+/// which may all be left out.
+pub(super) fn with_more_than(
+    tx: &mut Tx<'_>,
+    (account, mode): Side,
+    (plan, most): (&str, i64),
+    except: usize,
+) -> Result<Vec<(SubscriptionId, i64)>, Error> {
+    let rows = tx.query(
+        "select id, quantity from subscriptions
+         where account_id = $1 and mode = $2 and plan_id = $3 and deleted_at is null and quantity > $4
+               and (cancel_reason is null or cancel_reason <> 'completed')
+         order by created_at desc, sequence desc, id desc limit $5",
+        &[
+            Value::Text(account.as_str()),
+            Value::Text(mode.as_str()),
+            Value::Text(plan),
+            Value::I64(most),
+            Value::I64(i64::try_from(except).unwrap_or(i64::MAX).saturating_add(1)),
+        ],
+    )?;
+    rows.iter().map(|row| Ok((parsed(row, 0, "subscriptions.id", "an id")?, row.i64(1)?))).collect()
+}
+
 /// How many subscriptions of a plan a switch would be for, and of how many of the plan they are.
 pub(super) fn count_of_plan(tx: &mut Tx<'_>, (account, mode): Side, plan: &str) -> Result<(i64, i64), Error> {
     let row = tx.query_one(

@@ -305,7 +305,8 @@ async fn delete(call: Call) -> Result<Answer, ApiError> {
         let (charge, yen) = (order.charge(), order.amount().minor);
         actions::perform(&call.site, &side, order).await.map_err(|error| {
             error.saying(format!(
-                "The subscription is deleted, but whether {yen} yen were refunded is not certain. Read the charge {charge} before you refund it."
+                "The subscription is deleted, but whether {yen} yen were refunded is not certain. While that is under way, a refund of \
+                 the charge {charge} answers 409; after that, read its amount_refunded before you refund it."
             ))
         })?;
     }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::requests::{Context, lock, refused};
-use super::{SubscriptionRow, must_be_free, record, store};
+use super::{SubscriptionRow, must_be_free, payment_in_progress, record, store};
 use crate::charges::actions::{self, Order};
 use crate::charges::collected;
 use crate::charges::settle::Times;
@@ -48,13 +48,17 @@ fn refund(
     }
 }
 
-/// What a deletion now would give back of which charge. Writes nothing.
+/// What a deletion now would give back of which charge. Writes nothing. Error: a payment is under way, of which something
+/// might have to be given back.
 pub(crate) fn left(
     tx: &mut Tx<'_>,
     context: &Context<'_>,
     customer: &Held,
     row: &SubscriptionRow,
 ) -> Result<Option<(ChargeId, Refund)>, ApiError> {
+    if scheduled::is_being_charged(tx, row.id)? {
+        return Err(payment_in_progress(row));
+    }
     let Some(paid) = collected::of_period(tx, row, customer.billing)? else {
         return Ok(None);
     };
@@ -62,6 +66,7 @@ pub(crate) fn left(
     let rule = Paid {
         period: paid.period,
         amount: paid.amount,
+        setup_fee: paid.setup_fee,
         refunded: paid.refunded,
         collected_at: paid.collected_at,
     };

@@ -87,12 +87,13 @@ pub fn delete_all_of(
 pub fn must_be_free(row: &SubscriptionRow) -> Result<(), ApiError> {
     match &row.pending_invoice {
         None => Ok(()),
-        Some(_) => {
-            let message =
-                format!("A payment of subscription {} is being confirmed; try again later.", row.id);
-            Err(ApiError::conflict("payment_in_progress", message))
-        }
+        Some(_) => Err(payment_in_progress(row)),
     }
+}
+
+fn payment_in_progress(row: &SubscriptionRow) -> ApiError {
+    let message = format!("A payment of subscription {} is being confirmed; try again later.", row.id);
+    ApiError::conflict("payment_in_progress", message)
 }
 
 /// Appends an event to the history of a locked subscription: what happened, to which object, and what is told of that. The

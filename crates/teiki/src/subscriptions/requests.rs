@@ -3,7 +3,7 @@
 //! One transaction: hold the customer and the subscription, ask `billing::agreement`, and either make the course hold or
 //! write the bill and its charge. In that case the subscription waits: until the payment is known nothing else changes it.
 
-use billing::agreement::{self, Change, Course, DueNow, New, Refused, Resumption, Step, TrialEnd};
+use billing::agreement::{self, Change, Course, DueNow, Named, New, Refused, Resumption, Step, TrialEnd};
 use billing::calendar::Anchor;
 use billing::event::Kind;
 use billing::id::{DerivationKey, Slot, SubscriptionId};
@@ -91,7 +91,7 @@ pub fn create(tx: &mut Tx<'_>, context: &Context<'_>, create: &Create) -> Result
     let plan = plans::hold(tx, context.side, &create.plan)
         .map_err(|error| error.about_param("plan").coded("invalid_plan"))?
         .terms()?;
-    must_be_new(tx, &customer, (&create.plan, None))?;
+    must_be_new(tx, &customer, (Named::Plan, &create.plan), None)?;
     let Some(card) = customer.default_card() else {
         let message = format!("The customer {} has no default card.", customer.id);
         return Err(ApiError::param("doesnt_have_card", "customer", message));
@@ -186,11 +186,11 @@ pub fn plan_update(
     (customer, row, present): (&Held, &SubscriptionRow, &Present),
     update: &Update,
 ) -> Result<Step, ApiError> {
-    let plan = other_plan(tx, context, (customer, row), ("plan", update.plan.as_deref()))?;
+    let plan = other_plan(tx, context, (customer, row), (Named::Plan, update.plan.as_deref()))?;
     let next = match &update.next_plan {
         None => None,
         Some(None) => Some(None),
-        Some(Some(next)) => Some(other_plan(tx, context, (customer, row), ("next_cycle_plan", Some(next)))?),
+        Some(Some(next)) => Some(other_plan(tx, context, (customer, row), (Named::NextPlan, Some(next)))?),
     };
     let change = Change {
         plan: plan.as_ref(),
@@ -200,7 +200,7 @@ pub fn plan_update(
         next_plan: next.as_ref().map(Option::as_ref),
     };
     let terms = Terms { account: &context.account.terms, calendar: row.calendar };
-    agreement::update(&terms, &present.agreement(row)?, &change, customer.billing).map_err(refused)
+    agreement::update(&terms, &present.agreement(row)?, &change, customer.billing).map_err(refused_of(row.id))
 }
 
 /// The plan that a request names. Error: there is none, or the customer has it.
@@ -208,15 +208,15 @@ fn other_plan(
     tx: &mut Tx<'_>,
     context: &Context<'_>,
     (customer, row): (&Held, &SubscriptionRow),
-    (param, plan): (&'static str, Option<&str>),
+    (named, plan): (Named, Option<&str>),
 ) -> Result<Option<Plan>, ApiError> {
     let Some(plan) = plan else {
         return Ok(None);
     };
     let found = plans::hold(tx, context.side, plan)
-        .map_err(|error| error.about_param(param).coded("invalid_plan"))?
+        .map_err(|error| error.about_param(param_of_plan(named)).coded("invalid_plan"))?
         .terms()?;
-    must_be_new(tx, customer, (plan, Some(row.id)))?;
+    must_be_new(tx, customer, (named, plan), Some(row.id))?;
     Ok(Some(found))
 }
 
@@ -226,7 +226,7 @@ pub fn pause(tx: &mut Tx<'_>, context: &Context<'_>, id: &str) -> Result<Prepare
     must_be_free(&row)?;
     let course = {
         let present = Present::read(tx, context, &row)?;
-        agreement::pause(&present.agreement(&row)?).map_err(refused)?
+        agreement::pause(&present.agreement(&row)?).map_err(refused_of(row.id))?
     };
     let at = Some(customer.billing.as_microsecond());
     let stamps = Stamps { paused_at: at, canceled_at: row.canceled_at, resumed_at: None };
@@ -351,11 +351,12 @@ fn proceed(
 fn must_be_new(
     tx: &mut Tx<'_>,
     customer: &Held,
-    (plan, besides): (&str, Option<SubscriptionId>),
+    (named, plan): (Named, &str),
+    besides: Option<SubscriptionId>,
 ) -> Result<(), ApiError> {
     if store::has_plan(tx, customer.side, &customer.id, (plan, besides))? {
         let message = format!("The customer {} is subscribed to the plan {plan} already.", customer.id);
-        return Err(ApiError::param("already_subscribed", "plan", message));
+        return Err(ApiError::param("already_subscribed", param_of_plan(named), message));
     }
     Ok(())
 }
@@ -369,13 +370,21 @@ fn stamps(row: &SubscriptionRow) -> Stamps {
     Stamps { paused_at: row.paused_at, canceled_at: row.canceled_at, resumed_at: row.resumed_at }
 }
 
+/// The parameter that names a plan.
+const fn param_of_plan(named: Named) -> &'static str {
+    match named {
+        Named::Plan => "plan",
+        Named::NextPlan => "next_cycle_plan",
+    }
+}
+
 /// The parameter that a refusal is about.
 const fn param_of(refused: &Refused) -> Option<&'static str> {
     match refused {
         Refused::InvalidTrialEnd => Some("trial_end"),
         Refused::CannotChangeProrateStatus | Refused::CannotProratedRefund => Some("prorate"),
-        Refused::AlreadySubscribed | Refused::InvalidPlan => Some("plan"),
-        Refused::InvalidQuantity(_) => Some("quantity"),
+        Refused::AlreadySubscribed(named) | Refused::InvalidPlan(named) => Some(param_of_plan(*named)),
+        Refused::InvalidQuantity { .. } => Some("quantity"),
         Refused::InvalidAmount => Some("amount"),
         Refused::AlreadyPaused
         | Refused::AlreadyCanceled
@@ -385,20 +394,30 @@ const fn param_of(refused: &Refused) -> Option<&'static str> {
     }
 }
 
-/// A refusal of the rules in the words of the API.
+/// A refusal of the rules about the subscription `id`, in the words of the API.
+pub fn refused_of(id: SubscriptionId) -> impl Fn(Refused) -> ApiError {
+    move |reason| {
+        if reason == Refused::AlreadyPaused {
+            // PAY.JP's words.
+            ApiError::client(reason.code(), format!("\"{id}\" has already been paused."))
+        } else {
+            refused(reason)
+        }
+    }
+}
+
+/// The same where it is not known about which one.
 pub fn refused(refused: Refused) -> ApiError {
     match &refused {
         Refused::Bill(cause) => ApiError::inside(cause.to_string()),
-        Refused::AlreadyPaused => {
-            ApiError::client(refused.code(), "The subscription has already been paused.")
-        }
-        Refused::AlreadyCanceled
-        | Refused::AlreadySubscribed
+        Refused::AlreadyPaused
+        | Refused::AlreadyCanceled
+        | Refused::AlreadySubscribed(_)
         | Refused::SubscriptionWorked
         | Refused::InvalidTrialEnd
         | Refused::CannotChangeProrateStatus
-        | Refused::InvalidPlan
-        | Refused::InvalidQuantity(_)
+        | Refused::InvalidPlan(_)
+        | Refused::InvalidQuantity { .. }
         | Refused::InvalidAmount
         | Refused::NothingScheduled
         | Refused::CannotProratedRefund => {

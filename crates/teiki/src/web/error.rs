@@ -269,7 +269,7 @@ struct ErrorDetails {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     param: Option<String>,
-    /// The charge it is about. After `payment_unknown` read it: what became of it is not known yet.
+    /// The charge it is about. After `payment_unknown` it is not known yet what became of it; the message says how to learn it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     charge: Option<String>,

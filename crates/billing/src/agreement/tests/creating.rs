@@ -160,11 +160,24 @@ fn quantity_multiplies_the_price_and_the_set_up_fee_comes_once() {
 
 #[test]
 fn quantity_has_a_range() {
-    let plan = plan();
-    for quantity in [0, QUANTITY_MAX + 1] {
-        let asked = New { quantity, ..new(&plan) };
-        let refused = create(&terms(Calendar::Anchor), &asked, at("2027-01-31T06:00:00Z"));
-        assert_eq!(refused, Err(Refused::InvalidQuantity(quantity)));
+    for (yen, most) in [
+        (0, QUANTITY_MAX),
+        (50, QUANTITY_MAX),
+        (9_999, QUANTITY_MAX),
+        (10_000, 9_999),
+        (1_000_000, 99),
+        (AMOUNT_MAX, 1),
+    ] {
+        let plan = Plan { amount: Money::yen(yen), ..plan() };
+        let create = |quantity| {
+            let asked = New { quantity, ..new(&plan) };
+            create(&terms(Calendar::Anchor), &asked, at("2027-01-31T06:00:00Z"))
+        };
+        assert!(create(most).is_ok(), "{yen}");
+        for found in [0, most + 1] {
+            let refused = Refused::InvalidQuantity { plan: plan.id.clone(), most, found };
+            assert_eq!(create(found), Err(refused), "{yen}");
+        }
     }
 }
 

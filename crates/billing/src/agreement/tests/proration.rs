@@ -119,7 +119,14 @@ fn by_the_day_has_no_effect_without_a_billing_day() {
 }
 
 fn paid(yen: i64, period: Period) -> Paid {
-    Paid { period, amount: Money::yen(yen), refunded: Money::yen(0), collected_at: period.start }
+    let nothing = Money::yen(0);
+    Paid {
+        period,
+        amount: Money::yen(yen),
+        setup_fee: nothing,
+        refunded: nothing,
+        collected_at: period.start,
+    }
 }
 
 #[track_caller]
@@ -159,6 +166,24 @@ fn a_refund_is_never_more_than_is_left_and_not_after_180_days() {
     let left = |now| refund_left(&terms(Calendar::Payjp), &year, at(now));
     assert!(left("2027-06-30T00:00:00Z").is_ok());
     assert_eq!(left("2027-06-30T00:00:01Z"), Err(Refused::CannotProratedRefund));
+}
+
+#[test]
+fn a_set_up_fee_is_never_a_part_of_the_refund() {
+    let june = paid(1_500, period("2015-06-01T06:33:42Z", "2015-07-01T06:33:42Z"));
+    let now = "2015-06-10T03:00:00Z";
+    for (setup_fee, refunded, yen) in [
+        (0, 0, Some(1_000)),
+        (500, 0, Some(666)),
+        (500, 600, Some(666)),
+        (500, 900, Some(600)),
+        (1_500, 0, None),
+        // A person had set the bill to less than the fee.
+        (2_000, 0, None),
+    ] {
+        let paid = Paid { setup_fee: Money::yen(setup_fee), refunded: Money::yen(refunded), ..june };
+        assert_eq!(refund(Calendar::Payjp, &paid, now), yen, "{setup_fee} {refunded}");
+    }
 }
 
 #[test]

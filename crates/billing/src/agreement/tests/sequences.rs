@@ -139,7 +139,8 @@ proptest! {
         }
         book.run_until(last);
         let &(collected_at, period, yen) = book.paid.last().expect("the first part is paid");
-        let paid = Paid { period, amount: Money::yen(yen), refunded: Money::yen(0), collected_at };
+        let nothing = Money::yen(0);
+        let paid = Paid { period, amount: Money::yen(yen), setup_fee: nothing, refunded: nothing, collected_at };
         let refund = refund_left(&book.terms, &paid, last).expect("allowed");
         let kept = book.paid.iter().map(|paid| paid.2).sum::<i64>() - refund.map_or(0, |refund| refund.amount.minor);
         prop_assert_eq!(kept, worth(begin, length + 1, day));

@@ -93,11 +93,11 @@ fn e25_the_same_plan_and_another_currency_are_refused() {
     let basic = plan();
     let dollars = Plan { amount: Money::new(1_000, crate::money::Currency::Usd), ..plus() };
     let mut book = Book::create(Calendar::Anchor, &new(&basic), &[&dollars], START);
-    for change in [to(&basic), next(&basic)] {
-        assert_eq!(book.update(&change, "2027-02-10T00:00:00Z"), Err(Refused::AlreadySubscribed));
+    for (change, named) in [(to(&basic), Named::Plan), (next(&basic), Named::NextPlan)] {
+        assert_eq!(book.update(&change, "2027-02-10T00:00:00Z"), Err(Refused::AlreadySubscribed(named)));
     }
-    for change in [to(&dollars), next(&dollars)] {
-        assert_eq!(book.update(&change, "2027-02-10T00:00:00Z"), Err(Refused::InvalidPlan));
+    for (change, named) in [(to(&dollars), Named::Plan), (next(&dollars), Named::NextPlan)] {
+        assert_eq!(book.update(&change, "2027-02-10T00:00:00Z"), Err(Refused::InvalidPlan(named)));
     }
 }
 
@@ -190,8 +190,25 @@ fn a_quantity_alone_is_for_the_next_invoice_on() {
     assert_eq!(book.standing(), standing(State::Trialing, "2027-02-10T06:00:00Z", 4_000 * 5 / 31));
     book.run("2027-02-15T00:00:00Z");
     assert_eq!(book.paid[1].2, 4_000);
-    let zero = Change { quantity: Some(0), ..Change::default() };
-    assert_eq!(book.update(&zero, "2027-02-16T00:00:00Z"), Err(Refused::InvalidQuantity(0)));
+}
+
+#[test]
+fn no_change_makes_more_than_an_invoice_holds() {
+    let (basic, dear) = (plan(), Plan { id: "dear".into(), amount: Money::yen(AMOUNT_MAX / 3), ..plan() });
+    let asked = New { quantity: 4, ..new(&basic) };
+    let mut book = Book::create(Calendar::Anchor, &asked, &[&dear], START);
+    let quantity = |quantity| Change { quantity: Some(quantity), ..Change::default() };
+    let too_many =
+        |plan: &Plan, most, found| Err(Refused::InvalidQuantity { plan: plan.id.clone(), most, found });
+    let now = "2027-02-16T00:00:00Z";
+    assert_eq!(book.update(&quantity(0), now), too_many(&basic, QUANTITY_MAX, 0));
+    assert_eq!(book.update(&to(&dear), now), too_many(&dear, 3, 4));
+    assert_eq!(book.update(&next(&dear), now), too_many(&dear, 3, 4));
+    // With fewer of it, or with a reservation and then more.
+    assert_eq!(book.update(&Change { quantity: Some(3), ..next(&dear) }, now), Ok(()));
+    assert_eq!(book.update(&quantity(4), now), too_many(&dear, 3, 4));
+    let cleared = Change { next_plan: Some(None), ..quantity(4) };
+    assert_eq!(book.update(&cleared, now), Ok(()));
 }
 
 #[test]

@@ -148,6 +148,16 @@ pub(super) fn failed(charge: ChargeId, outcome: &Outcome) -> ApiError {
     ApiError::card(code, message).about_charge(charge.to_string())
 }
 
+/// 500: whether it was done is not known yet, and the charge shows nothing of it until it is.
+pub(super) fn not_known(charge: ChargeId) -> ApiError {
+    let message = format!(
+        "Whether this was done is not known yet. Repeat the request with the same Idempotency-Key to learn its outcome. \
+         While it is not known, captures, refunds and reauthorizations of the charge {charge} answer 409; after that, read the \
+         charge before you repeat the request without a key."
+    );
+    ApiError::server("payment_unknown", message).about_charge(charge.to_string())
+}
+
 /// 500: surely nothing was sent.
 pub(super) fn not_sent(charge: ChargeId) -> ApiError {
     let message = "The payment gateway could not be reached. Nothing was changed; try again later.";

@@ -144,7 +144,8 @@ pub(crate) async fn perform(site: &Site, side: &Arc<Side>, order: Order) -> Resu
         let news = send(&line, &order).await;
         settle::settle(&line, news, rounding).await
     };
-    wait(site, charge, give_up_at, sending, || outcome(site, owner, (action, charge))).await
+    let known = wait(site, charge, give_up_at, sending, || outcome(site, owner, (action, charge))).await?;
+    known.ok_or_else(|| api::not_known(charge))
 }
 
 /// What becomes of an action that a former try of the request sent. Errors: as [`perform`].
@@ -152,7 +153,9 @@ async fn watch(site: &Site, owner: (AccountId, Mode), begun: &Begun) -> Result<S
     let (Ok(action), Ok(charge)) = (begun.action.parse(), begun.charge.parse()) else {
         return Err(ApiError::inside(format!("{begun:?} has no ids")));
     };
-    wait(site, charge, give_up_at(), async { Ok(()) }, || outcome(site, owner, (action, charge))).await
+    let look = || outcome(site, owner, (action, charge));
+    let known = wait(site, charge, give_up_at(), async { Ok(()) }, look).await?;
+    known.ok_or_else(|| api::not_known(charge))
 }
 
 /// The charge after an action; `None` while nothing is known. Errors: refused (4xx), not sent (500).

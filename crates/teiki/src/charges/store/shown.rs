@@ -3,6 +3,7 @@
 use billing::calendar::Period;
 use billing::charge::State;
 use billing::id::{AccountId, ChargeId, InvoiceId, PaymentMethodId, Slot, SubscriptionId};
+use billing::invoice::{Line, LineKind};
 use billing::mode::Mode;
 use billing::money::Money;
 use billing::three_d_secure::Status;
@@ -204,7 +205,8 @@ pub(in crate::charges) fn collected(
     obligations: &[String],
 ) -> Result<Vec<Collected>, Error> {
     let rows = tx.select_many(
-        "select c.id, i.period_start, i.period_end, c.amount, c.amount_refunded, c.currency, c.billing_at
+        "select c.id, i.period_start, i.period_end, c.amount, c.amount_refunded, c.currency, c.billing_at, i.lines, i.cycle,
+                c.created_at
          from invoices i join charges c on c.slot = i.slot and c.invoice_id = i.id
          where i.slot = $1 and i.obligation = $2 and c.status = 'succeeded' and not c.surplus",
         &[
@@ -222,11 +224,21 @@ pub(in crate::charges) fn collected(
                     end: instant(row, 2, "invoices.period_end")?,
                 },
                 amount: Money::new(row.i64(3)?, currency),
+                setup_fee: Money::new(setup_fee(row.str(7)?)?, currency),
                 refunded: Money::new(row.i64(4)?, currency),
                 collected_at: instant(row, 6, "charges.billing_at")?,
+                cycle: row.i64(8)?,
+                created_at: row.i64(9)?,
             })
         })
         .collect()
+}
+
+/// What of these lines is a set-up fee.
+fn setup_fee(lines: &str) -> Result<i64, Error> {
+    let lines: Vec<Line> =
+        serde_json::from_str(lines).map_err(|_| unreadable("invoices.lines", "lines", lines))?;
+    Ok(lines.iter().filter(|line| line.kind == LineKind::SetupFee).map(|line| line.amount).sum())
 }
 
 /// Writes the merchant's note and texts.

@@ -241,6 +241,17 @@ pub(super) fn is_being_charged(tx: &mut Tx<'_>, id: InvoiceId) -> Result<bool, E
     Ok(found.is_some())
 }
 
+/// Whether a charge of an open invoice of the subscription is under way.
+pub(super) fn is_any_being_charged(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<bool, Error> {
+    let found = tx.query_opt(
+        "select 1 from invoices i join charges c on c.slot = i.slot and c.invoice_id = i.id
+         where i.slot = $1 and i.subscription_id = $2 and i.status = 'open'
+             and c.status in ('prepared', 'sending', 'unknown', 'pending', 'requires_customer', 'authorized') limit 1",
+        &[Value::I64(id.slot().as_i64()), Value::Text(id.as_str())],
+    )?;
+    Ok(found.is_some())
+}
+
 /// The open invoices of these subscriptions.
 pub(super) fn open_of(tx: &mut Tx<'_>, ids: &[SubscriptionId]) -> Result<Vec<InvoiceId>, Error> {
     let rows = tx.select_many(

@@ -31,6 +31,7 @@ pub(super) struct Merchant {
     pub(super) test: Client,
     pub(super) public: Client,
     pub(super) live: Client,
+    pub(super) live_public: Client,
 }
 
 impl Merchant {
@@ -42,6 +43,7 @@ impl Merchant {
             test: client("test", "secret_key"),
             public: client("test", "public_key"),
             live: client("live", "secret_key"),
+            live_public: client("live", "public_key"),
         }
     }
 }

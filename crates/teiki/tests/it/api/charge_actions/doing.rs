@@ -80,6 +80,36 @@ async fn a_reservation_is_renewed_from_now_on_or_stays_as_it_was() {
 }
 
 #[tokio::test]
+async fn a_card_from_abroad_is_reserved_for_seven_days_at_most() {
+    on_both(async |installation| {
+        let owner = Owner::on_a_clock(installation).await;
+        let server = Server::start(&installation.place, &[]);
+        let client = owner.at(&server);
+        // The last second of a day in Japan.
+        let end = |days: i64| BEGINNING + days * DAY - 9 * 3_600 - 1;
+        let reserved = async |card: &str, days: &str| {
+            let form = [("amount", "500"), ("capture", "false"), ("expiry_days", days)];
+            client.charge(card, &form).await
+        };
+        let (abroad, here) = ("4000000900000003", "4242424242424242");
+        let mut charges = Vec::new();
+        for (card, days, expected) in [(abroad, "3", 3), (abroad, "30", 7), (here, "30", 30)] {
+            let charge = reserved(card, days).await;
+            assert_eq!(client.charge_shown(&charge).await["expired_at"], end(expected), "{card} {days}");
+            charges.push(charge);
+        }
+        owner.set_clock(BEGINNING + DAY).await;
+        for (charge, expected) in charges.iter().zip([8, 8, 61]) {
+            let renewed = client.done(charge, "reauth", &[("expiry_days", "60")]).await;
+            assert_eq!(renewed["expired_at"], end(expected));
+        }
+        assert_eq!(server.stop(), Some(0));
+        must_be_well(&installation.place);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_renewal_is_refunded_in_the_books_of_its_subscription() {
     on_both(async |installation| {
         let (account, key) = account_with_key(installation, 1);

@@ -125,6 +125,9 @@ async fn what_is_not_known_in_time_is_no_success_and_is_settled_later() {
         let (client, server, mute) = with_faults(&owner, faults).await;
         let error = client.ask(&charge, "refund", &[]).await.refused(500, "payment_unknown");
         assert_eq!((&error["type"], &error["charge"]), (&"server_error".into(), &charge.as_str().into()));
+        // The charge tells nothing of it yet, so the message does not send there.
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("same Idempotency-Key") && message.contains("answer 409"), "{message}");
         assert_eq!(money(&client.charge_shown(&charge).await), (true, true, false, 0, "succeeded"));
         client.ask(&charge, "refund", &[("amount", "1")]).await.refused(409, "payment_in_progress");
         server.signal("-KILL");

@@ -93,7 +93,7 @@ async fn a_change_that_makes_no_sense_is_refused_by_name() {
             client.subscribe(&customer, "other", &[]).await;
             let before = client.subscription(&id).await;
             let past = seconds(START).to_string();
-            for (form, status, code) in [
+            for ((name, value), status, code) in [
                 (("prorate", "true"), 400, "cannot_change_prorate_status"),
                 (("plan", "basic"), 400, "already_subscribed"),
                 (("plan", "other"), 400, "already_subscribed"),
@@ -105,8 +105,13 @@ async fn a_change_that_makes_no_sense_is_refused_by_name() {
                 (("quantity", "0"), 400, "invalid_quantity"),
                 (("customer", "x"), 400, "invalid_param_key"),
             ] {
-                client.act(&id, "", &[form]).await.refused(status, code);
+                let error = client.act(&id, "", &[(name, value)]).await.refused(status, code);
+                assert_eq!(error["param"], name);
             }
+            // One plan is right, and the other is what it is to be by then.
+            let both = [("plan", "plus"), ("next_cycle_plan", "plus")];
+            let error = client.act(&id, "", &both).await.refused(400, "already_subscribed");
+            assert_eq!(error["param"], "next_cycle_plan");
             assert_eq!(client.subscription(&id).await, before);
             assert_eq!(client.charges(&customer).await.len(), 2);
             // A plan that somebody has, or is to have, is not deleted.
@@ -232,6 +237,85 @@ async fn a_next_plan_whose_payment_fails_is_owed_or_stays_reserved() {
 }
 
 #[tokio::test]
+async fn now_ends_a_trial_before_the_billing_day_in_full_or_by_the_day() {
+    in_a_shop(async |shop| {
+        for (client, midnight) in
+            [(&shop.teiki.test, "2027-01-31T15:00:00Z"), (&shop.payjp.test, "2027-02-01T00:00:00Z")]
+        {
+            client.plan("first", 3_100, &[("billing_day", "1")]).await;
+            let life = Life::begin(client, START).await;
+            let end = seconds("2027-01-25T00:00:00Z").to_string();
+            let mut ids = Vec::new();
+            // From the 20th to the 31st are 12 days of 31. The trial of the first is moved to the billing day.
+            for (prorate, until, yen) in [("false", midnight, 3_100), ("true", "2027-01-25T00:00:00Z", 1_200)]
+            {
+                let customer = life.customer(GOOD).await;
+                let form = [("trial_end", end.as_str()), ("prorate", prorate)];
+                let made = client.subscribe(&customer, "first", &form).await;
+                made.stands("trial", "first", (START, until));
+                ids.push((made.id, customer, yen));
+            }
+            life.advance(CHANGE).await;
+            for (id, customer, yen) in &ids {
+                client.act(id, "", &[("trial_end", "now")]).await.ok();
+                let paid = client.subscription(id).await;
+                paid.stands("active", "first", (CHANGE, midnight));
+                assert_eq!(paid.trial_end, Some(seconds(CHANGE)));
+                assert_eq!(client.charges(customer).await, charged(&[(CHANGE, *yen, "paid")]));
+            }
+            life.advance("2027-02-02T00:00:00Z").await;
+            for (_, customer, yen) in &ids {
+                let all = [(CHANGE, *yen, "paid"), ("2027-02-01T00:00:00Z", 3_100, "paid")];
+                assert_eq!(client.charges(customer).await, charged(&all));
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_next_plan_with_a_billing_day_is_paid_at_the_boundary_and_again_on_the_day() {
+    in_a_shop(async |shop| {
+        for (client, midnight) in
+            [(&shop.teiki.test, "2027-02-19T15:00:00Z"), (&shop.payjp.test, "2027-02-20T00:00:00Z")]
+        {
+            client.plan("basic", 1_000, &[]).await;
+            client.plan("twentieth", 3_100, &[("billing_day", "20")]).await;
+            let life = Life::begin(client, START).await;
+            let mut ids = Vec::new();
+            // In full although the day is near, or by the day: from the 15th to the 19th are 5 days of 31.
+            for (prorate, yen) in [("false", 3_100), ("true", 500)] {
+                let customer = life.customer(GOOD).await;
+                let id = client.subscribe(&customer, "basic", &[("prorate", prorate)]).await.id;
+                client.act(&id, "", &[("next_cycle_plan", "twentieth")]).await.ok();
+                let preview = format!("/v1/invoices/preview?count=2&subscription={id}");
+                let preview = client.get(&preview).await.ok();
+                let next = |number: usize| preview["invoices"][number]["amount"].as_i64();
+                assert_eq!((next(0), next(1)), (Some(yen), Some(3_100)), "{preview}");
+                ids.push((id, customer, yen));
+            }
+            life.advance(FEBRUARY).await;
+            for (id, _, _) in &ids {
+                let switched = client.subscription(id).await;
+                switched.stands("active", "twentieth", (FEBRUARY, midnight));
+                assert!(switched.next_cycle_plan.is_none());
+            }
+            life.advance("2027-03-20T00:00:00Z").await;
+            for (_, customer, yen) in &ids {
+                let all = [
+                    (START, 1_000, "paid"),
+                    (FEBRUARY, *yen, "paid"),
+                    ("2027-02-20T00:00:00Z", 3_100, "paid"),
+                    ("2027-03-20T00:00:00Z", 3_100, "paid"),
+                ];
+                assert_eq!(client.charges(customer).await, charged(&all));
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_quantity_is_for_the_next_invoice_on() {
     in_a_shop(async |shop| {
         for client in shop.both() {
@@ -242,6 +326,57 @@ async fn a_quantity_is_for_the_next_invoice_on() {
             assert_eq!(client.act(&id, "", &[("quantity", "4")]).await.ok()["quantity"], 4);
             life.advance(FEBRUARY).await;
             let all = [(START, 1_000, "paid"), (FEBRUARY, 4_000, "paid")];
+            assert_eq!(client.charges(&customer).await, charged(&all));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_quantity_is_as_much_as_an_invoice_holds() {
+    in_a_shop(async |shop| {
+        for client in shop.both() {
+            for (plan, amount) in [("basic", 1_000), ("dear", 9_999_999), ("half", 5_000_000)] {
+                client.plan(plan, amount, &[]).await;
+            }
+            let life = Life::begin(client, START).await;
+            let customer = life.customer(GOOD).await;
+            let too_many = |error: serde_json::Value, most: &str| {
+                assert_eq!(error["param"], "quantity");
+                let message = error["message"].as_str().unwrap();
+                assert!(message.starts_with("Invalid quantity") && message.contains(most), "{message}");
+            };
+            let form = [("customer", customer.as_str()), ("plan", "dear"), ("quantity", "11")];
+            let refused = client.post("/v1/subscriptions", &form).await.refused(400, "invalid_quantity");
+            too_many(refused, "1 to 10,");
+            let id = client.subscribe(&customer, "basic", &[("quantity", "11")]).await.id;
+            let before = client.subscription(&id).await;
+            for (form, most) in [
+                (&[("plan", "dear")][..], "1 to 10,"),
+                (&[("next_cycle_plan", "dear")], "1 to 10,"),
+                (&[("plan", "half"), ("quantity", "20")], "1 to 19,"),
+            ] {
+                too_many(client.act(&id, "", form).await.refused(400, "invalid_quantity"), most);
+                let preview = [&[("subscription", id.as_str())], form].concat();
+                let preview = client.send(reqwest::Method::GET, "/v1/invoices/preview", &preview).await;
+                too_many(preview.refused(400, "invalid_quantity"), most);
+            }
+            assert_eq!(client.subscription(&id).await, before);
+            // A switch of all of the plan would be the same; who is left out does not stand in its way.
+            let at = seconds("2030-01-01T00:00:00Z").to_string();
+            let switch = [("plan", "basic"), ("next_plan", "dear"), ("effective_at", at.as_str())];
+            for path in ["/v1/plan_switches/preview", "/v1/plan_switches"] {
+                let error = client.post(path, &switch).await.refused(400, "invalid_quantity");
+                assert_eq!(error["param"], "next_plan");
+                assert!(error["message"].as_str().unwrap().contains(&id), "{error}");
+            }
+            let besides = [&switch[..], &[("exclude[]", id.as_str())]].concat();
+            client.post("/v1/plan_switches", &besides).await.ok();
+            // As many as fit are paid, and more of it only after it is no longer reserved.
+            client.act(&id, "", &[("next_cycle_plan", "dear"), ("quantity", "10")]).await.ok();
+            too_many(client.act(&id, "", &[("quantity", "11")]).await.refused(400, "invalid_quantity"), "10");
+            life.advance(FEBRUARY).await;
+            let all = [(START, 11_000, "paid"), (FEBRUARY, 99_999_990, "paid")];
             assert_eq!(client.charges(&customer).await, charged(&all));
         }
     })

@@ -1,8 +1,9 @@
 //! Deleting with `prorate=true`: the rest of the period that was paid is given back (6.8).
 
-use super::super::client::Client;
+use super::super::client::{Client, Form};
+use super::super::gateway::Gateway;
 use super::super::life::Life;
-use super::super::shop::{GOOD, Merchant, Subscription, account, in_a_shop, must_be_well};
+use super::super::shop::{GOOD, Merchant, Subscription, account, in_a_shop, must_be_well, soon};
 use crate::installation::on_both;
 use crate::serve::Server;
 
@@ -43,6 +44,120 @@ async fn the_days_after_today_are_given_back_on_the_last_payment() {
             life.advance("2027-05-01T00:00:00Z").await;
             assert_eq!((client.charges(&one).await.len(), client.charges(&other).await.len()), (1, 2));
         }
+    })
+    .await;
+}
+
+/// Two payments for periods that begin at one instant: which one is the later is no accident.
+#[tokio::test]
+async fn of_two_payments_of_one_instant_the_later_is_given_back() {
+    const AT: &str = "2027-01-01T06:00:00Z";
+    // When it changes to which plan, when it is deleted, and what was charged and given back by then.
+    type Row = (&'static str, Form<'static>, &'static str, &'static [(i64, i64)]);
+    const TABLE: [Row; 2] = [
+        // 14 days of 31 are paid anew, and 11 of those 14 are left.
+        (AT, &[("plan", "middle"), ("prorate", "true")], "2027-01-03T06:00:00Z", &[(1_000, 0), (451, 354)]),
+        // The renewal and the change are for the same month: 27 of 28 days are left.
+        (
+            "2027-02-01T06:00:00Z",
+            &[("plan", "plus")],
+            "2027-02-01T06:00:00Z",
+            &[(1_000, 0), (1_000, 0), (1_500, 1_446)],
+        ),
+    ];
+    in_a_shop(async |shop| {
+        for client in shop.both() {
+            client.plan("basic", 1_000, &[]).await;
+            client.plan("plus", 1_500, &[]).await;
+            client.plan("middle", 1_000, &[("billing_day", "15")]).await;
+            for (changed, form, deleted, expected) in TABLE {
+                let life = Life::begin(client, AT).await;
+                // The ids of charges are hashes: of eight subscriptions some would have them the wrong way round.
+                let mut made = Vec::new();
+                for _ in 0..8 {
+                    let customer = life.customer(GOOD).await;
+                    made.push((client.subscribe(&customer, "basic", &[]).await, customer));
+                }
+                if changed != AT {
+                    life.advance(changed).await;
+                }
+                for (subscription, _) in &made {
+                    client.act(&subscription.id, "", form).await.ok();
+                }
+                if deleted != changed {
+                    life.advance(deleted).await;
+                }
+                for (subscription, customer) in &made {
+                    delete(client, subscription).await;
+                    assert_eq!(given_back(client, customer).await, expected);
+                }
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_set_up_fee_is_not_given_back_by_the_day() {
+    in_a_shop(async |shop| {
+        for client in shop.both() {
+            client.plan("course", 1_000, &[("setup_fee", "500")]).await;
+            let life = Life::begin(client, START).await;
+            let customer = life.customer(GOOD).await;
+            let subscription = client.subscribe(&customer, "course", &[]).await;
+            life.advance("2027-01-25T06:00:00Z").await;
+            let preview = "/v1/invoices/preview?change=delete&prorate=true&subscription=";
+            let preview = client.get(&format!("{preview}{}", subscription.id)).await.ok();
+            assert_eq!(preview["refund"]["amount"], 645);
+            delete(client, &subscription).await;
+            // 20 of 31 days of 1,000.
+            assert_eq!(given_back(client, &customer).await, [(1_500, 645)]);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn while_a_renewal_is_not_known_nothing_is_deleted_with_a_refund() {
+    on_both(async |installation| {
+        let created = account(&installation.place, "one");
+        // The renewal is executed; its answer never comes, and looking it up finds nothing for a while.
+        let gateway = Gateway::start(&installation.place, "idempotency=none,lookup-lag=10000");
+        let server = Server::start(&installation.place, &["--sandbox", &gateway.url]);
+        let client = Merchant::new(&created, &server.url()).test;
+        client.plan("basic", 1_000, &[]).await;
+        // They live in real time: while a clock advances, nothing of its customers is changed.
+        let mut renewing = Vec::new();
+        for _ in 0..2 {
+            let customer = client.customer("sbx_timeout_after_1").await;
+            let made = client.get(&format!("/v1/customers/{customer}")).await.ok()["created"].as_i64();
+            let end = (made.unwrap() + 5).to_string();
+            renewing.push((client.subscribe(&customer, "basic", &[("trial_end", &end)]).await, customer));
+        }
+        let stands = async |customer: &str, how: &str| {
+            let charges = client.charges(customer).await;
+            charges.first().is_some_and(|charge| charge.2 == how).then_some(())
+        };
+        for (subscription, customer) in &renewing {
+            soon("the renewal", async || stands(customer, "open").await).await;
+            let path = format!("/v1/subscriptions/{}?prorate=true", subscription.id);
+            client.delete(&path).await.refused(409, "payment_in_progress");
+            let preview = "/v1/invoices/preview?change=delete&prorate=true&subscription=";
+            let preview = client.get(&format!("{preview}{}", subscription.id)).await;
+            preview.refused(409, "payment_in_progress");
+        }
+        // Without a refund it is deleted all the same; what arrives late is still written down.
+        client.delete(&format!("/v1/subscriptions/{}", renewing[1].0.id)).await.ok();
+        for (_, customer) in &renewing {
+            soon("the truth", async || stands(customer, "paid").await).await;
+        }
+        delete(&client, &renewing[0].0).await;
+        let [first, second] = [&renewing[0].1, &renewing[1].1];
+        let (first, second) = (given_back(&client, first).await, given_back(&client, second).await);
+        assert!(matches!(first[..], [(1_000, 900..)]), "{first:?}");
+        assert_eq!(second, [(1_000, 0)]);
+        assert_eq!(server.stop(), Some(0));
+        must_be_well(&installation.place);
     })
     .await;
 }

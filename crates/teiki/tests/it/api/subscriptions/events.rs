@@ -107,6 +107,30 @@ async fn told_again(client: &Client, event: &Value) -> Value {
 }
 
 #[tokio::test]
+async fn without_a_card_there_is_no_charge_that_could_fail() {
+    in_a_shop(async |shop| {
+        for (client, stops) in
+            [(&shop.teiki.test, "subscription.updated"), (&shop.payjp.test, "subscription.paused")]
+        {
+            client.plan("basic", 1_000, &[]).await;
+            let life = Life::begin(client, START).await;
+            let customer = life.customer(GOOD).await;
+            let mut told = Told { client, customer, seen: 0 };
+            client.subscribe(&told.customer, "basic", &[]).await;
+            told.tell(START, &["charge.succeeded", "subscription.created"]).await;
+            let shown = client.get(&format!("/v1/customers/{}", told.customer)).await.ok();
+            let card = shown["default_card"].as_str().unwrap();
+            client.delete(&format!("/v1/customers/{}/cards/{card}", told.customer)).await.ok();
+            life.advance(FEBRUARY).await;
+            told.tell(FEBRUARY, &[stops]).await;
+            let own = client.list("/v1/events?type=invoice.payment_failed").await;
+            assert_eq!(own.len(), usize::from(stops == "subscription.updated"));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn trials_failures_and_deletions_are_told() {
     in_a_shop(async |shop| {
         for (client, stops) in

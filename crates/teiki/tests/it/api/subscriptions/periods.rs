@@ -1,8 +1,11 @@
 //! Period arithmetic: 6.4.
 
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
+
 use super::super::client::Client;
 use super::super::life::Life;
-use super::super::shop::{GOOD, in_a_shop};
+use super::super::shop::{GOOD, in_a_shop, soon};
 
 /// Subscribes at `created` and looks at when it is charged until `until`.
 async fn check(client: &Client, plan: &str, (created, until): (&str, &str), expected: &[&str]) {
@@ -69,6 +72,44 @@ async fn in_payjps_calendar_days_drift_down_and_stay() {
         let lasts =
             ["2027-01-31T00:00:00Z", "2027-02-28T00:00:00Z", "2027-03-31T00:00:00Z", "2027-04-30T00:00:00Z"];
         check(client, "last", ("2027-01-15T06:00:00Z", "2027-05-30T00:00:00Z"), &lasts).await;
+    })
+    .await;
+}
+
+/// A renewal that comes late, because charging is held when it is due.
+#[tokio::test]
+async fn a_late_renewal_does_not_move_the_next_boundary() {
+    in_a_shop(async |shop| {
+        for (client, zone) in [(&shop.teiki.test, "Asia/Tokyo"), (&shop.payjp.test, "UTC")] {
+            client.plan("month", 1_000, &[]).await;
+            // Real time: no clock goes past what is due.
+            let now = async || {
+                let made = client.post("/v1/customers", &[]).await.ok();
+                made["created"].as_i64().unwrap()
+            };
+            let hold = |switch: &str| assert_eq!(shop.installation.run(&["hold", switch]).code, 0);
+            let customer = client.customer(GOOD).await;
+            hold("on");
+            let end = now().await + 5;
+            let form = [("trial_end", end.to_string())];
+            let form = form.each_ref().map(|(name, value)| (*name, value.as_str()));
+            let id = client.subscribe(&customer, "month", &form).await.id;
+            soon("it is late", async || (now().await > end + 1).then_some(())).await;
+            assert_eq!(client.charges(&customer).await, [], "it is held");
+            hold("off");
+            soon("the renewal", async || {
+                let charges = client.charges(&customer).await;
+                charges.first().is_some_and(|charge| charge.2 == "paid").then_some(())
+            })
+            .await;
+            let renewed = client.subscription(&id).await;
+            let start = Timestamp::from_second(end).unwrap().to_zoned(TimeZone::get(zone).unwrap());
+            let next = start.checked_add(Span::new().months(1)).unwrap().timestamp().as_second();
+            assert_eq!(
+                (renewed.status.as_str(), renewed.current_period_start, renewed.current_period_end),
+                ("active", end, next)
+            );
+        }
     })
     .await;
 }

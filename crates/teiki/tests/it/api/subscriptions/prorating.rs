@@ -27,7 +27,7 @@ async fn check(client: &Client, (day, trial_end, created, expected): Row) {
 
 #[tokio::test]
 async fn the_yen_table_of_payjp_is_charged_to_the_yen() {
-    const TABLE: [Row; 8] = [
+    const TABLE: [Row; 9] = [
         (
             "1",
             None,
@@ -55,6 +55,13 @@ async fn the_yen_table_of_payjp_is_charged_to_the_yen() {
             &[("2019-03-01T00:00:00Z", 1_000, "paid"), ("2019-04-01T00:00:00Z", 1_000, "paid")],
         ),
         ("1", Some("2019-03-02T00:00:00Z"), "2019-03-01T23:59:59Z", &[("2019-03-02T00:00:00Z", 967, "paid")]),
+        // The last second of the trap, with the advised midnight.
+        (
+            "1",
+            Some("2019-03-01T15:00:00Z"),
+            "2019-02-28T23:59:59Z",
+            &[("2019-03-01T15:00:00Z", 1_000, "paid"), ("2019-04-01T00:00:00Z", 1_000, "paid")],
+        ),
         (
             "31",
             None,
@@ -78,7 +85,7 @@ async fn the_yen_table_of_payjp_is_charged_to_the_yen() {
 
 #[tokio::test]
 async fn in_the_accounts_own_days_there_is_no_trap_in_the_morning() {
-    const TABLE: [Row; 6] = [
+    const TABLE: [Row; 7] = [
         (
             "1",
             None,
@@ -98,6 +105,7 @@ async fn in_the_accounts_own_days_there_is_no_trap_in_the_morning() {
             &[("2019-02-28T14:59:59Z", 35, "paid"), ("2019-03-01T00:00:00Z", 1_000, "paid")],
         ),
         ("1", Some("2019-03-01T15:00:00Z"), "2019-02-28T15:00:00Z", &[("2019-03-01T15:00:00Z", 967, "paid")]),
+        ("1", Some("2019-03-01T15:00:00Z"), "2019-02-28T23:59:59Z", &[("2019-03-01T15:00:00Z", 967, "paid")]),
         (
             "31",
             None,
@@ -114,6 +122,32 @@ async fn in_the_accounts_own_days_there_is_no_trap_in_the_morning() {
     in_a_shop(async |shop| {
         for row in TABLE {
             check(&shop.teiki.test, row).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_share_of_a_few_yen_is_charged_and_one_of_none_is_not() {
+    // Price, months of a cycle, and what is charged for the one day before the billing day.
+    const TABLE: [(i64, &str, Option<i64>); 4] =
+        [(1_400, "1", Some(50)), (1_399, "1", Some(49)), (50, "1", Some(1)), (50, "3", None)];
+    const LAST_DAY: &str = "2027-02-28T03:00:00Z";
+    in_a_shop(async |shop| {
+        for client in shop.both() {
+            for (number, (price, months, share)) in TABLE.into_iter().enumerate() {
+                let plan = format!("plan{number}");
+                client.plan(&plan, price, &[("billing_day", "1"), ("interval_count", months)]).await;
+                let life = Life::begin(client, LAST_DAY).await;
+                let customer = life.customer(GOOD).await;
+                let made = client.subscribe(&customer, &plan, &[("prorate", "true")]).await;
+                assert_eq!((made.status.as_str(), made.current_period_start), ("active", seconds(LAST_DAY)));
+                let first: Vec<_> = share.iter().map(|yen| (LAST_DAY, *yen, "paid")).collect();
+                assert_eq!(client.charges(&customer).await, charged(&first), "{price} {months}");
+                life.advance("2027-03-01T00:00:00Z").await;
+                let all = [first, vec![("2027-03-01T00:00:00Z", price, "paid")]].concat();
+                assert_eq!(client.charges(&customer).await, charged(&all), "{price} {months}");
+            }
         }
     })
     .await;

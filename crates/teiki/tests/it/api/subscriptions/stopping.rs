@@ -27,7 +27,8 @@ async fn a_pause_within_the_period_costs_nothing() {
                 (&json!("paused"), &json!(seconds("2027-01-20T00:00:00Z")))
             );
             client.act(&id, "pause", &[]).await.refused(400, "already_paused");
-            client.act(&id, "", &[("plan", "basic")]).await.refused(400, "already_paused");
+            let error = client.act(&id, "", &[("plan", "basic")]).await.refused(400, "already_paused");
+            assert_eq!(error["message"], format!("\"{id}\" has already been paused."));
             life.advance("2027-01-25T00:00:00Z").await;
             client.act(&id, "resume", &[]).await.ok();
             let resumed = client.subscription(&id).await;
@@ -78,6 +79,51 @@ async fn a_resume_after_the_period_is_paid_now_and_dates_count_from_it() {
             // 17 days of 31 are left of January from the 15th on, 21 of 30 of June from the 10th on.
             let parts = [(START, 548, "paid"), (now, 700, "paid"), ("2027-07-01T00:00:00Z", 1_000, "paid")];
             assert_eq!(client.charges(&two).await, charged(&parts));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_resume_before_a_billing_day_is_paid_in_full_or_free_until_the_day() {
+    const NOW: &str = "2027-06-05T03:00:00Z";
+    in_a_shop(async |shop| {
+        // The billing day after the resume, and that after the end of the trial.
+        for (client, june, july) in [
+            (&shop.teiki.test, "2027-06-14T15:00:00Z", "2027-07-14T15:00:00Z"),
+            (&shop.payjp.test, "2027-06-15T00:00:00Z", "2027-07-15T00:00:00Z"),
+        ] {
+            client.plan("middle", 1_000, &[("billing_day", "15")]).await;
+            let life = Life::begin(client, START).await;
+            let trial_end = seconds("2027-06-20T00:00:00Z").to_string();
+            let (first, paid) = (("2027-02-15T00:00:00Z", 1_000, "paid"), "paid");
+            let table: [(super::super::client::Form<'_>, _, _, Vec<_>); 2] = [
+                (&[], "active", june, vec![first, (NOW, 1_000, paid), ("2027-06-15T00:00:00Z", 1_000, paid)]),
+                (&[("trial_end", &trial_end)], "trial", july, vec![first]),
+            ];
+            let mut ids = Vec::new();
+            for _ in &table {
+                let customer = life.customer(GOOD).await;
+                ids.push((client.subscribe(&customer, "middle", &[]).await.id, customer));
+            }
+            life.advance("2027-02-20T00:00:00Z").await;
+            for (id, _) in &ids {
+                client.act(id, "pause", &[]).await.ok();
+            }
+            life.advance(NOW).await;
+            for ((id, _), (form, status, until, _)) in ids.iter().zip(&table) {
+                client.act(id, "resume", form).await.ok();
+                client.subscription(id).await.stands(status, "middle", (NOW, until));
+            }
+            life.advance("2027-07-14T23:59:59Z").await;
+            for ((_, customer), (_, _, _, by_then)) in ids.iter().zip(&table) {
+                assert_eq!(client.charges(customer).await, charged(by_then));
+            }
+            life.advance("2027-07-15T00:00:00Z").await;
+            for ((_, customer), (_, _, _, by_then)) in ids.iter().zip(table) {
+                let all = [by_then, vec![("2027-07-15T00:00:00Z", 1_000, "paid")]].concat();
+                assert_eq!(client.charges(customer).await, charged(&all));
+            }
         }
     })
     .await;

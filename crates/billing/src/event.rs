@@ -134,7 +134,7 @@ kinds! {
     InvoiceUpdated = "invoice.updated", false;
     /// A bill was settled without a charge: it was of zero, or was paid by other means.
     InvoicePaid = "invoice.paid", false;
-    /// A bill was skipped by a person.
+    /// A bill became void: a person skipped it, or its subscription or test clock was deleted before it was issued.
     InvoiceVoided = "invoice.voided", false;
     /// A payment of the schedule failed; the bill stays open.
     InvoicePaymentFailed = "invoice.payment_failed", false;

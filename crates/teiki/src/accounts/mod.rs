@@ -212,7 +212,8 @@ pub fn find_clock(tx: &mut Tx<'_>, account: AccountId) -> Result<Option<TestCloc
     store::find_clock(tx, account)
 }
 
-/// Sets the account's test clock, once. `Err(found)` inside `Ok` when it stands elsewhere already.
+/// Sets the account's test clock, once: the one that an import started at `at` before, or a new one. `Err(found)` inside `Ok`
+/// when the account follows one that was started elsewhere.
 pub fn set_clock(
     tx: &mut Tx<'_>,
     key: &DerivationKey,
@@ -223,14 +224,51 @@ pub fn set_clock(
     if let Some(found) = store::find_clock(tx, account)? {
         return Ok(if found.started_at == at { Ok(found) } else { Err(found) });
     }
-    let clock = TestClock {
-        id: ClockId::derive(key, account.as_str(), Slot(0), at, 0),
-        started_at: at,
-        frozen_time: at,
+    let (id, started) = started_at(tx, key, account, at)?;
+    let clock = match started {
+        Some(clock) => clock,
+        None => {
+            let clock = TestClock { id, started_at: at, frozen_time: at };
+            store::insert_clock(tx, account, &clock, now)?;
+            clock
+        }
     };
-    store::insert_clock(tx, account, &clock, now)?;
     store::follow_clock(tx, account, clock.id)?;
     Ok(Ok(clock))
+}
+
+/// The test clock that [`set_clock`] would set, if it is there already.
+pub fn find_clock_at(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    account: AccountId,
+    at: Timestamp,
+) -> Result<Option<TestClock>, db::Error> {
+    match store::find_clock(tx, account)? {
+        Some(found) => Ok(Some(found)),
+        None => Ok(started_at(tx, key, account, at)?.1),
+    }
+}
+
+/// Clocks of an account that were started at one instant, all but the last of them deleted: more than anybody makes.
+const STARTED_MAX: u64 = 1_000;
+
+/// The clock that an import started at `at` and that is not deleted, or the id of the next one.
+fn started_at(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    account: AccountId,
+    at: Timestamp,
+) -> Result<(ClockId, Option<TestClock>), db::Error> {
+    for number in 0..STARTED_MAX {
+        let id = ClockId::derive(key, account.as_str(), Slot(0), at, number);
+        match store::find_started(tx, account, id)? {
+            None => return Ok((id, None)),
+            Some((clock, false)) => return Ok((id, Some(clock))),
+            Some((_, true)) => {}
+        }
+    }
+    Err(db::Error::Assertion(format!("{account} has deleted {STARTED_MAX} test clocks that began at {at}")))
 }
 
 /// An account inside a transaction. Error: there is none.

@@ -179,14 +179,30 @@ pub(super) fn find_clock(tx: &mut Tx<'_>, account: AccountId) -> Result<Option<T
          where a.id = $1 and c.account_id = $1 and c.deleted_at is null",
         &[Value::Text(account.as_str())],
     )?
-    .map(|row| {
-        Ok(TestClock {
-            id: parsed(&row, 0, "test_clocks.id", "an id")?,
-            started_at: instant(&row, 1, "test_clocks.started_at")?,
-            frozen_time: instant(&row, 2, "test_clocks.frozen_time")?,
-        })
-    })
+    .map(|row| clock_of(&row))
     .transpose()
+}
+
+/// The clock `id` of an account, and whether it is deleted.
+pub(super) fn find_started(
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    id: ClockId,
+) -> Result<Option<(TestClock, bool)>, Error> {
+    tx.query_opt(
+        "select id, started_at, frozen_time, deleted_at from test_clocks where id = $1 and account_id = $2",
+        &[Value::Text(id.as_str()), Value::Text(account.as_str())],
+    )?
+    .map(|row| Ok((clock_of(&row)?, row.opt_i64(3)?.is_some())))
+    .transpose()
+}
+
+fn clock_of(row: &Row) -> Result<TestClock, Error> {
+    Ok(TestClock {
+        id: parsed(row, 0, "test_clocks.id", "an id")?,
+        started_at: instant(row, 1, "test_clocks.started_at")?,
+        frozen_time: instant(row, 2, "test_clocks.frozen_time")?,
+    })
 }
 
 pub(super) fn insert_clock(

@@ -11,9 +11,11 @@ use billing::id::{AccountId, InvoiceId, SubscriptionId};
 use billing::mode::Mode;
 use billing::subscription;
 use db::{Error, Tx};
+use jiff::Timestamp;
 
 use super::News;
 use super::store;
+use crate::events::Moment;
 
 /// A history while a batch goes over it.
 pub(super) struct Current {
@@ -32,7 +34,25 @@ pub(super) struct Standing {
     pub(super) remaining: Option<i64>,
     pub(super) open_invoices: i64,
     pub(super) plan: String,
+    pub(super) quantity: i64,
     pub(super) period: (i64, i64),
+    paused_at: Option<i64>,
+    resumed_at: Option<i64>,
+}
+
+impl Standing {
+    /// What an event that happens at `now` tells of it. One that is paused by a failed payment is so from now on.
+    pub(super) fn moment(&self, now: Timestamp) -> Moment<'_> {
+        let is_paused_now = self.state == subscription::State::Paused && self.paused_at.is_none();
+        Moment {
+            state: self.state,
+            plan: &self.plan,
+            quantity: self.quantity,
+            period: self.period,
+            paused_at: if is_paused_now { Some(now.as_microsecond()) } else { self.paused_at },
+            resumed_at: self.resumed_at.filter(|_| !is_paused_now),
+        }
+    }
 }
 
 /// Locks the subscriptions and sales that the news are about.
@@ -90,7 +110,10 @@ fn lock_subscriptions(
                 // Where the count does not decide, only the charge's own invoice matters.
                 open_invoices: counts.get(&row.id).copied().unwrap_or(1),
                 plan: row.plan,
+                quantity: row.quantity,
                 period: row.period,
+                paused_at: row.paused_at,
+                resumed_at: row.resumed_at,
             };
             let current = Current {
                 account: row.account,

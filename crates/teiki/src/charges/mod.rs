@@ -128,6 +128,22 @@ pub fn close_cases(
     store::close_cases(tx, closed, at).map(|_| ())
 }
 
+/// Charges of a test clock that were never sent are never sent: they become void in the caller's transaction.
+pub fn give_up_unsent(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    scope: &Scope,
+    times: settle::Times,
+) -> Result<(), db::Error> {
+    let unsent = store::checks::unsent(tx, scope)?;
+    if unsent.is_empty() {
+        return Ok(());
+    }
+    let never = |(charge, history)| News::of(charge, history, Fact::NeverExecuted);
+    let news: Vec<News> = unsent.into_iter().map(never).collect();
+    settle::write_batch(tx, key, &news, times).map(|_| ())
+}
+
 /// Writes charges in the caller's transaction, as being sent.
 pub fn insert(
     tx: &mut Tx<'_>,

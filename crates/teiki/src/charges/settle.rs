@@ -414,9 +414,10 @@ fn event(kind: Kind, news: &News, charge: &ChargeRow, current: &Current, times: 
             serde_json::json!({"amount": charge.amount.minor, "charge": charge.id.as_str()}),
         )
     } else {
-        let data = current.subscription.as_ref().map(|subscription| {
-            events::of_subscription(subscription.state, &subscription.plan, subscription.period)
-        });
+        let data = current
+            .subscription
+            .as_ref()
+            .map(|subscription| events::of_subscription(&subscription.moment(times.billing)));
         (current.history.as_str().to_owned(), data.unwrap_or_default())
     };
     NewEvent {

@@ -4,6 +4,7 @@ use billing::id::{ClockId, Slot};
 use billing::mode::Mode;
 use jiff::Timestamp;
 
+use super::deletion;
 use super::objects::{self, ClockRow, ClockView, Status};
 use crate::web::list::{LIMIT, List, OFFSET, Page, SINCE, STARTING_AFTER, UNTIL};
 use crate::web::params::Param;
@@ -143,6 +144,6 @@ async fn delete(call: Call) -> Result<Answer, ApiError> {
     must_be_test(&call).map_err(|_| ApiError::not_found("test clock", call.id(0)))?;
     let (account, id, now) = (call.caller.account, call.id(0).to_owned(), call.now);
     let (key, answer) = (call.site.app.key.clone(), deleted(call.caller.mode, &id));
-    call.site.app.db.write(move |tx| objects::delete(tx, &key, (account, &id), now)).await?;
+    call.site.app.db.write(move |tx| deletion::delete(tx, &key, (account, &id), now)).await?;
     Ok(Answer::Json(answer))
 }

@@ -1,21 +1,25 @@
 //! The keeper of test clocks in a server: moves those that are on their way, and finds out what is not known on the others.
 //!
-//! One task for each clock, at most [`AT_ONCE`]; a clock that another process holds is left to it. A way that a stop or a
-//! death interrupted is taken up again. A hold makes a clock wait; anything else that fails ends its way as failed.
+//! One task for each visit to a clock; a clock that another process holds is left to it. At most [`AT_ONCE`] are visited at
+//! once, and [`AT_ONCE_EACH`] of one account; who was visited last comes last, and who only waits for a charge that is not
+//! known gives its place to others meanwhile. A way that a stop or a death interrupted is taken up again. A hold makes a clock
+//! wait; anything else that fails ends its way as failed. A clock that stands stays as it is, whatever fails.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use billing::id::ClockId;
+use billing::id::{AccountId, ClockId};
 use billing::mode::Mode;
 use db::Engine;
+use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinError, JoinSet};
+use tokio::time::Instant;
 
 use super::bill::{lanes, lost};
 use super::objects::{self, ClockRow, Status};
-use super::{Journey, advance, store};
+use super::{Journey, Progress, advance_a_while, store};
 use crate::accounts::{self, TestClock};
 use crate::app::App;
 use crate::charges::resolve::{Pass, resolve};
@@ -28,10 +32,14 @@ use crate::renewals::Lane;
 use crate::renewals::work::Ended;
 use crate::serve::sides::{Side, Sides};
 
-/// Clocks that are worked on at once: one more does not make the others slower than the database is.
-const AT_ONCE: usize = 8;
-/// Between two looks, unless the bell rings.
+/// Clocks that are visited at once: each keeps a connection to PostgreSQL for its lease.
+const AT_ONCE: usize = 16;
+/// The same of one account: what its cards make hang leaves places to others.
+const AT_ONCE_EACH: usize = 4;
+/// Between two looks, unless the bell rings, and at least between two visits to the same clock.
 const LOOK_PAUSE: Duration = Duration::from_millis(500);
+/// Between two visits after one that failed: a database that is away is not asked, nor a log filled, without end.
+const FAILURE_PAUSE: Duration = Duration::from_secs(10);
 
 /// Keeps the clocks until asked to stop, and then waits for what is under way.
 pub(crate) async fn keep(
@@ -40,20 +48,16 @@ pub(crate) async fn keep(
     bell: Arc<Notify>,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let mut busy: BTreeSet<ClockId> = BTreeSet::new();
-    let mut working: JoinSet<ClockId> = JoinSet::new();
+    let mut keeper = Keeper { app, sides, busy: HashMap::new(), visited: BTreeMap::new() };
+    let mut working: JoinSet<Visited> = JoinSet::new();
     while !*stopping.borrow() {
-        if let Err(failure) = look(&app, &sides, (&mut busy, &mut working)).await {
-            tracing::error!(%failure, "the test clocks could not be looked at; trying again");
+        if let Err(error) = keeper.look(&mut working).await {
+            tracing::error!(%error, "the test clocks could not be looked at; trying again");
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK_PAUSE) => {}
             () = bell.notified() => {}
-            Some(done) = working.join_next(), if !working.is_empty() => {
-                if let Ok(id) = done {
-                    busy.remove(&id);
-                }
-            }
+            Some(done) = working.join_next_with_id(), if !working.is_empty() => keeper.leave(done),
             _ = stopping.wait_for(|stop| *stop) => {}
         }
     }
@@ -61,36 +65,110 @@ pub(crate) async fn keep(
     while working.join_next().await.is_some() {}
 }
 
-async fn look(
-    app: &App,
-    sides: &Arc<Sides>,
-    (busy, working): (&mut BTreeSet<ClockId>, &mut JoinSet<ClockId>),
-) -> Result<(), Failure> {
-    let now = clock::now();
-    let found = app.db.read(move |tx| store::with_work(tx, now)).await?;
-    for row in found {
-        if working.len() >= AT_ONCE || busy.contains(&row.id) {
-            continue;
-        }
-        let id = row.account;
-        let account = app.db.read(move |tx| accounts::read(tx, id)).await?;
-        let side = sides.of(&account).await?;
-        let app = app.clone();
-        busy.insert(row.id);
-        working.spawn(async move {
-            let id = row.id;
-            if let Err(failure) = work(&app, &side, &row).await {
-                tracing::error!(%failure, clock = %id, "a test clock could not go on");
-                end(&app, id, Status::Failed).await;
-            }
-            id
-        });
+/// A clock that was visited, while there is still work on it.
+struct Visited {
+    /// The way that it was on; another one begins anew.
+    way: Option<(Timestamp, Timestamp)>,
+    progress: Progress,
+    ended_at: Instant,
+    rests_for: Duration,
+}
+
+impl Visited {
+    fn now(row: &ClockRow, progress: Progress, rests_for: Duration) -> Self {
+        Self { way: row.under_way(), progress, ended_at: Instant::now(), rests_for }
     }
-    Ok(())
+
+    fn rests(&self) -> bool {
+        self.ended_at.elapsed() < self.rests_for
+    }
+}
+
+/// Who is visited, and who was.
+struct Keeper {
+    app: App,
+    sides: Arc<Sides>,
+    busy: HashMap<task::Id, ClockRow>,
+    visited: BTreeMap<ClockId, Visited>,
+}
+
+impl Keeper {
+    /// Begins as many visits as there are places, with those who have waited longest.
+    async fn look(&mut self, working: &mut JoinSet<Visited>) -> Result<(), db::Error> {
+        let now = clock::now();
+        let found = self.app.db.read(move |tx| store::with_work(tx, now)).await?;
+        let ways: BTreeMap<ClockId, _> = found.iter().map(|row| (row.id, row.under_way())).collect();
+        self.visited.retain(|id, visited| ways.get(id) == Some(&visited.way));
+        let busy: BTreeSet<ClockId> = self.busy.values().map(|row| row.id).collect();
+        let mut waiting: Vec<ClockRow> = found
+            .into_iter()
+            .filter(|row| !busy.contains(&row.id) && !self.visited.get(&row.id).is_some_and(Visited::rests))
+            .collect();
+        waiting.sort_by_key(|row| self.visited.get(&row.id).map(|visited| visited.ended_at));
+        for row in waiting {
+            if self.busy.len() < AT_ONCE && self.visits_to(row.account) < AT_ONCE_EACH {
+                self.begin(working, row);
+            }
+        }
+        Ok(())
+    }
+
+    fn visits_to(&self, account: AccountId) -> usize {
+        self.busy.values().filter(|row| row.account == account).count()
+    }
+
+    fn begin(&mut self, working: &mut JoinSet<Visited>, row: ClockRow) {
+        let before = self.visited.remove(&row.id).map(|visited| visited.progress);
+        let progress = before.unwrap_or(Progress::at(row.frozen_time)).not_before(row.frozen_time);
+        let visit = visit(self.app.clone(), Arc::clone(&self.sides), row.clone(), progress);
+        self.busy.insert(working.spawn(visit).id(), row);
+    }
+
+    fn leave(&mut self, done: Result<(task::Id, Visited), JoinError>) {
+        let (id, visited) = match done {
+            Ok((id, visited)) => (id, Some(visited)),
+            Err(error) => (error.id(), None),
+        };
+        if let Some(row) = self.busy.remove(&id) {
+            let panicked = || Visited::now(&row, Progress::at(row.frozen_time), FAILURE_PAUSE);
+            self.visited.insert(row.id, visited.unwrap_or_else(panicked));
+        }
+    }
+}
+
+/// Works on a clock until it has arrived, or waits, or nothing more is known.
+async fn visit(app: App, sides: Arc<Sides>, row: ClockRow, mut progress: Progress) -> Visited {
+    let side = match side_of(&app, &sides, row.account).await {
+        Ok(side) => side,
+        Err(failure) => {
+            tracing::error!(%failure, clock = %row.id, "a test clock could not be looked at; trying again");
+            return Visited::now(&row, progress, FAILURE_PAUSE);
+        }
+    };
+    match work(&app, &side, &row, &mut progress).await {
+        Ok(()) => Visited::now(&row, progress, LOOK_PAUSE),
+        Err(failure) => {
+            match row.under_way() {
+                Some(way) => {
+                    tracing::error!(%failure, clock = %row.id, "a test clock could not go on");
+                    end(&app, (row.id, way), Status::Failed).await;
+                }
+                None => {
+                    tracing::error!(%failure, clock = %row.id, "what is not known on a test clock could not be found out; trying again");
+                }
+            }
+            Visited::now(&row, progress, FAILURE_PAUSE)
+        }
+    }
+}
+
+async fn side_of(app: &App, sides: &Sides, account: AccountId) -> Result<Arc<Side>, Failure> {
+    let account = app.db.read(move |tx| accounts::read(tx, account)).await?;
+    sides.of(&account).await
 }
 
 /// Moves one clock, or finds out what is not known on it.
-async fn work(app: &App, side: &Side, row: &ClockRow) -> Result<(), Failure> {
+async fn work(app: &App, side: &Side, row: &ClockRow, progress: &mut Progress) -> Result<(), Failure> {
     let lease = match app.db.engine() {
         Engine::Sqlite => None,
         Engine::Postgres => match leases::try_take(&app.db, &format!("clock:{}", row.id)).await? {
@@ -104,7 +182,7 @@ async fn work(app: &App, side: &Side, row: &ClockRow) -> Result<(), Failure> {
         clock: row.id.to_string(),
         lease: lease.as_ref().map(|lease| lease.fence.clone()),
     };
-    let Some((_, until)) = row.way else {
+    let Some(way) = row.under_way() else {
         resolve(&side.work, &Pass { scope, lane: Lane::ALL, billing: row.frozen_time }).await?;
         return Ok(());
     };
@@ -114,31 +192,35 @@ async fn work(app: &App, side: &Side, row: &ClockRow) -> Result<(), Failure> {
         scope,
         terms: &side.account.terms,
         clock,
-        until,
+        until: way.1,
         lanes: lanes(app.db.engine()),
     };
-    if attended(&journey, lease.as_ref()).await? == Ended::Done {
-        end(app, row.id, Status::Ready).await;
+    if attended(&journey, progress, lease.as_ref()).await? == Some(Ended::Done) {
+        end(app, (row.id, way), Status::Ready).await;
     }
     Ok(())
 }
 
-/// Advances while the hold switch is looked after.
-async fn attended(journey: &Journey<'_>, lease: Option<&Lease>) -> Result<Ended, Failure> {
+/// Advances while the hold switch is looked after. `None`: it waits.
+async fn attended(
+    journey: &Journey<'_>,
+    progress: &mut Progress,
+    lease: Option<&Lease>,
+) -> Result<Option<Ended>, Failure> {
     let watching = tokio::spawn(holds::job::watch(Arc::clone(journey.line), journey.scope.account));
     let advanced = tokio::select! {
-        advanced = advance(journey, |_| ()) => advanced.map_err(Failure::from),
+        advanced = advance_a_while(journey, progress, &|_| ()) => advanced.map_err(Failure::from),
         // Whoever has it now goes on.
-        () = lost(lease) => Ok(Ended::Fenced),
+        () = lost(lease) => Ok(Some(Ended::Fenced)),
     };
     watching.abort();
     advanced
 }
 
-/// Writes down how a way ended. A database that fails leaves it as it was, and the next look begins again.
-async fn end(app: &App, id: ClockId, status: Status) {
+/// Writes down how a way ended. A database that fails leaves it as it was, and a later look begins again.
+async fn end(app: &App, (id, way): (ClockId, (Timestamp, Timestamp)), status: Status) {
     let (key, now) = (app.key.clone(), clock::now());
-    let written = app.db.write(move |tx| objects::arrive(tx, &key, id, status, now)).await;
+    let written = app.db.write(move |tx| objects::arrive(tx, &key, (id, way), status, now)).await;
     if let Err(error) = written {
         tracing::error!(%error, clock = %id, "the end of a test clock's way could not be written down");
     }

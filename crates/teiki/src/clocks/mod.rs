@@ -25,6 +25,7 @@ use crate::web::ApiError;
 pub mod api;
 pub(crate) mod bill;
 pub mod cli;
+mod deletion;
 pub(crate) mod job;
 pub mod objects;
 mod store;
@@ -79,6 +80,8 @@ pub fn to_follow(tx: &mut db::Tx<'_>, account: AccountId, clock: Option<&str>) -
 
 /// How long the clock waits for a charge whose outcome is not known.
 const UNRESOLVED_MAX: Duration = Duration::from_secs(60);
+/// How long a clock waits at a stretch; then others have their turn in its place.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Pause between two looks at charges that are not final.
 const LOOK_PAUSE: Duration = Duration::from_millis(25);
 
@@ -98,36 +101,71 @@ pub struct Journey<'a> {
     pub lanes: Vec<Lane>,
 }
 
+/// How far a clock has come on its way, and how long it waits there.
+#[derive(Clone, Debug)]
+pub(crate) struct Progress {
+    now: Timestamp,
+    /// How many charges that are not final have been waited for already, and in vain.
+    in_vain: i64,
+    /// When it goes on without what it waits for now.
+    give_up_at: Option<Instant>,
+}
+
+impl Progress {
+    /// Where a way begins, or is taken up again.
+    pub(crate) const fn at(now: Timestamp) -> Self {
+        Self { now, in_vain: 0, give_up_at: None }
+    }
+
+    /// The same, at least there: another process may have moved the clock meanwhile.
+    pub(crate) fn not_before(self, at: Timestamp) -> Self {
+        Self { now: self.now.max(at), ..self }
+    }
+}
+
 /// Moves the clock to its goal and bills everything due on the way, in time order. `on_instant` is told
 /// each instant that it stops at.
 pub async fn advance(journey: &Journey<'_>, on_instant: impl Fn(Timestamp)) -> Result<Ended, db::Error> {
-    let mut now = journey.clock.frozen_time;
-    let mut waited = Waited::default();
+    let mut progress = Progress::at(journey.clock.frozen_time);
+    loop {
+        if let Some(ended) = advance_a_while(journey, &mut progress, &on_instant).await? {
+            return Ok(ended);
+        }
+    }
+}
+
+/// Moves the clock until it has to wait for longer than [`PATIENCE`]: then `None`, and it is to be called again.
+pub(crate) async fn advance_a_while(
+    journey: &Journey<'_>,
+    progress: &mut Progress,
+    on_instant: &impl Fn(Timestamp),
+) -> Result<Option<Ended>, db::Error> {
     loop {
         // First what an earlier process left behind, then what the last instant left open.
-        let ended = waited.until_final(journey, now).await?;
-        if ended != Ended::Done {
+        let ended = until_final(journey, progress).await?;
+        if ended != Some(Ended::Done) {
             return Ok(ended);
         }
         if journey.line.is_stopping() {
-            return Ok(Ended::Stopped);
+            return Ok(Some(Ended::Stopped));
         }
         let next = renewals::next_action_at(&journey.line.db, &journey.scope).await?;
         let Some(next) = next.filter(|&next| next <= journey.until) else {
             break;
         };
-        if next > now {
-            now = next;
-            set(journey, now).await?;
-            on_instant(now);
+        if next > progress.now {
+            progress.now = next;
+            set(journey, next).await?;
+            on_instant(next);
         }
+        let now = progress.now;
         let ended = until_done(journey.line, &journey.scope, journey.terms, now, &journey.lanes).await?;
         if ended != Ended::Done {
-            return Ok(ended);
+            return Ok(Some(ended));
         }
     }
     set(journey, journey.until).await?;
-    Ok(Ended::Done)
+    Ok(Some(Ended::Done))
 }
 
 async fn set(journey: &Journey<'_>, to: Timestamp) -> Result<(), db::Error> {
@@ -135,33 +173,28 @@ async fn set(journey: &Journey<'_>, to: Timestamp) -> Result<(), db::Error> {
     journey.line.db.write(move |tx| accounts::move_clock(tx, clock, to)).await
 }
 
-/// How many charges that are not final have been waited for already, and in vain.
-#[derive(Default)]
-struct Waited {
-    in_vain: i64,
-}
-
-impl Waited {
-    /// Resolves until every charge is final ([`Ended::Done`]), save those that were waited for before.
-    async fn until_final(&mut self, journey: &Journey<'_>, now: Timestamp) -> Result<Ended, db::Error> {
-        let give_up_at = Instant::now() + UNRESOLVED_MAX;
-        loop {
-            let (open, unsent) = resolve::count_open(journey.line, &journey.scope).await?;
-            if open <= self.in_vain {
-                self.in_vain = open;
-                return Ok(Ended::Done);
-            }
-            if journey.line.is_held() || journey.line.is_stopping() {
-                return Ok(Ended::Stopped);
-            }
-            if Instant::now() >= give_up_at {
-                self.in_vain = open;
-                return Ok(if unsent == 0 { Ended::Done } else { Ended::Unsent(unsent) });
-            }
-            let pass = Pass { scope: journey.scope.clone(), lane: Lane::ALL, billing: now };
-            if resolve::resolve(journey.line, &pass).await? == 0 {
-                tokio::time::sleep(LOOK_PAUSE).await;
-            }
+/// Resolves until every charge is final ([`Ended::Done`]), save those that were waited for before. `None`: it waits on.
+async fn until_final(journey: &Journey<'_>, progress: &mut Progress) -> Result<Option<Ended>, db::Error> {
+    let began = Instant::now();
+    let give_up_at = *progress.give_up_at.get_or_insert(began + UNRESOLVED_MAX);
+    loop {
+        let (open, unsent) = resolve::count_open(journey.line, &journey.scope).await?;
+        let is_final = open <= progress.in_vain;
+        if !is_final && (journey.line.is_held() || journey.line.is_stopping()) {
+            progress.give_up_at = None;
+            return Ok(Some(Ended::Stopped));
+        }
+        if is_final || Instant::now() >= give_up_at {
+            (progress.in_vain, progress.give_up_at) = (open, None);
+            let goes_on = is_final || unsent == 0;
+            return Ok(Some(if goes_on { Ended::Done } else { Ended::Unsent(unsent) }));
+        }
+        if began.elapsed() >= PATIENCE {
+            return Ok(None);
+        }
+        let pass = Pass { scope: journey.scope.clone(), lane: Lane::ALL, billing: progress.now };
+        if resolve::resolve(journey.line, &pass).await? == 0 {
+            tokio::time::sleep(LOOK_PAUSE).await;
         }
     }
 }

@@ -31,12 +31,19 @@ pub struct ClockRow {
     pub frozen_time: Timestamp,
     /// Where it stands or goes.
     pub status: Status,
-    /// Where it is going, and where it set out from.
+    /// Where it is going, and where it set out from; of one that could not go on, where it was going.
     pub way: Option<(Timestamp, Timestamp)>,
     /// The number of the last event of its history.
     pub event_number: i64,
     /// Real time in microseconds.
     pub created_at: i64,
+}
+
+impl ClockRow {
+    /// The way that it is on now.
+    pub fn under_way(&self) -> Option<(Timestamp, Timestamp)> {
+        self.way.filter(|_| self.status == Status::Advancing)
+    }
 }
 
 /// Whether a clock stands. Persisted as its name; keep stable.
@@ -79,12 +86,13 @@ pub struct ClockView {
     name: Option<String>,
     /// Where it stands, in seconds since 1970.
     frozen_time: i64,
-    /// `failed`: something on the way was refused; the log of the server says what.
+    /// `failed`: something on the way was refused; the log of the server says what. It stopped at `frozen_time` and may be
+    /// advanced again.
     #[schemars(extend("enum" = ["ready", "advancing", "failed"]))]
     status: &'static str,
-    /// Where it is going; null when it is ready.
+    /// Where it is going, or was going when it failed; null when it is ready.
     target_time: Option<i64>,
-    /// How much of the way is done, in percent.
+    /// How much of the way is done, in percent; 100 when it is ready.
     progress: i64,
     /// Charges whose outcome is not known.
     unresolved: i64,
@@ -175,8 +183,7 @@ pub fn set_out(
     let found = get(tx, account, id)?;
     let mut row = store::lock(tx, found.id)?.ok_or_else(|| ApiError::not_found("test clock", id))?;
     if row.status == Status::Advancing {
-        let message = format!("The test clock {id} is being advanced; wait until its status is ready.");
-        return Err(ApiError::conflict("test_clock_advancing", message));
+        return Err(advancing(id));
     }
     if to <= row.frozen_time {
         let message = "A test clock only goes forward: frozen_time must be later than it stands.";
@@ -187,42 +194,32 @@ pub fn set_out(
     tell(tx, key, &mut row, Kind::TestClockAdvancing, now)
 }
 
-/// Writes down how a way ended.
+/// Writes down how a way ended, unless the clock is on another one meanwhile. One that could not go on keeps its way: where
+/// it stopped is where it stands.
 pub fn arrive(
     tx: &mut Tx<'_>,
     key: &DerivationKey,
-    id: ClockId,
+    (id, way): (ClockId, (Timestamp, Timestamp)),
     status: Status,
     now: Timestamp,
 ) -> Result<(), ApiError> {
-    let Some(mut row) = store::lock(tx, id)? else {
+    let Some(mut row) = store::lock(tx, id)?.filter(|row| row.under_way() == Some(way)) else {
         return Ok(());
     };
     row.status = status;
-    row.way = None;
+    row.way = row.way.filter(|_| status != Status::Ready);
     let kind = if status == Status::Ready { Kind::TestClockReady } else { Kind::TestClockFailed };
     tell(tx, key, &mut row, kind, now).map(|_| ())
 }
 
-/// Deletes a clock with its customers and what is scheduled for them. Ledger and events stay. Error: it is on its way.
-pub fn delete(
-    tx: &mut Tx<'_>,
-    key: &DerivationKey,
-    (account, id): (AccountId, &str),
-    now: Timestamp,
-) -> Result<(), ApiError> {
-    let found = get(tx, account, id)?;
-    let mut row = store::lock(tx, found.id)?.ok_or_else(|| ApiError::not_found("test clock", id))?;
-    if row.status == Status::Advancing {
-        let message = format!("The test clock {id} is being advanced; wait until its status is ready.");
-        return Err(ApiError::conflict("test_clock_advancing", message));
-    }
-    tell(tx, key, &mut row, Kind::TestClockDeleted, now)?;
-    Ok(store::delete(tx, &row, now)?)
+/// Error: the clock is on its way.
+pub(super) fn advancing(id: &str) -> ApiError {
+    let message = format!("The test clock {id} is being advanced; wait until its status is ready.");
+    ApiError::conflict("test_clock_advancing", message)
 }
 
 /// Writes the row, appends the event and gives the view.
-fn tell(
+pub(super) fn tell(
     tx: &mut Tx<'_>,
     key: &DerivationKey,
     row: &mut ClockRow,

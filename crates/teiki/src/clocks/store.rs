@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use billing::id::{AccountId, ClockId};
+use billing::id::{AccountId, ClockId, InvoiceId, SubscriptionId};
 use billing::mode::Mode;
+use billing::money::Money;
 use db::{Column, Error, Row, Tx, Value};
 use jiff::Timestamp;
 
 use super::Totals;
+use super::deletion::Voided;
 use super::objects::{ClockRow, Status};
 use crate::line::Scope;
-use crate::stored::{instant, opt_instant, parsed, unreadable};
+use crate::stored::{instant, opt_instant, parsed, slots, unreadable};
 use crate::web::list::{Page, Place};
 
 pub(super) fn frozen_time(tx: &mut Tx<'_>, clock: &str) -> Result<Timestamp, Error> {
@@ -120,13 +122,14 @@ pub(super) fn list(
     rows.iter().map(clock_of).collect()
 }
 
-/// Clocks that are on their way, and those that stand with a charge whose time to be looked at has come.
+/// Clocks that are on their way, and those that stand with a charge whose time to be looked at has come. What is not known on
+/// a deleted one is found out too.
 pub(super) fn with_work(tx: &mut Tx<'_>, now: Timestamp) -> Result<Vec<ClockRow>, Error> {
     let rows = tx.query(
         "select id, account_id, name, started_at, frozen_time, status, from_time, target_time, event_number, created_at
          from test_clocks
-         where deleted_at is null
-               and (target_time is not null or id in (select clock_id from charges where check_at <= $1 and clock_id <> 'real'))
+         where (target_time is not null and status = 'advancing' and deleted_at is null)
+               or id in (select clock_id from charges where check_at <= $1 and clock_id <> 'real')
          order by id",
         &[Value::I64(now.as_microsecond())],
     )?;
@@ -193,44 +196,108 @@ pub(super) fn unresolved(tx: &mut Tx<'_>, row: &ClockRow) -> Result<i64, Error> 
     .i64(0)
 }
 
-/// Marks the clock, its customers and their subscriptions as deleted; nothing more is billed.
-pub(super) fn delete(tx: &mut Tx<'_>, row: &ClockRow, now: Timestamp) -> Result<(), Error> {
-    let (account, clock) = (row.account.as_str(), row.id.as_str());
+/// Marks the clock as deleted; the account's new test customers do not follow it any more.
+pub(super) fn end_clock(tx: &mut Tx<'_>, row: &ClockRow, now: Timestamp) -> Result<(), Error> {
+    let (account, clock) = (Value::Text(row.account.as_str()), Value::Text(row.id.as_str()));
     tx.execute(
         "update test_clocks set deleted_at = $2 where id = $1",
-        &[Value::Text(clock), Value::I64(now.as_microsecond())],
+        &[clock, Value::I64(now.as_microsecond())],
     )?;
-    end_customers(tx, (account, clock), now)?;
-    end_subscriptions(tx, (account, clock), now)?;
-    end_invoices(tx, (account, clock))?;
     tx.execute(
         "update accounts set test_clock_id = null where id = $1 and test_clock_id = $2",
-        &[Value::Text(account), Value::Text(clock)],
+        &[account, clock],
     )?;
     Ok(())
 }
 
-fn end_customers(tx: &mut Tx<'_>, (account, clock): (&str, &str), now: Timestamp) -> Result<u64, Error> {
+/// Account and clock, which lives in test mode only.
+fn side(scope: &Scope) -> [Value<'_>; 2] {
+    [Value::Text(scope.account.as_str()), Value::Text(&scope.clock)]
+}
+
+pub(super) fn end_customers(tx: &mut Tx<'_>, scope: &Scope, now: Timestamp) -> Result<u64, Error> {
+    let [account, clock] = side(scope);
     tx.execute(
         "update customers set deleted_at = $3
          where account_id = $1 and clock_id = $2 and clock_id <> 'real' and deleted_at is null",
-        &[Value::Text(account), Value::Text(clock), Value::I64(now.as_microsecond())],
+        &[account, clock, Value::I64(now.as_microsecond())],
     )
 }
 
-fn end_subscriptions(tx: &mut Tx<'_>, (account, clock): (&str, &str), now: Timestamp) -> Result<u64, Error> {
+/// As a deletion of each would leave it.
+pub(super) fn end_subscriptions(tx: &mut Tx<'_>, scope: &Scope, now: Timestamp) -> Result<u64, Error> {
+    let [account, clock] = side(scope);
     tx.execute(
-        "update subscriptions set deleted_at = $3 where account_id = $1 and mode = 'test' and clock_id = $2 and deleted_at is null",
-        &[Value::Text(account), Value::Text(clock), Value::I64(now.as_microsecond())],
+        "update subscriptions
+         set deleted_at = $3, status = 'canceled', cancel_reason = coalesce(cancel_reason, 'requested')
+         where account_id = $1 and mode = 'test' and clock_id = $2 and deleted_at is null",
+        &[account, clock, Value::I64(now.as_microsecond())],
     )
 }
 
-fn end_invoices(tx: &mut Tx<'_>, (account, clock): (&str, &str)) -> Result<u64, Error> {
+/// What subscriptions owe. The invoice of a request is decided by its charge, which is under way, and not issued before.
+pub(super) fn owed(tx: &mut Tx<'_>, scope: &Scope) -> Result<Vec<InvoiceId>, Error> {
+    let rows = tx.query(
+        "select id from invoices
+         where account_id = $1 and mode = 'test' and clock_id = $2 and status = 'open' and not in_request
+         order by slot, id",
+        &side(scope),
+    )?;
+    rows.iter().map(|row| parsed(row, 0, "invoices.id", "an id")).collect()
+}
+
+pub(super) fn give_up_owed(tx: &mut Tx<'_>, scope: &Scope) -> Result<u64, Error> {
     tx.execute(
-        "update invoices
-         set status = case when status = 'scheduled' then 'void' else 'uncollectible' end, next_action_at = null
-         where account_id = $1 and mode = 'test' and clock_id = $2 and status in ('scheduled', 'open')",
-        &[Value::Text(account), Value::Text(clock)],
+        "update invoices set status = 'uncollectible', next_action_at = null
+         where account_id = $1 and mode = 'test' and clock_id = $2 and status = 'open' and not in_request",
+        &side(scope),
+    )
+}
+
+/// What was still to come, each subscription's together.
+pub(super) fn scheduled(tx: &mut Tx<'_>, scope: &Scope) -> Result<Vec<Voided>, Error> {
+    let rows = tx.query(
+        "select i.id, s.id, s.event_number, i.cycle, i.amount, i.currency
+         from invoices i join subscriptions s on s.slot = i.slot and s.id = i.subscription_id
+         where i.account_id = $1 and i.mode = 'test' and i.clock_id = $2 and i.status = 'scheduled'
+         order by s.slot, s.id, i.due_at, i.id",
+        &side(scope),
+    )?;
+    rows.iter()
+        .map(|row| {
+            Ok(Voided {
+                id: parsed(row, 0, "invoices.id", "an id")?,
+                subscription: parsed(row, 1, "subscriptions.id", "an id")?,
+                event_number: row.i64(2)?,
+                cycle: row.i64(3)?,
+                amount: Money::new(row.i64(4)?, parsed(row, 5, "invoices.currency", "a currency")?),
+            })
+        })
+        .collect()
+}
+
+pub(super) fn void_scheduled(tx: &mut Tx<'_>, scope: &Scope) -> Result<u64, Error> {
+    tx.execute(
+        "update invoices set status = 'void', next_action_at = null
+         where account_id = $1 and mode = 'test' and clock_id = $2 and status = 'scheduled'",
+        &side(scope),
+    )
+}
+
+/// Writes the number of the last event of each subscription.
+pub(super) fn number_subscriptions(
+    tx: &mut Tx<'_>,
+    numbers: &BTreeMap<SubscriptionId, i64>,
+) -> Result<u64, Error> {
+    let keys = [
+        ("slot", slots(numbers.keys().map(SubscriptionId::slot))),
+        ("id", Column::Text(numbers.keys().map(SubscriptionId::as_str).collect())),
+    ];
+    tx.update_many(
+        "subscriptions",
+        &keys,
+        &[("event_number", Column::I64(numbers.values().copied().collect()))],
+        "",
     )
 }
 

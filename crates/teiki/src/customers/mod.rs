@@ -88,6 +88,16 @@ pub fn lock(tx: &mut Tx<'_>, side: Side, id: &str, now: Timestamp) -> Result<Hel
     Ok(Held { row, side, billing })
 }
 
+/// The customer `id`, held, at the time where its clock stands now: to look at what a change would do while the clock may be
+/// on its way. Errors: there is none, it was deleted.
+pub fn look(tx: &mut Tx<'_>, side: Side, id: &str, now: Timestamp) -> Result<Held, ApiError> {
+    let row = store::lock(tx, side, id)?
+        .filter(|customer| !customer.is_deleted)
+        .ok_or_else(|| ApiError::not_found("customer", id))?;
+    let billing = clocks::now(tx, Some(&row.clock), now)?;
+    Ok(Held { row, side, billing })
+}
+
 /// Writes what has become of a held customer.
 pub fn save(tx: &mut Tx<'_>, customer: &Held) -> Result<(), db::Error> {
     store::update(tx, customer.side, &customer.row)

@@ -53,10 +53,35 @@ impl NewEvent {
     }
 }
 
-/// What an event of the schedule tells of its subscription: what may be otherwise when it is read. The rest is shown as it
-/// is then. `period` in microseconds.
-pub fn of_subscription(state: State, plan: &str, (start, end): (i64, i64)) -> Value {
-    serde_json::json!({"status": state.as_str(), "plan": plan, "period": [start, end]})
+/// A subscription at the moment of an event of the schedule: what may be otherwise when the event is read. The rest is shown as
+/// it is then. Instants in microseconds of billing time.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment<'a> {
+    /// Where it stands.
+    pub state: State,
+    /// Its plan.
+    pub plan: &'a str,
+    /// How many of it.
+    pub quantity: i64,
+    /// Its current period.
+    pub period: (i64, i64),
+    /// When it was stopped.
+    pub paused_at: Option<i64>,
+    /// When it went on.
+    pub resumed_at: Option<i64>,
+}
+
+/// What an event of the schedule holds of its subscription. Persisted; only ever add fields.
+pub fn of_subscription(moment: &Moment<'_>) -> Value {
+    let (start, end) = moment.period;
+    serde_json::json!({
+        "status": moment.state.as_str(),
+        "plan": moment.plan,
+        "quantity": moment.quantity,
+        "period": [start, end],
+        "paused_at": moment.paused_at,
+        "resumed_at": moment.resumed_at,
+    })
 }
 
 /// Events with what the API shows of each; a page of an account's, newest first.

@@ -1,5 +1,7 @@
 //! SQL of events and of the outbox rows that are written with them.
 
+use std::collections::BTreeMap;
+
 use billing::event::Kind;
 use billing::id::{AccountId, EventId};
 use billing::mode::Mode;
@@ -159,6 +161,26 @@ pub(super) fn of_history(
         ],
     )?;
     rows.iter().map(|(_, row)| event_of(row)).collect()
+}
+
+/// The test clocks that these events' histories live by, in their order: of each its id, and whether it is deleted. Those
+/// that live in real time, and those of the catalogue, have none. The history of a customer has its id after
+/// `customer:mode:account:`.
+pub(super) fn clocks_of(tx: &mut Tx<'_>, ids: &[EventId]) -> Result<BTreeMap<usize, (String, bool)>, Error> {
+    let rows = tx.select_many(
+        "select t.id, t.deleted_at
+         from events h join test_clocks t on t.account_id = h.account_id and t.id = coalesce(
+                  (select s.clock_id from subscriptions s where s.slot = h.slot and s.id = h.history_id),
+                  (select i.clock_id from invoices i where i.slot = h.slot and i.id = h.history_id),
+                  (select c.clock_id from customers c
+                   where c.slot = h.slot and c.account_id = h.account_id and c.mode = h.mode
+                         and c.id = substr(h.history_id, length(h.mode) + length(h.account_id) + 12)
+                         and h.history_id like 'customer:%'),
+                  h.history_id)
+         where h.slot = $1 and h.id = $2",
+        &[slots(ids.iter().map(EventId::slot)), Column::Text(ids.iter().map(EventId::as_str).collect())],
+    )?;
+    rows.iter().map(|(place, row)| Ok((*place, (row.text(0)?, row.opt_i64(1)?.is_some())))).collect()
 }
 
 fn event_of(row: &Row) -> Result<EventRow, Error> {

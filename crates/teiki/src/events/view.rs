@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::EventRow;
+use super::{EventRow, store};
 use crate::stored::unreadable;
 use crate::subscriptions::view::status_of;
 use crate::web::list::is_live;
@@ -37,6 +37,10 @@ pub struct EventView {
     kind: String,
     /// How many webhooks of it wait: one for each endpoint that has not received it yet, and one for each resend.
     pending_webhooks: i64,
+    /// The test clock that what it belongs to lives by; null for real time, and for what has no time of its own.
+    test_clock: Option<String>,
+    /// Whether that clock is deleted: the event is all that is left.
+    test_clock_deleted: bool,
     /// The object as it was then, or the answer to its deletion. An event that is older than a field does not have it.
     #[schemars(with = "serde_json::Map<String, Value>")]
     data: Value,
@@ -50,10 +54,13 @@ pub(super) fn of_rows(
 ) -> Result<Vec<EventView>, db::Error> {
     let ids: Vec<EventId> = rows.iter().map(|row| row.id).collect();
     let pending = deliveries::pending(tx, &ids)?;
+    let mut clocks = if side.1 == Mode::Test { store::clocks_of(tx, &ids)? } else { BTreeMap::new() };
     rows.into_iter()
         .zip(pending)
-        .map(|(row, pending_webhooks)| {
+        .enumerate()
+        .map(|(place, (row, pending_webhooks))| {
             let data = data_of(tx, side, &row)?;
+            let clock = clocks.remove(&place);
             Ok(EventView {
                 object: "event",
                 id: row.id.to_string(),
@@ -61,6 +68,8 @@ pub(super) fn of_rows(
                 created: row.billing_at.div_euclid(1_000_000),
                 kind: row.kind,
                 pending_webhooks,
+                test_clock_deleted: clock.as_ref().is_some_and(|clock| clock.1),
+                test_clock: clock.map(|clock| clock.0),
                 data,
             })
         })
@@ -122,6 +131,7 @@ fn invoice_then(
     };
     let (status, came) = match row.kind.as_str() {
         "invoice.paid" => (invoice::State::Paid, charge::State::Succeeded),
+        "invoice.voided" => (invoice::State::Void, charge::State::Failed),
         _ => (invoice::State::Open, charge::State::Failed),
     };
     let cause = match stored.get("charge").and_then(Value::as_str).map(str::parse::<ChargeId>) {
@@ -136,7 +146,7 @@ fn invoice_then(
     view.map(|view| to_value(&view)).transpose()
 }
 
-/// What an event of the schedule holds of its subscription.
+/// What every event of the schedule holds of its subscription; newer ones hold more.
 #[derive(Deserialize)]
 struct Then {
     status: String,
@@ -151,6 +161,8 @@ fn subscription_then(
     row: &EventRow,
     stored: Value,
 ) -> Result<Option<Value>, db::Error> {
+    let moves = ["paused_at", "resumed_at"].map(|name| stored.get(name).map(Value::as_i64));
+    let quantity = stored.get("quantity").cloned();
     let (Ok(id), Ok(then)) = (row.object.parse::<SubscriptionId>(), serde_json::from_value::<Then>(stored))
     else {
         return Ok(None);
@@ -163,11 +175,15 @@ fn subscription_then(
     let plan = plan.map(|plan| plans::view::PlanView::of(side.1, &plan)).transpose()?;
     let state = State::ALL.into_iter().find(|state| state.as_str() == then.status);
     let second = |micros: i64| json!(micros.div_euclid(1_000_000));
+    let [paused_at, resumed_at] = moves.map(|at| at.map(|at| at.map_or(Value::Null, second)));
     let set = BTreeMap::from([
         ("status", state.map(|state| json!(status_of(state)))),
         ("plan", plan.map(|plan| to_value(&plan)).transpose()?),
         ("current_period_start", Some(second(then.period.0))),
         ("current_period_end", Some(second(then.period.1))),
+        ("quantity", quantity),
+        ("paused_at", paused_at),
+        ("resumed_at", resumed_at),
     ]);
     for (name, value) in set {
         if let (Some(place), Some(value)) = (shown.get_mut(name), value) {

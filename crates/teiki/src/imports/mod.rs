@@ -104,7 +104,7 @@ pub async fn import(
     }
     let account = accounts::get(&app.db, &request.account).await?;
     let (input, mut problems) = read_files(request, app.mode).await?;
-    let (stored, found) = read_stored(app, account.id, &input).await?;
+    let (stored, found) = read_stored(app, (account.id, request.clock), &input).await?;
     let clock = clock_of(&account, found, request.clock)?;
     let frame = Frame {
         today: account.terms.zone.day_of(clock.unwrap_or(now)),
@@ -116,7 +116,9 @@ pub async fn import(
     problems.check(&request.files)?;
     let report = report((account.id, app.mode), request.is_dry_run, &changes, clock);
     if !request.is_dry_run {
-        let clock_to_set = if found.is_none() { request.clock } else { None };
+        let followed = account.test_clock.as_deref();
+        let is_followed = found.is_some_and(|clock| followed == Some(clock.id.as_str()));
+        let clock_to_set = request.clock.filter(|_| !is_followed);
         let bar = progress(u64::try_from(changes.subscriptions.len()).unwrap_or_default());
         let import = Import {
             account: account.id,
@@ -160,15 +162,20 @@ async fn read_files(request: &Request, mode: Mode) -> Result<(Arc<Input>, Proble
 /// Rows that are looked up by one statement: what a round trip carries in a few milliseconds.
 const LOOKUP_ROWS: usize = 10_000;
 
-/// What the database holds of what the files name, in one snapshot, and the account's test clock.
+/// What the database holds of what the files name, in one snapshot, and the account's test clock, or the one that was once
+/// started where one is `wanted`.
 async fn read_stored(
     app: &App,
-    account: AccountId,
+    (account, wanted): (AccountId, Option<Timestamp>),
     input: &Arc<Input>,
 ) -> Result<(Stored, Option<TestClock>), Failure> {
-    let (input, mode) = (Arc::clone(input), app.mode);
+    let (input, mode, key) = (Arc::clone(input), app.mode, app.key.clone());
     let read = move |tx: &mut db::Tx<'_>| {
-        let clock = if mode == Mode::Test { accounts::find_clock(tx, account)? } else { None };
+        let clock = match (mode, wanted) {
+            (Mode::Live, _) => None,
+            (Mode::Test, None) => accounts::find_clock(tx, account)?,
+            (Mode::Test, Some(at)) => accounts::find_clock_at(tx, &key, account, at)?,
+        };
         let views = || input.rows.iter().map(Parsed::view);
         let plan_ids: BTreeSet<&str> = views()
             .filter_map(|row| row.plan_id)

@@ -1,7 +1,7 @@
 //! The next invoices of a subscription as they will be, or as a change would make them.
 //!
 //! Asks the very functions that make the change, and writes nothing: it needs what the change needs, and is refused where
-//! the change would be.
+//! the change would be; but a clock that is on its way is looked at where it stands.
 
 use billing::agreement::{self, Agreement, Course, DueNow, Resumption, Step, Upcoming};
 use billing::plan::Plan;
@@ -12,7 +12,7 @@ use super::scheduled;
 use super::view::{DueView, NextView, PreviewView, RefundView};
 use crate::plans;
 use crate::subscriptions::present::Present;
-use crate::subscriptions::requests::{Context, Update, lock, plan_update, refused, refused_of};
+use crate::subscriptions::requests::{Context, Update, look, plan_update, refused, refused_of};
 use crate::subscriptions::{SubscriptionRow, deletion, must_be_free};
 use crate::web::ApiError;
 
@@ -40,7 +40,7 @@ pub(super) fn preview(
     id: &str,
     (planned, count): (&Planned, usize),
 ) -> Result<PreviewView, ApiError> {
-    let (customer, row) = lock(tx, context, id).map_err(|error| error.about_param("subscription"))?;
+    let (customer, row) = look(tx, context, id).map_err(|error| error.about_param("subscription"))?;
     must_be_free(&row)?;
     let present = Present::read(tx, context, &row)?;
     let terms = Terms { account: &context.account.terms, calendar: row.calendar };

@@ -142,11 +142,13 @@ pub fn told(
     let row = shown::find_many(tx, side, &[id])?.pop();
     Ok(row.map(|row| {
         let is_paid = state == State::Paid;
-        let amount_paid = if is_paid { row.amount_paid } else { 0 };
+        let (amount_paid, amount_outside) =
+            if is_paid { (row.amount_paid, row.amount_outside) } else { (0, 0) };
         let paid_at = row.paid_at.filter(|_| is_paid);
         let then = ShownRow {
             state,
             amount_paid,
+            amount_outside,
             amount_credited: 0,
             paid_at,
             next_action_at: None,

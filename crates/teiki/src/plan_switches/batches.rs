@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::{Side, Status, SwitchRow, store, tell};
 use crate::accounts::{self, Account};
 use crate::clocks;
-use crate::events::{self, NewEvent};
+use crate::events::{self, Moment, NewEvent};
 use crate::invoices::scheduled::{self, ScheduledRow};
 use crate::line::Scope;
 use crate::plans;
@@ -383,6 +383,14 @@ impl Writes {
             self.edited.push((invoice.id, drawn));
         }
         row.event_number += 1;
+        let moment = Moment {
+            state: row.state,
+            plan: &row.plan,
+            quantity: row.quantity,
+            period: row.period,
+            paused_at: row.paused_at,
+            resumed_at: row.resumed_at,
+        };
         self.events.push(NewEvent {
             account: switch.side.0,
             mode: switch.side.1,
@@ -391,7 +399,7 @@ impl Writes {
             number: row.event_number,
             kind: Kind::SubscriptionUpdated,
             object: row.id.to_string(),
-            data: events::of_subscription(row.state, &row.plan, row.period).to_string(),
+            data: events::of_subscription(&moment).to_string(),
             billing_at: work.times.get(&row.clock).copied().unwrap_or(work.now),
         });
         self.rows.push(row);

@@ -24,7 +24,7 @@ use super::store::{InvoiceRow, Method, OpenedInvoice, SubscriptionRow, Switched}
 use crate::actor::Actor;
 use crate::charges::send::{check_after_send, send_until};
 use crate::charges::{NewCase, NewCharge, Outgoing};
-use crate::events::{self, NewEvent};
+use crate::events::{self, Moment, NewEvent};
 use crate::invoices::{self, NewScheduled};
 use crate::ledger::NewEntry;
 use crate::line::{Flights, Line};
@@ -431,8 +431,15 @@ fn append(
     } else if kind == Kind::SubscriptionDeleted {
         deleted(task.scope.mode, subscription.id.as_str()).to_string()
     } else {
-        let period = micros(subscription.period);
-        events::of_subscription(subscription.state, &row.offer.plan, period).to_string()
+        let moment = Moment {
+            state: subscription.state,
+            plan: &row.offer.plan,
+            quantity: subscription.quantity.into(),
+            period: micros(subscription.period),
+            paused_at: subscription.moves.0,
+            resumed_at: subscription.moves.1,
+        };
+        events::of_subscription(&moment).to_string()
     };
     writes.events.push(NewEvent {
         account: task.scope.account,

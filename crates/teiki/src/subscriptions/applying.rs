@@ -46,6 +46,11 @@ pub fn resolve(
             return Err(db::Error::Assertion(format!("subscription {} is gone", outcome.subscription)));
         };
         row.pending_invoice = None;
+        if row.is_deleted {
+            // Its test clock was deleted meanwhile: what was paid is written down, and nothing comes of it.
+            store::save(tx, &row)?;
+            continue;
+        }
         match (&outcome.on_paid, outcome.is_paid) {
             (OnPaid::Renewed(renewed), true) => {
                 renew(&mut row, renewed);

@@ -83,12 +83,19 @@ pub(super) fn delete(
     now: Timestamp,
 ) -> Result<(), ApiError> {
     must_be_free(row)?;
+    let times = Times { billing: customer.billing, real: now };
     row.state = agreement::deleted(row.state);
     if let Some(scheduled) = scheduled::find(tx, row)? {
         scheduled::void(tx, scheduled.id)?;
+        let told = serde_json::json!({
+            "cycle": scheduled.next.cycle.number,
+            "amount": scheduled.next.amount.minor,
+            "currency": scheduled.next.amount.currency.code(),
+        });
+        let about = scheduled.id.to_string();
+        record(tx, key, customer.side, (row, Kind::InvoiceVoided, about, &told), times)?;
     }
     scheduled::give_up_open(tx, &[row.id], customer.billing)?;
-    let times = Times { billing: customer.billing, real: now };
     let about = row.id.to_string();
     record(tx, key, customer.side, (row, Kind::SubscriptionDeleted, about, answer), times)?;
     Ok(store::delete(tx, row, now)?)

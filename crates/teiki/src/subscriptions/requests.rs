@@ -293,9 +293,23 @@ fn open_invoice(tx: &mut Tx<'_>, context: &Context<'_>, id: &str) -> Result<Subs
 
 /// The subscription and its customer, both held. Error: there is none.
 pub fn lock(tx: &mut Tx<'_>, context: &Context<'_>, id: &str) -> Result<(Held, SubscriptionRow), ApiError> {
+    hold(tx, context, id, customers::lock)
+}
+
+/// The same to look at them, also while their clock is on its way.
+pub fn look(tx: &mut Tx<'_>, context: &Context<'_>, id: &str) -> Result<(Held, SubscriptionRow), ApiError> {
+    hold(tx, context, id, customers::look)
+}
+
+fn hold(
+    tx: &mut Tx<'_>,
+    context: &Context<'_>,
+    id: &str,
+    of_customer: impl FnOnce(&mut Tx<'_>, Side, &str, Timestamp) -> Result<Held, ApiError>,
+) -> Result<(Held, SubscriptionRow), ApiError> {
     let none = || ApiError::not_found("subscription", id);
     let found = super::get(tx, context.side, id)?;
-    let customer = customers::lock(tx, context.side, &found.customer, context.now)?;
+    let customer = of_customer(tx, context.side, &found.customer, context.now)?;
     let row = super::lock(tx, context.side, found.id)?.filter(|row| !row.is_deleted).ok_or_else(none)?;
     Ok((customer, row))
 }

@@ -166,6 +166,17 @@ pub(in crate::charges) fn sending(
         .collect()
 }
 
+/// Those of a clock that were never sent, with their histories.
+pub(in crate::charges) fn unsent(tx: &mut Tx<'_>, scope: &Scope) -> Result<Vec<(ChargeId, History)>, Error> {
+    let rows = tx.query(
+        "select id, subscription_id, invoice_id from charges
+         where check_at is not null and account_id = $1 and mode = $2 and clock_id = $3 and status = 'prepared'
+         order by slot, id",
+        &[Value::Text(scope.account.as_str()), Value::Text(scope.mode.as_str()), Value::Text(&scope.clock)],
+    )?;
+    rows.iter().map(|row| Ok((parsed(row, 0, "charges.id", "an id")?, history_of(row, 1, 2)?))).collect()
+}
+
 /// Marks charges as being sent (again) at `now`, before any byte leaves. Returns those that were still in
 /// the state that was read; another process may have taken the others.
 pub(in crate::charges) fn mark_sending(

@@ -29,7 +29,10 @@ pub(super) struct SubscriptionRow {
     pub(super) remaining: Option<i64>,
     pub(super) event_number: i64,
     pub(super) plan: String,
+    pub(super) quantity: i64,
     pub(super) period: (i64, i64),
+    pub(super) paused_at: Option<i64>,
+    pub(super) resumed_at: Option<i64>,
 }
 
 pub(super) fn lock_subscriptions(
@@ -42,7 +45,7 @@ pub(super) fn lock_subscriptions(
     ];
     let rows = tx.lock_many(
         "select id, account_id, mode, status, cancel_reason, remaining, event_number, renewal_failure,
-                plan_id, period_start, period_end
+                plan_id, period_start, period_end, quantity, paused_at, resumed_at
          from subscriptions where slot = $1 and id = $2",
         &keys,
     )?;
@@ -61,6 +64,9 @@ pub(super) fn lock_subscriptions(
                 event_number: row.i64(6)?,
                 plan: row.text(8)?,
                 period: (row.i64(9)?, row.i64(10)?),
+                quantity: row.i64(11)?,
+                paused_at: row.opt_i64(12)?,
+                resumed_at: row.opt_i64(13)?,
             })
         })
         .collect()

@@ -106,7 +106,7 @@ pub(super) static DUNNING_CASES: [Field; 9] = [
     field("closed_at", Read::OptInstant),
 ];
 
-pub(super) static LEDGER: [Field; 9] = [
+pub(super) static LEDGER: [Field; 11] = [
     field("entry_id", Read::Text),
     field("posted_at", Read::Instant),
     field("kind", Read::Text),
@@ -116,4 +116,6 @@ pub(super) static LEDGER: [Field; 9] = [
     field("credit", Read::Name(ledger_account)),
     field("amount", Read::Number),
     field("currency", Read::Name(currency)),
+    field("test_clock_id", Read::OptText),
+    field("test_clock_deleted_at", Read::OptInstant),
 ];

@@ -65,7 +65,7 @@ pub(super) static TEST_CLOCKS: [Field; 8] = [
     field("deleted_at", Read::OptInstant),
 ];
 
-pub(super) static EVENTS: [Field; 8] = [
+pub(super) static EVENTS: [Field; 10] = [
     field("event_id", Read::Text),
     field("history_id", Read::Text),
     field("number", Read::Number),
@@ -74,6 +74,8 @@ pub(super) static EVENTS: [Field; 8] = [
     field("data", Read::Json),
     field("billing_at", Read::Instant),
     field("recorded_at", Read::Instant),
+    field("test_clock_id", Read::OptText),
+    field("test_clock_deleted_at", Read::OptInstant),
 ];
 
 pub(super) static WEBHOOK_ENDPOINTS: [Field; 10] = [

@@ -54,12 +54,16 @@ pub(super) fn dunning_cases_after(tx: &mut Tx<'_>, keys: &Keys<'_>) -> Result<Ve
     )
 }
 
+/// With the test clock of the invoice, also one that is deleted.
 pub(super) fn ledger_entries_after(tx: &mut Tx<'_>, keys: &Keys<'_>) -> Result<Vec<Row>, Error> {
     tx.query(
-        "select slot, id, posted_at, kind, invoice_id, charge_id, debit, credit, amount, currency
-         from ledger_entries
-         where (slot, id) > ($1, $2) and not (account_id <> $3) and mode = $4
-         order by slot, id limit $5",
+        "select l.slot, l.id, l.posted_at, l.kind, l.invoice_id, l.charge_id, l.debit, l.credit, l.amount, l.currency,
+                t.id, t.deleted_at
+         from ledger_entries l
+         left join invoices i on i.slot = l.slot and i.id = l.invoice_id and i.account_id = l.account_id and i.mode = l.mode
+         left join test_clocks t on t.id = i.clock_id and t.account_id = l.account_id
+         where (l.slot, l.id) > ($1, $2) and not (l.account_id <> $3) and l.mode = $4
+         order by l.slot, l.id limit $5",
         &keys.of_slots(),
     )
 }

@@ -50,12 +50,23 @@ pub(super) fn test_clocks_after(tx: &mut Tx<'_>, keys: &Keys<'_>) -> Result<Vec<
     )
 }
 
+/// With the test clock of the subscription, sale or customer whose history it is, or that is itself. The history of a customer
+/// has its id after `customer:mode:account:`.
 pub(super) fn events_after(tx: &mut Tx<'_>, keys: &Keys<'_>) -> Result<Vec<Row>, Error> {
     tx.query(
-        "select slot, id, history_id, number, type, object_id, data, billing_at, recorded_at
-         from events
-         where (slot, id) > ($1, $2) and not (account_id <> $3) and mode = $4
-         order by slot, id limit $5",
+        "select e.slot, e.id, e.history_id, e.number, e.type, e.object_id, e.data, e.billing_at, e.recorded_at,
+                t.id, t.deleted_at
+         from events e
+         left join test_clocks t on t.account_id = e.account_id and t.id = coalesce(
+             (select s.clock_id from subscriptions s where s.slot = e.slot and s.id = e.history_id),
+             (select i.clock_id from invoices i where i.slot = e.slot and i.id = e.history_id),
+             (select c.clock_id from customers c
+              where c.slot = e.slot and c.account_id = e.account_id and c.mode = e.mode
+                    and c.id = substr(e.history_id, length(e.mode) + length(e.account_id) + 12)
+                    and e.history_id like 'customer:%'),
+             e.history_id)
+         where (e.slot, e.id) > ($1, $2) and not (e.account_id <> $3) and e.mode = $4
+         order by e.slot, e.id limit $5",
         &keys.of_slots(),
     )
 }

@@ -82,6 +82,8 @@ pub(super) struct SubscriptionRow {
     pub(super) is_deleted: bool,
     /// Whether a bill of it was issued, so that the next one is without the set-up fee.
     pub(super) is_billed: bool,
+    /// When it was stopped and when it went on, in microseconds of billing time: for what is told of it.
+    pub(super) moves: (Option<i64>, Option<i64>),
 }
 
 pub(super) fn lock_subscriptions(
@@ -91,7 +93,7 @@ pub(super) fn lock_subscriptions(
     let rows = tx.lock_many(
         "select id, status, cancel_reason, anchor_on, anchor_time, remaining, event_number, parked_reason, next_cycle,
                 calendar, renewal_failure, quantity, prorate, anchor_cycle, period_start, period_end, pending_invoice_id,
-                deleted_at, billed
+                deleted_at, billed, paused_at, resumed_at
          from subscriptions where slot = $1 and id = $2",
         &[
             slots(ids.iter().map(SubscriptionId::slot)),
@@ -133,6 +135,7 @@ fn subscription_of(row: &Row) -> Result<SubscriptionRow, Error> {
         is_pending: row.opt_str(16)?.is_some(),
         is_deleted: row.opt_i64(17)?.is_some(),
         is_billed: row.bool(18)?,
+        moves: (row.opt_i64(19)?, row.opt_i64(20)?),
         remaining,
         event_number: row.i64(6)?,
         is_parked: row.opt_str(7)?.is_some(),

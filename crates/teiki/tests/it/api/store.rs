@@ -102,3 +102,33 @@ pub(super) async fn card_secrets(db: &Db) -> Vec<String> {
     let read: Result<Vec<String>, Error> = read.await;
     read.unwrap()
 }
+
+/// A subscription and what is left of it: its status, the payment that it waits for, and the status of its dunning case.
+pub(super) async fn standing(db: &Db, id: &str) -> (String, Option<String>, Option<String>) {
+    let id = id.to_owned();
+    let read = db.read(move |tx| {
+        let row = tx.query_one(
+            "select s.status, s.pending_invoice_id, d.status
+             from subscriptions s left join dunning_cases d on d.slot = s.slot and d.subscription_id = s.id
+             where s.id = $1",
+            &[Value::Text(&id)],
+        )?;
+        Ok::<_, Error>((row.text(0)?, row.opt_text(1)?, row.opt_text(2)?))
+    });
+    read.await.unwrap()
+}
+
+/// Makes a collected charge one that is to be found out now and cannot be read, or as it was again.
+pub(super) async fn make_unreadable(db: &Db, id: &str, is_unreadable: bool) {
+    let id = id.to_owned();
+    let written = db.write(move |tx| {
+        let (status, currency, check_at) =
+            if is_unreadable { ("unknown", "xxx", Some(1)) } else { ("succeeded", "jpy", None) };
+        tx.execute(
+            "update charges set status = $2, currency = $3, check_at = $4 where id = $1",
+            &[Value::Text(&id), Value::Text(status), Value::Text(currency), Value::from(check_at)],
+        )
+    });
+    let written: Result<u64, Error> = written.await;
+    assert_eq!(written.unwrap(), 1);
+}

@@ -55,8 +55,14 @@ pub(super) const HEADERS: [(&str, &str); 17] = [
         "dunning_cases",
         "dunning_case_id,subscription_id,invoice_id,status,failure_code,failure_class,next_retry_at,opened_at,closed_at\n",
     ),
-    ("ledger", "entry_id,posted_at,kind,invoice_id,charge_id,debit,credit,amount,currency\n"),
-    ("events", "event_id,history_id,number,type,object_id,data,billing_at,recorded_at\n"),
+    (
+        "ledger",
+        "entry_id,posted_at,kind,invoice_id,charge_id,debit,credit,amount,currency,test_clock_id,test_clock_deleted_at\n",
+    ),
+    (
+        "events",
+        "event_id,history_id,number,type,object_id,data,billing_at,recorded_at,test_clock_id,test_clock_deleted_at\n",
+    ),
     (
         "webhook_endpoints",
         "webhook_endpoint_id,url,description,enabled_events,status,disabled_reason,failing_since,former_secret_until,created_at,\

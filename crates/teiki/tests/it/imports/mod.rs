@@ -66,6 +66,38 @@ fn the_same_file_again_changes_nothing_on_postgres() {
     import_and_import_again(Merchant::on_postgres());
 }
 
+fn import_onto_a_clock_that_the_account_left(merchant: Merchant) {
+    let merchant = with_files(merchant);
+    merchant.import(&["--clock", CLOCK, "--json"]).counts();
+    merchant.move_clock_by_a_day();
+    let of =
+        |id: &str| format!("{id},高橋,c@example.com,basic,2027-01-10,2027-01-10,,,sandbox,sbx_ok.{id},,,\n");
+    let more = |ids: &[&str]| {
+        let rows: String = ids.iter().map(|id| of(id)).collect();
+        merchant.write("subscribers.csv", format!("{HEADER}{ROWS}{rows}"));
+        merchant.import(&["--clock", CLOCK, "--json"]).counts()
+    };
+    // It goes on where it stands.
+    merchant.run(&["account", "set", &merchant.account, "test_clock="]).text();
+    assert_eq!(more(&["c3"]), (0, 2, 1, 3, 1));
+    assert_eq!(merchant.clocks(), "1798815600000000|real 0, clock 3");
+    // A deleted one stays deleted, with those who lived by it: another begins.
+    merchant.delete_clock();
+    assert_eq!(more(&["c3", "c4"]), (0, 2, 1, 4, 1));
+    assert_eq!(merchant.clocks(), "1798729200000000|real 0, clock 1\n1798815600000000|real 0, clock 3");
+    assert_eq!(more(&["c3", "c4"]), (0, 2, 0, 5, 0));
+}
+
+#[test]
+fn an_import_takes_up_the_clock_that_the_account_left_on_sqlite() {
+    import_onto_a_clock_that_the_account_left(Merchant::on_sqlite());
+}
+
+#[test]
+fn an_import_takes_up_the_clock_that_the_account_left_on_postgres() {
+    import_onto_a_clock_that_the_account_left(Merchant::on_postgres());
+}
+
 fn what_is_stored(merchant: Merchant) {
     let merchant = with_files(merchant);
     merchant.import(&["--clock", CLOCK, "--json"]).counts();

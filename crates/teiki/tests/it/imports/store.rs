@@ -69,6 +69,22 @@ impl Merchant {
         self.execute("update test_clocks set frozen_time = frozen_time + 86400000000");
     }
 
+    /// Deletes the clock as the API does, as far as an import sees it.
+    pub(crate) fn delete_clock(&self) {
+        self.execute("update test_clocks set deleted_at = 1");
+        self.execute("update accounts set test_clock_id = null");
+    }
+
+    /// Where clocks stand, and how many customers live in real time and by each.
+    pub(crate) fn clocks(&self) -> String {
+        self.query(
+            "select cast(t.frozen_time as text),
+                    'real ' || (select count(*) from customers where clock_id = 'real')
+                    || ', clock ' || (select count(*) from customers c where c.clock_id = t.id)
+             from test_clocks t order by t.frozen_time",
+        )
+    }
+
     /// The answer to a query, one row to a line, columns separated by `|`; all columns are texts.
     fn query(&self, sql: &'static str) -> String {
         self.on_database(move |tx| {

@@ -57,7 +57,7 @@ impl Taken {
 }
 
 /// The rows of an export as objects.
-async fn rows(client: &Client, subject: &str) -> Vec<Value> {
+pub(super) async fn rows(client: &Client, subject: &str) -> Vec<Value> {
     let text = take(client, subject, "?format=jsonl").await.text();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

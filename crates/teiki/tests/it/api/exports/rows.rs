@@ -205,7 +205,7 @@ async fn exports_are_listed_with_their_columns() {
             "object": "export", "id": "ledger", "livemode": true, "path": "/v1/exports/ledger", "columns": [
                 column("entry_id", "text"), column("posted_at", "instant"), column("kind", "text"), column("invoice_id", "text"),
                 column("charge_id", "text"), column("debit", "text"), column("credit", "text"), column("amount", "integer"),
-                column("currency", "text"),
+                column("currency", "text"), column("test_clock_id", "text"), column("test_clock_deleted_at", "instant"),
             ],
         });
         assert_eq!(exports[ids.iter().position(|id| *id == "ledger").unwrap()], expected);

@@ -1,7 +1,11 @@
 //! Test clocks: everything follows its own, and nothing follows another.
 
+use serde_json::Value;
+
 use super::super::life::Life;
-use super::super::shop::{GOOD, charged, id_of, in_a_shop, seconds};
+use super::super::shop::{GOOD, charged, id_of, in_a_shop, seconds, soon};
+use super::super::store::make_unreadable;
+use crate::serve::Server;
 
 const START: &str = "2027-01-15T06:00:00Z";
 const FEBRUARY: &str = "2027-02-15T06:00:00Z";
@@ -104,6 +108,10 @@ async fn while_a_clock_is_on_its_way_its_customers_are_read_and_not_changed() {
         ] {
             client.post(&path, form).await.refused(409, "test_clock_advancing");
         }
+        for preview in ["", "&change=cancel", "&quantity=2"] {
+            let path = format!("/v1/invoices/preview?subscription={id}&count=2{preview}");
+            assert_eq!(client.get(&path).await.ok()["current_period_end"], seconds(FEBRUARY));
+        }
         for path in [of_customer.clone(), of_card, format!("/v1/subscriptions/{id}"), of_clock.clone()] {
             client.delete(&path).await.refused(409, "test_clock_advancing");
         }
@@ -149,6 +157,70 @@ async fn a_clock_goes_forward_only_and_in_test_mode_only() {
         let customer = client.customer(GOOD).await;
         let form = [("test_clock", life.clock.as_str())];
         client.post(&format!("/v1/customers/{customer}"), &form).await.refused(400, "invalid_param_key");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_clock_that_stands_stays_so_when_looking_at_it_fails_and_one_that_fails_shows_where() {
+    in_a_shop(async |shop| {
+        let (client, db) = (&shop.teiki.test, &shop.installation.db);
+        let life = Life::begin(client, START).await;
+        let customer = life.customer(GOOD).await;
+        let sale = [("amount", "500"), ("currency", "jpy"), ("customer", customer.as_str())];
+        let charge = id_of(&client.post("/v1/charges", &sale).await.ok());
+        let path = format!("/v1/test_clocks/{}", life.clock);
+        make_unreadable(db, &charge, true).await;
+        let log = || Server::log(&shop.installation.place);
+        soon("a failing look", async || log().contains("could not be found out").then_some(())).await;
+        let standing = client.get(&path).await.ok();
+        assert_eq!((&standing["status"], &standing["unresolved"]), (&"ready".into(), &1.into()));
+        // On its way it cannot go on, and says so once.
+        life.set_out(FEBRUARY).await;
+        let failed = soon("the end of its way", async || {
+            let clock = client.get(&path).await.ok();
+            (clock["status"] != "advancing").then_some(clock)
+        });
+        let failed = failed.await;
+        assert_eq!((&failed["status"], &failed["progress"]), (&"failed".into(), &0.into()));
+        assert_eq!(
+            (&failed["frozen_time"], &failed["target_time"]),
+            (&seconds(START).into(), &seconds(FEBRUARY).into())
+        );
+        soon("another failing look", async || {
+            (log().matches("could not be found out").count() > 1).then_some(())
+        })
+        .await;
+        assert_eq!(client.list("/v1/events?type=test_clock.failed").await.len(), 1);
+        assert_eq!(client.get(&path).await.ok(), failed);
+        make_unreadable(db, &charge, false).await;
+        life.advance(FEBRUARY).await;
+        assert_eq!(client.get(&path).await.ok()["target_time"], Value::Null);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn clocks_that_wait_for_an_unknown_charge_leave_places_to_others() {
+    in_a_shop(async |shop| {
+        let client = &shop.teiki.test;
+        client.plan("trial", 1_000, &[("trial_days", "1")]).await;
+        let mut waiting = Vec::new();
+        for _ in 0..9 {
+            let life = Life::begin(client, START).await;
+            let customer = life.customer("sbx_timeout_before_99").await;
+            client.subscribe(&customer, "trial", &[]).await;
+            life.set_out(FEBRUARY).await;
+            waiting.push(life);
+        }
+        for other in [client, &shop.payjp.test] {
+            let life = Life::begin(other, START).await;
+            life.advance(FEBRUARY).await;
+        }
+        for life in waiting {
+            let clock = client.get(&format!("/v1/test_clocks/{}", life.clock)).await.ok();
+            assert_eq!(clock["status"], "advancing");
+        }
     })
     .await;
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::client::Client;
 use super::super::life::Life;
-use super::super::shop::{ALSO_GOOD, DECLINED, GOOD, in_a_shop, instant};
+use super::super::shop::{ALSO_GOOD, DECLINED, GOOD, id_of, in_a_shop, instant, seconds};
 
 const START: &str = "2027-01-15T06:00:00Z";
 const FEBRUARY: &str = "2027-02-15T06:00:00Z";
@@ -170,6 +170,93 @@ async fn trials_failures_and_deletions_are_told() {
             let customers = client.list("/v1/events?object=customer").await;
             assert_eq!(customers.last().unwrap()["type"], "customer.deleted");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_decides_is_told_as_it_was_then_however_late_it_is_read() {
+    in_a_shop(async |shop| {
+        for client in shop.both() {
+            client.plan("basic", 1_000, &[]).await;
+            let life = Life::begin(client, START).await;
+            let customer = life.customer(GOOD).await;
+            let id = client.subscribe(&customer, "basic", &[("quantity", "2")]).await.id;
+            let pause_and_resume = async || {
+                client.act(&id, "pause", &[]).await.ok();
+                client.act(&id, "resume", &[]).await.ok();
+            };
+            pause_and_resume().await;
+            life.advance(FEBRUARY).await;
+            client.pay_with(&customer, DECLINED).await;
+            life.advance(MARCH).await;
+            let told = async || {
+                let events = client.list(&format!("/v1/events?resource_id={id}")).await;
+                events.into_iter().filter(|event| event["created"] != seconds(START)).collect::<Vec<_>>()
+            };
+            let before = told().await;
+            client.pay_with(&customer, ALSO_GOOD).await;
+            life.advance("2027-03-20T00:00:00Z").await;
+            client.act(&id, "resume", &[]).await.ok();
+            client.act(&id, "", &[("quantity", "5")]).await.ok();
+            pause_and_resume().await;
+            let after = told().await;
+            assert_eq!(after[..before.len()], before);
+            let [renewed, failed] = &before[..] else { panic!("{before:?}") };
+            let of = |event: &Value| {
+                let data = &event["data"];
+                (data["quantity"].clone(), data["paused_at"].clone(), data["resumed_at"].clone())
+            };
+            assert_eq!(of(renewed), (json!(2), Value::Null, json!(seconds(START))));
+            let is_paused = failed["type"] == "subscription.paused";
+            let [paused, resumed] = if is_paused {
+                [json!(seconds(MARCH)), Value::Null]
+            } else {
+                [Value::Null, json!(seconds(START))]
+            };
+            assert_eq!(of(failed), (json!(2), paused, resumed));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_invoice_marked_as_paid_later_is_told_as_it_was_when_it_was_opened() {
+    in_a_shop(async |shop| {
+        let client = &shop.teiki.test;
+        client.plan("basic", 1_000, &[]).await;
+        let life = Life::begin(client, START).await;
+        let customer = life.customer(GOOD).await;
+        client.subscribe(&customer, "basic", &[]).await;
+        client.pay_with(&customer, DECLINED).await;
+        life.advance(FEBRUARY).await;
+        let kinds = ["invoice.opened", "invoice.payment_failed"];
+        let open = id_of(&client.list("/v1/invoices?status=open").await[0]);
+        client.post(&format!("/v1/invoices/{open}/mark_paid"), &[("reason", "cash")]).await.ok();
+        for kind in kinds {
+            let told = client.list(&format!("/v1/events?type={kind}")).await;
+            let data = &told[0]["data"];
+            assert_eq!((&data["id"], &data["status"]), (&json!(open), &json!("open")));
+            assert_eq!((&data["amount_paid"], &data["amount_paid_outside"]), (&json!(0), &json!(0)));
+        }
+        let paid = client.list("/v1/events?type=invoice.paid").await;
+        assert_eq!(paid[0]["data"]["amount_paid_outside"], 1_000);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_deletion_tells_that_what_was_scheduled_is_void() {
+    in_a_shop(async |shop| {
+        let client = &shop.teiki.test;
+        client.plan("basic", 1_000, &[]).await;
+        let customer = client.customer(GOOD).await;
+        let id = client.subscribe(&customer, "basic", &[]).await.id;
+        client.delete(&format!("/v1/subscriptions/{id}")).await.ok();
+        let told = client.list("/v1/events?type=invoice.voided").await;
+        let data: Vec<_> =
+            told.iter().map(|event| (&event["data"]["subscription"], &event["data"]["status"])).collect();
+        assert_eq!(data, [(&json!(id), &json!("void"))]);
     })
     .await;
 }

@@ -3,6 +3,7 @@
 //! Instants are UTC; the accounts are in Tokyo, nine hours ahead, and charge from 09:00 there.
 
 mod changing;
+mod clock_deletion;
 mod clocks;
 mod creating;
 mod deleting;

@@ -132,6 +132,7 @@ async fn examine(db: &Db, now: impl Fn() -> Timestamp) -> Vec<Check> {
     checks.push(books::payments(db).await);
     checks.push(books::refunds(db).await);
     checks.push(books::schedule(db).await);
+    checks.push(books::states(db).await);
     checks.push(books::events(db).await);
     checks.push(work::unknown(db, now()).await);
     checks.push(work::surplus(db).await);

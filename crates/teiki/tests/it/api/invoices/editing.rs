@@ -189,6 +189,30 @@ async fn the_time_of_a_payment_outside_may_be_earlier_and_the_last_instalment_co
 }
 
 #[tokio::test]
+async fn a_last_instalment_of_zero_completes_its_subscription_and_everything_can_be_read() {
+    in_a_shop(async |shop| {
+        for client in shop.both() {
+            client.plan("twice", 1_000, &[("instalments", "2")]).await;
+            let life = Life::begin(client, START).await;
+            let (customer, id) = subscribed(&life, "twice").await;
+            act(client, &scheduled(client, &id).await, "", &[("amount", "0")]).await.ok();
+            life.advance(FEBRUARY).await;
+            let ended = client.subscription(&id).await;
+            ended.stands("canceled", "twice", (FEBRUARY, MARCH));
+            assert_eq!(ended.remaining_instalments, Some(0));
+            let states: Vec<Value> =
+                of(client, &id).await.iter().map(|invoice| invoice["status"].clone()).collect();
+            assert_eq!(states, ["paid", "paid"]);
+            client.get("/v1/subscriptions?plan=twice").await.ok();
+            client.get(&format!("/v1/events?resource_id={id}")).await.ok();
+            client.get(&format!("/v1/customers/{customer}")).await.ok();
+            client.delete(&format!("/v1/customers/{customer}")).await.ok();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_invoice_whose_charge_is_under_way_is_not_closed() {
     in_a_shop(async |shop| {
         let client = &shop.teiki.test;

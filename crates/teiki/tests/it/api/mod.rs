@@ -25,5 +25,6 @@ mod plan_switches;
 mod shop;
 mod store;
 mod subscriptions;
+mod switch_undo;
 mod unknown;
 mod webhooks;

@@ -26,15 +26,14 @@ pub fn prepare(
     ids: &[SubscriptionId],
     (billing, now): (Timestamp, Timestamp),
 ) -> Result<Beginning, Error> {
-    let not_begun = store::not_begun(tx, side)?;
-    if not_begun.is_empty() {
+    let to_begin = store::to_begin(tx, side, billing)?;
+    if to_begin.is_empty() {
         return Ok(Beginning::default());
     }
     let mut due: BTreeMap<String, Vec<SubscriptionId>> = BTreeMap::new();
-    for row in subscriptions::find_many(tx, side, ids)? {
-        let has_come = row.next_plan.is_some()
-            && row.next_plan_from.is_some_and(|from| from <= billing.as_microsecond());
-        if let Some(switch) = row.plan_switch.filter(|switch| has_come && not_begun.contains(switch)) {
+    let found = subscriptions::find_many(tx, side, ids)?;
+    for row in found.into_iter().filter(|row| row.next_plan.is_some()) {
+        if let Some(switch) = row.plan_switch.filter(|switch| to_begin.contains(switch)) {
             due.entry(switch).or_default().push(row.id);
         }
     }

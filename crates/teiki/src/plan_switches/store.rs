@@ -80,12 +80,15 @@ pub(super) fn lock_many(tx: &mut Tx<'_>, ids: &[&str]) -> Result<Vec<SwitchRow>,
     rows.iter().map(|(_, row)| switch_of(row)).collect()
 }
 
-/// The switches of a side that no renewal has begun, and that are not undone.
-pub(super) fn not_begun(tx: &mut Tx<'_>, (account, mode): Side) -> Result<Vec<String>, Error> {
+/// The switches of a side whose time has come at `at` and that no renewal has begun; those that are undone, or for nobody, left
+/// out.
+pub(super) fn to_begin(tx: &mut Tx<'_>, (account, mode): Side, at: Timestamp) -> Result<Vec<String>, Error> {
     let rows = tx.query(
         "select id from plan_switches
-         where account_id = $1 and mode = $2 and begun_at is null and status <> 'undone' order by id",
-        &[Value::Text(account.as_str()), Value::Text(mode.as_str())],
+         where account_id = $1 and mode = $2 and effective_at <= $3 and begun_at is null and status <> 'undone'
+               and member_count > 0
+         order by id",
+        &[Value::Text(account.as_str()), Value::Text(mode.as_str()), Value::I64(at.as_microsecond())],
     )?;
     rows.iter().map(|row| row.text(0)).collect()
 }

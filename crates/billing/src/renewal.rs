@@ -241,7 +241,7 @@ pub fn open(
     let switch = reserved(period.start);
     let (offer, instalments) = match switch {
         None => (running.offer, running.remaining),
-        Some(next) => (next, next.instalments),
+        Some(next) => (next, carried((running.offer.instalments, running.remaining), next.instalments)),
     };
     let remaining = issued(instalments)?;
     let anchor = if start::has_same_rhythm(running.offer, offer) {
@@ -268,6 +268,19 @@ pub fn open(
     let plan = switch.map(|next| next.plan.clone());
     let then = Renewed { period, anchor, remaining, plan };
     Ok(Opening { tax, needs_charge: scheduled.amount.minor > 0, next, state, then, entries })
+}
+
+/// How many invoices are left to issue when a renewal switches from a plan of `all` invoices, of which `left` were left, to
+/// one of `next`. A plan of so many payments is paid so many times in all: what was issued before the switch counts, and at
+/// least the renewal itself is issued. A count of its own, which an import has brought, is carried on.
+pub fn carried((all, left): (Option<u32>, Option<u32>), next: Option<u32>) -> Option<u32> {
+    match (all, left, next) {
+        (_, None, next) => next,
+        (Some(_), Some(_), None) => None,
+        (None, Some(left), None) => Some(left),
+        (None, Some(left), Some(next)) => Some(left.min(next)),
+        (Some(all), Some(left), Some(next)) => Some(next.saturating_sub(all.saturating_sub(left)).max(1)),
+    }
 }
 
 /// What is left of the invoices to issue when one more is. Error: nothing was left.

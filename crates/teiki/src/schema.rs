@@ -20,4 +20,9 @@ pub const MIGRATIONS: &[Migration] = &[
         only: Some(Engine::Postgres),
         sql: include_str!("../../../migrations/0003_keys_last.postgres.sql"),
     },
+    Migration {
+        name: "0004_switches_begun",
+        only: None,
+        sql: include_str!("../../../migrations/0004_switches_begun.sql"),
+    },
 ];

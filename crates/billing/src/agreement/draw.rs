@@ -1,6 +1,7 @@
 //! Drawing up bills and scheduled invoices: the lines of a period, what is paid now, what is free until when.
 
 use jiff::Timestamp;
+use jiff::civil::Time;
 
 use super::{Agreement, Bill, COMPLETED, DueNow, Refused, Step, Upcoming, whole_second};
 use crate::calendar::{Anchor, CalendarError, Cycle, Period};
@@ -10,7 +11,7 @@ use crate::money::Money;
 use crate::plan::Plan;
 use crate::proration::Share;
 use crate::renewal::start::{self, Begin, First};
-use crate::renewal::{Next, Offer, Terms, issued, taxed};
+use crate::renewal::{Next, Offer, Terms, carried, issued, taxed};
 use crate::subscription::State;
 
 /// The scheduled invoice of a subscription, and what holds when it is opened.
@@ -23,11 +24,32 @@ pub(super) struct Drawn<'a> {
 impl Drawn<'_> {
     /// Invoices still to issue, this one included; `None` goes on until canceled.
     pub(super) fn left(&self, agreement: &Agreement<'_>) -> Option<u32> {
-        if self.plan.id == agreement.plan.id { agreement.remaining } else { self.plan.instalments }
+        if self.plan.id == agreement.plan.id {
+            agreement.remaining
+        } else {
+            carried((agreement.plan.instalments, agreement.remaining), self.plan.instalments)
+        }
+    }
+
+    /// When it may be charged: from the start of its period on, and before the day in the account's zone on which the cycle
+    /// after it is charged, so that neither a cycle nor a day has two charges. Of the last instalment, before the day on
+    /// which its period ends.
+    pub(super) fn window(&self, terms: &Terms<'_>, agreement: &Agreement<'_>) -> Result<Period, Refused> {
+        let cycle = &self.next.cycle;
+        let next = if self.left(agreement) == Some(1) {
+            cycle.period.end
+        } else {
+            let number = cycle.number.checked_add(1).ok_or(CalendarError::OutOfRange)?;
+            terms.schedule(self.anchor, &Offer::from(self.plan)).cycle(number)?.charge_at
+        };
+        let zone = &terms.account.zone;
+        let end = zone.instant(zone.day_of(next), Time::midnight())?;
+        Ok(Period { start: cycle.period.start, end })
     }
 }
 
-/// The invoice of the period `first`, switched to the next plan if one is reserved for it. A switch keeps the charge time.
+/// The invoice of the period `first`, switched to the next plan if one is reserved for it. Its charge time, which a person
+/// may have moved, stays as long as it is within the period that is drawn; else it is the period's own.
 pub(super) fn draw<'a>(
     terms: &Terms<'_>,
     agreement: &Agreement<'a>,
@@ -37,7 +59,14 @@ pub(super) fn draw<'a>(
     let (present, offer) = (Offer::from(agreement.plan), Offer::from(plan));
     let period = start::switched(terms, first, (&present, &offer), agreement.prorate)?;
     let (amount, lines) = priced(agreement, plan, period.share)?;
-    Ok(Drawn { next: Next { cycle: period.cycle, amount, lines }, plan, anchor: period.anchor })
+    let mut drawn = Drawn { next: Next { cycle: period.cycle, amount, lines }, plan, anchor: period.anchor };
+    let window = drawn.window(terms, agreement)?;
+    let cycle = &mut drawn.next.cycle;
+    if !(window.start..window.end).contains(&cycle.charge_at) {
+        cycle.on = terms.account.zone.day_of(window.start);
+        cycle.charge_at = terms.schedule(period.anchor, &offer).charge_at(cycle.on, window.start)?;
+    }
+    Ok(drawn)
 }
 
 /// The period of the scheduled invoice under the present plan; `None` if none is scheduled. Its start and its charge

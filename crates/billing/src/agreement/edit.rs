@@ -1,14 +1,12 @@
 //! A person changes the scheduled invoice before it is opened (課金予約の編集): its date, its amount, or that it is skipped.
 
-use jiff::civil::Time;
-
 use super::draw::{draw, scheduled};
 use super::{Agreement, Course, Refused, Upcoming};
 use crate::calendar::{CalendarError, Cycle, Period};
 use crate::invoice::AMOUNT_MIN;
 use crate::money::Money;
 use crate::plan::AMOUNT_MAX;
-use crate::renewal::start::First;
+use crate::renewal::start::{self, First};
 use crate::renewal::{Offer, Terms};
 use crate::subscription::State;
 
@@ -17,17 +15,7 @@ use crate::subscription::State;
 /// the day on which its period ends. Errors: nothing is scheduled, the schedule does not run.
 pub fn charge_window(terms: &Terms<'_>, agreement: &Agreement<'_>) -> Result<Period, Refused> {
     let first = running(terms, agreement)?;
-    let drawn = draw(terms, agreement, &first)?;
-    let offer = Offer::from(drawn.plan);
-    let left = drawn.left(agreement);
-    let start = first.cycle.period.start;
-    let next = if left == Some(1) {
-        drawn.next.cycle.period.end
-    } else {
-        following(terms, &First { anchor: drawn.anchor, ..first }, &offer)?.charge_at
-    };
-    let zone = &terms.account.zone;
-    Ok(Period { start, end: zone.instant(zone.day_of(next), Time::midnight())? })
+    draw(terms, agreement, &first)?.window(terms, agreement)
 }
 
 /// An amount that a person gives an invoice: nothing, or what gateways take. Error: anything else.
@@ -39,20 +27,29 @@ pub const fn valid_amount(amount: Money) -> Result<Money, Refused> {
 }
 
 /// Plans that the scheduled invoice is skipped (スキップ): it becomes void, the cycle after it is scheduled at its own time,
-/// and the current period, or the trial that still runs, lasts until then. Instalments and a set-up fee are not forgone.
-/// Errors: nothing is scheduled, the schedule does not run.
+/// and the current period, or the trial that still runs, lasts until then. Instalments, a set-up fee and a reserved plan
+/// are not forgone: that plan begins with the cycle after it. Errors: nothing is scheduled, the schedule does not run.
 pub fn skip(terms: &Terms<'_>, agreement: &Agreement<'_>) -> Result<Course, Refused> {
     let first = running(terms, agreement)?;
-    let offer = Offer::from(agreement.plan);
-    let cycle = following(terms, &first, &offer)?;
-    let drawn = draw(terms, agreement, &First { cycle, share: None, ..first })?;
+    let skipped = draw(terms, agreement, &first)?;
+    let (present, offer) = (Offer::from(agreement.plan), Offer::from(skipped.plan));
+    let cycle = following(terms, &First { anchor: skipped.anchor, ..first }, &offer)?;
+    let anchor = if start::has_same_rhythm(&present, &offer) {
+        first.anchor
+    } else {
+        // Where the reservation is taken back, the present plan goes on from there.
+        let begin = (cycle.number, cycle.period.start, agreement.prorate);
+        start::after_switch(terms, first.anchor, &present, begin)?.anchor
+    };
+    let then = Agreement { anchor, ..*agreement };
+    let drawn = draw(terms, &then, &First { anchor, cycle, share: None })?;
     let until = |period: Period| Period { end: drawn.next.cycle.period.start, ..period };
     let trial = agreement.trial.map(|trial| match agreement.state {
         State::Trialing => until(trial),
         State::Active | State::PastDue | State::Paused | State::Canceled(_) => trial,
     });
     let period = until(agreement.period);
-    Ok(Course { period, trial, ..agreement.course(agreement.state, Upcoming::Replaced(drawn.next)) })
+    Ok(Course { period, trial, ..then.course(agreement.state, Upcoming::Replaced(drawn.next)) })
 }
 
 /// The period that is scheduled, of a subscription that runs.

@@ -26,7 +26,7 @@ use crate::invoice::{AMOUNT_MIN, Line};
 use crate::ledger::Entry;
 use crate::money::{Money, MoneyError};
 use crate::plan::{AMOUNT_MAX, Plan};
-use crate::renewal::{self, Next};
+use crate::renewal::{self, Next, carried};
 use crate::subscription::{self, CancelReason, State};
 use crate::tax::{TaxError, TaxedSum};
 
@@ -167,7 +167,7 @@ pub enum Upcoming {
     Kept,
     /// It is as it was, and off the work list.
     Off,
-    /// It keeps its number and its charge time; period, amount, plan and lines are these.
+    /// It keeps its number; its dates, amount, plan and lines are these.
     Edited(Next),
     /// It becomes void if there is one, and this one, with a number that none has had, is scheduled.
     Replaced(Next),
@@ -322,7 +322,7 @@ impl<'a> Agreement<'a> {
                 plan: next,
                 next_plan: None,
                 next_plan_from: None,
-                remaining: next.instalments,
+                remaining: carried((self.plan.instalments, self.remaining), next.instalments),
                 ..self
             },
             (Some(_) | None, _) => self,

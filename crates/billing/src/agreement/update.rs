@@ -38,11 +38,12 @@ pub struct Change<'a> {
 /// - Quantity alone is for the next invoice on; nothing is paid or credited for the current period. What an invoice of any
 ///   of its plans cannot hold is refused, also where another plan is too dear for the quantity that it has.
 /// - A next plan changes the scheduled invoice; one with another interval or billing day re-anchors there. It replaces a
-///   reservation for a day.
+///   reservation for a day. Refused when the last instalment has been issued.
 ///
 /// Open invoices stay open, and while there is one it is past due, in a trial too. Errors:
 /// [`Refused::AlreadyPaused`], [`Refused::AlreadyCanceled`], [`Refused::CannotChangeProrateStatus`],
-/// [`Refused::AlreadySubscribed`], [`Refused::InvalidPlan`], [`Refused::InvalidQuantity`], [`Refused::InvalidTrialEnd`].
+/// [`Refused::AlreadySubscribed`], [`Refused::InvalidPlan`], [`Refused::InvalidQuantity`], [`Refused::InvalidTrialEnd`],
+/// [`Refused::NothingScheduled`].
 pub fn update(
     terms: &Terms<'_>,
     agreement: &Agreement<'_>,
@@ -97,6 +98,8 @@ fn changed<'a>(agreement: &Agreement<'a>, change: &Change<'a>) -> Result<Agreeme
     let then = match change.next_plan {
         None => then,
         Some(None) => Agreement { next_plan: None, next_plan_from: None, ..then },
+        // A renewal would do it, and none is to come.
+        Some(Some(_)) if then.remaining == Some(0) => return Err(Refused::NothingScheduled),
         Some(Some(next)) => {
             let next = another(then.plan, (next, Named::NextPlan))?;
             Agreement { next_plan: Some(next), next_plan_from: None, ..then }

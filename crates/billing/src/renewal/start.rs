@@ -54,7 +54,8 @@ pub fn first(terms: &Terms<'_>, offer: &Offer, begin: &Begin) -> Result<First, C
 }
 
 /// The first period of `next`, which takes over at a boundary of a schedule that has `anchor`. A day stays a day; but
-/// PAY.JP's calendar drifts from an instant.
+/// PAY.JP's calendar drifts from an instant. Where its billing day begins on the same day of the account, as the days of
+/// PAY.JP's calendar may, the hours before it belong to the period that begins then: a day has one charge.
 pub fn after_switch(
     terms: &Terms<'_>,
     anchor: Anchor,
@@ -62,7 +63,14 @@ pub fn after_switch(
     (number, from, prorate): (u32, Timestamp, bool),
 ) -> Result<First, CalendarError> {
     let by_day = anchor.at.is_none() && terms.calendar == Calendar::Anchor;
-    first(terms, next, &Begin { from, number, prorate, may_wait: false, by_day })
+    let taken = first(terms, next, &Begin { from, number, prorate, may_wait: false, by_day })?;
+    let zone = &terms.account.zone;
+    if next.billing_day.is_none() || zone.day_of(from) != zone.day_of(taken.cycle.period.end) {
+        return Ok(taken);
+    }
+    let end = terms.schedule(taken.anchor, next).cycle(taken.anchor.cycle)?.period.end;
+    let anchor = Anchor { on: terms.calendar.civil(zone, end).date(), ..taken.anchor };
+    Ok(First { anchor, cycle: Cycle { period: Period { start: from, end }, ..taken.cycle }, share: None })
 }
 
 /// The period `first` of `present`, taken over by `next`: the same where the rhythm is, else one that begins there. The charge
@@ -117,6 +125,9 @@ pub fn share_until(
     };
     let from = terms.calendar.civil(&terms.account.zone, start).date();
     let former = offer.interval.billing_day_before(next_on, day)?;
+    if from < former {
+        return Ok(None);
+    }
     let share = share_from(from, (former, next_on), offer.interval.count(), DayCount::Actual)
         .ok_or(CalendarError::OutOfRange)?;
     Ok(Some(share).filter(|share| share.days < share.of_days))

@@ -171,9 +171,27 @@ fn a_switch_to_a_plan_of_the_same_interval_keeps_the_anchor() {
     let due = Scheduled { amount: Money::yen(1_480), lines: vec![line(&new)], ..scheduled(&running, 2) };
     let opening = open_at(&running, &due, at("2027-02-28T00:00:00Z")).expect("due");
     assert_eq!((opening.then.plan.as_deref(), opening.then.anchor), (Some("plus"), running.anchor));
-    assert_eq!(opening.then.remaining, None, "its instalments are the new plan's");
+    assert_eq!(opening.then.remaining, Some(4), "a count of its own is carried on");
     let next = opening.next.expect("goes on");
     assert_eq!((next.amount, next.cycle.on.to_string()), (Money::yen(1_480), "2027-03-31".to_owned()));
+}
+
+#[test]
+fn a_plan_of_so_many_payments_is_paid_so_many_times_in_all() {
+    for (before, next, left) in [
+        ((Some(3), Some(2)), Some(3), Some(2)),
+        ((Some(3), Some(2)), Some(6), Some(5)),
+        ((Some(6), Some(2)), Some(3), Some(1)),
+        // It begins to count, or goes on until it is canceled.
+        ((None, None), Some(3), Some(3)),
+        ((Some(3), Some(2)), None, None),
+        // A count that an import has brought.
+        ((None, Some(4)), None, Some(4)),
+        ((None, Some(4)), Some(3), Some(3)),
+        ((None, Some(4)), Some(12), Some(4)),
+    ] {
+        assert_eq!(carried(before, next), left, "{before:?} {next:?}");
+    }
 }
 
 #[test]

@@ -59,6 +59,12 @@ pub(super) async fn waiting(db: &Db) -> Check {
     judge("waiting", found, ok, "open invoices that nobody is at", todo)
 }
 
+pub(super) async fn states(db: &Db) -> Check {
+    let found = in_every_slot(db, store::unreadable_states).await;
+    let ok = "every subscription says where it stands";
+    judge("states", found, ok, "subscriptions that do not say where they stand, and cannot be shown", BACKUP)
+}
+
 pub(super) async fn events(db: &Db) -> Check {
     let found = in_every_slot(db, store::event_gaps).await;
     judge(

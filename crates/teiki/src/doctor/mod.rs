@@ -133,6 +133,7 @@ async fn examine(db: &Db, now: impl Fn() -> Timestamp) -> Vec<Check> {
     checks.push(books::refunds(db).await);
     checks.push(books::schedule(db).await);
     checks.push(books::waiting(db).await);
+    checks.push(books::states(db).await);
     checks.push(books::events(db).await);
     checks.push(work::unknown(db, now()).await);
     checks.push(work::surplus(db).await);

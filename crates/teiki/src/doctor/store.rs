@@ -153,6 +153,21 @@ pub(super) fn stuck(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<String>, Error> {
     rows.iter().map(|row| Ok(format!("{}: invoice {}", whose(row)?, row.str(3)?))).collect()
 }
 
+/// Subscriptions that are canceled without a reason, or have one and are not: they cannot be read.
+pub(super) fn unreadable_states(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<String>, Error> {
+    let rows = tx.query(
+        "select account_id, mode, id, status, cancel_reason from subscriptions
+         where slot = $1 and (status = 'canceled') <> (cancel_reason is not null)
+         order by id limit $2",
+        &keys(slot),
+    )?;
+    let line = |row: &Row| {
+        let reason = row.opt_str(4)?.unwrap_or("without a reason");
+        Ok(format!("{}: {}, {reason}", whose(row)?, row.str(3)?))
+    };
+    rows.iter().map(line).collect()
+}
+
 /// Subscriptions whose events are not numbered from 1 to their last number.
 pub(super) fn event_gaps(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<String>, Error> {
     let rows = tx.query(

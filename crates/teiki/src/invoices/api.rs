@@ -180,7 +180,7 @@ async fn skip(call: Call) -> Result<Answer, ApiError> {
 pub static MARK_PAID: Operation = Operation {
     access: Access::Write,
     object: "invoice",
-    summary: "Marks an open invoice as paid by other means, as by bank transfer. Nothing is charged.",
+    summary: "Marks an open invoice, or one that was given up, as paid by other means, as by bank transfer. Nothing is charged.",
     params: &[
         Param::text("reason", TEXT_MAX, "How it was paid; shown with the invoice.").required(),
         Param::instant("paid_at", "When it was paid, if not now.").coded("invalid_paid_at"),
@@ -221,7 +221,7 @@ pub static PREVIEW: Operation = Operation {
 
 async fn preview(call: Call) -> Result<Answer, ApiError> {
     let params = &call.params;
-    let planned = planned(params);
+    let planned = planned(params)?;
     let count = params.int("count").unwrap_or(PREVIEW_DEFAULT);
     let count = usize::try_from(count).unwrap_or(1);
     let side = request::side_of(&call.site, call.caller.account).await?;
@@ -235,8 +235,22 @@ async fn preview(call: Call) -> Result<Answer, ApiError> {
     Answer::json(&shown.await?)
 }
 
-/// What is planned: an update if nothing else is said and something of it is named.
-fn planned(params: &Params) -> Planned {
+/// What is planned: an update if nothing else is said and something of it is named. Error: a parameter that the change does
+/// not take.
+fn planned(params: &Params) -> Result<Planned, ApiError> {
+    let change = params.text("change");
+    let all = ["plan", "next_cycle_plan", "quantity", "trial_end", "prorate"];
+    let taken: &[&str] = match change {
+        None | Some("update") => &all,
+        Some("resume") => &["trial_end", "prorate"],
+        Some("delete") => &["prorate"],
+        Some(_) => &[],
+    };
+    let is_wrong = |name: &&str| !taken.contains(name) && params.has(name);
+    if let (Some(change), Some(name)) = (change, all.into_iter().find(is_wrong)) {
+        let message = format!("A preview of change={change} does not take the parameter {name}.");
+        return Err(ApiError::param("invalid_param_key", name, message));
+    }
     let next_plan = match params.given("next_cycle_plan") {
         Given::Absent => None,
         Given::Cleared => Some(None),
@@ -250,7 +264,7 @@ fn planned(params: &Params) -> Planned {
         prorate: params.bool("prorate"),
         metadata: None,
     };
-    match params.text("change") {
+    Ok(match change {
         None if update == Update::default() => Planned::Nothing,
         Some("pause") => Planned::Pause,
         Some("cancel") => Planned::Cancel,
@@ -259,5 +273,5 @@ fn planned(params: &Params) -> Planned {
         }
         Some("delete") => Planned::Delete { prorate: update.prorate.unwrap_or(false) },
         _ => Planned::Update(Box::new(update)),
-    }
+    })
 }

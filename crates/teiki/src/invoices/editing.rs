@@ -1,11 +1,11 @@
 //! What a person does to an invoice without a charge: move and reprice a scheduled one, skip one, mark one as paid.
 //!
-//! One transaction each: hold the customer and the subscription, ask the rules, write. An open invoice is closed only while
-//! no charge of it is under way: a charge that turns out to have succeeded later is surplus and raises an alarm.
+//! One transaction each: hold the customer and the subscription, ask the rules, write. An invoice is closed only while
+//! no charge of it is under way: a charge that turns out to have succeeded later is surplus and raises an alarm. One that was
+//! given up with its subscription may still be marked as paid.
 
 use billing::agreement;
 use billing::event::Kind;
-use billing::guard::DayTotal;
 use billing::id::SubscriptionId;
 use billing::invoice::{State, adjusted};
 use billing::ledger::Entry;
@@ -15,10 +15,10 @@ use billing::settlement::{self, ByHand, OfSubscription, Settled};
 use db::Tx;
 use jiff::Timestamp;
 
-use super::store;
-use super::{ShownRow, view};
+use super::{ShownRow, scheduled, store, view};
 use crate::charges;
 use crate::charges::settle::Times;
+use crate::clocks;
 use crate::customers::Held;
 use crate::ledger::{self, NewEntry};
 use crate::renewals::day_plan;
@@ -54,7 +54,7 @@ struct Taken {
 
 /// Moves and reprices a scheduled invoice.
 pub(super) fn edit(tx: &mut Tx<'_>, context: &Context<'_>, id: &str, edit: &Edit) -> Result<(), ApiError> {
-    let Taken { invoice, customer, mut row, present } = take(tx, context, id)?;
+    let Taken { invoice, customer, mut row, present } = take(tx, context, id, not_scheduled)?;
     let stored = present.scheduled.as_ref().filter(|scheduled| scheduled.id == invoice.id);
     let Some(stored) = stored else {
         return Err(not_scheduled(id));
@@ -76,8 +76,10 @@ pub(super) fn edit(tx: &mut Tx<'_>, context: &Context<'_>, id: &str, edit: &Edit
     }
     let memo = edit.memo.clone().unwrap_or_else(|| invoice.memo.clone());
     store::move_scheduled(tx, invoice.id, &next, memo.as_deref())?;
-    keep_in_plan(tx, context, &row, (&stored.next, &next))?;
-    subscriptions::applying::put_back(tx, &row)?;
+    let scope = scope_of(context.side, &row);
+    let added = day_plan::added(&context.account.terms, &stored.next, &next);
+    day_plan::raise(tx, &scope, &context.account.terms, (next.cycle.charge_at, added))?;
+    subscriptions::applying::put_back(tx, &scope, &row)?;
     let times = Times { billing: customer.billing, real: context.now };
     tell_invoice(tx, context, (&mut row, &invoice), Kind::InvoiceUpdated, times)?;
     Ok(subscriptions::save(tx, &row)?)
@@ -101,29 +103,13 @@ fn outside((from, until): (Timestamp, Timestamp)) -> ApiError {
     ApiError::param("invalid_due_at", "due_at", message)
 }
 
-/// A day that has its plan already gets the invoice, or what was added to it, in there.
-fn keep_in_plan(
-    tx: &mut Tx<'_>,
-    context: &Context<'_>,
-    row: &SubscriptionRow,
-    (before, after): (&Next, &Next),
-) -> Result<(), db::Error> {
-    let more = if before.cycle.on == after.cycle.on {
-        DayTotal { count: 0, amount: (after.amount.minor - before.amount.minor).max(0) }
-    } else {
-        DayTotal { count: 1, amount: after.amount.minor }
-    };
-    let scope = scope_of(context.side, row);
-    day_plan::raise(tx, &scope, &context.account.terms, (after.cycle.charge_at, more))
-}
-
 /// Skips an invoice: a scheduled one, so that the next cycle is the next to be charged; or an open one, which nobody owes
 /// any longer.
 pub(super) fn skip(tx: &mut Tx<'_>, context: &Context<'_>, id: &str, reason: &str) -> Result<(), ApiError> {
-    let mut taken = take(tx, context, id)?;
+    let mut taken = take(tx, context, id, not_open)?;
     match taken.invoice.state {
         State::Scheduled => skip_scheduled(tx, context, &mut taken, reason),
-        State::Open => close(tx, context, &mut taken, (ByHand::Waived, reason, None)),
+        State::Open => close_open(tx, context, &mut taken, (ByHand::Waived, reason, None)),
         State::Paid | State::Void | State::Uncollectible => Err(not_open(id)),
     }
 }
@@ -151,55 +137,98 @@ fn skip_scheduled(
     Ok(subscriptions::save(tx, row)?)
 }
 
-/// Marks an open invoice as paid by other means, at `paid_at` if that is not now. Error: in the future.
+/// Marks an open invoice, or one that was given up, as paid by other means, at `paid_at` if that is not now. Error: in the
+/// future.
 pub(super) fn mark_paid(
     tx: &mut Tx<'_>,
     context: &Context<'_>,
     id: &str,
     (reason, paid_at): (&str, Option<Timestamp>),
 ) -> Result<(), ApiError> {
-    let mut taken = take(tx, context, id)?;
+    let how = (ByHand::PaidOutside, reason, paid_at);
+    let found = super::find(tx, context.side, id)?;
+    if let (State::Uncollectible, Some(subscription)) = (found.state, found.subscription) {
+        return recover(tx, context, (id, subscription), how);
+    }
+    let mut taken = take(tx, context, id, not_open)?;
     if taken.invoice.state != State::Open {
         return Err(not_open(id));
     }
-    if paid_at.is_some_and(|at| at > taken.customer.billing) {
-        return Err(ApiError::param(
-            "invalid_paid_at",
-            "paid_at",
-            "Invalid paid_at: it must not be after now.",
-        ));
-    }
-    close(tx, context, &mut taken, (ByHand::PaidOutside, reason, paid_at))
+    close_open(tx, context, &mut taken, how)
 }
 
-/// Closes an open invoice without a charge. Error: a charge of it is under way.
-fn close(
+/// How an invoice is closed, why, and when it was paid.
+type How<'a> = (ByHand, &'a str, Option<Timestamp>);
+
+/// Closes an open invoice, and the subscription follows.
+fn close_open(
     tx: &mut Tx<'_>,
     context: &Context<'_>,
     taken: &mut Taken,
-    (how, reason, paid_at): (ByHand, &str, Option<Timestamp>),
+    how: How<'_>,
 ) -> Result<(), ApiError> {
     let Taken { invoice, customer, row, present } = taken;
-    if store::is_being_charged(tx, invoice.id)? {
-        let message = format!("A payment of invoice {} is being confirmed; try again later.", invoice.id);
-        return Err(ApiError::conflict("payment_in_progress", message));
-    }
     let of = OfSubscription {
         state: row.state,
         other_open_invoices: present.open_invoices - 1,
         has_next: row.remaining != Some(0),
         failure_pauses: false,
     };
+    close(tx, context, (row, &of, customer.billing), invoice, how)
+}
+
+/// A debt that was given up with its subscription is paid after all. The subscription stays as it is, ended.
+fn recover(
+    tx: &mut Tx<'_>,
+    context: &Context<'_>,
+    (id, subscription): (&str, SubscriptionId),
+    how: How<'_>,
+) -> Result<(), ApiError> {
+    let gone = || ApiError::inside(format!("subscription {subscription} is gone"));
+    // The clock first, as everyone who holds both.
+    let seen = subscriptions::find_any(tx, context.side, subscription)?.ok_or_else(gone)?;
+    let billing = clocks::now_for_change(tx, &seen.clock, context.now)?;
+    let mut row = subscriptions::lock(tx, context.side, subscription)?.ok_or_else(gone)?;
+    let invoice = super::find(tx, context.side, id)?;
+    if invoice.state != State::Uncollectible {
+        return Err(not_open(id));
+    }
+    let of = OfSubscription {
+        state: row.state,
+        other_open_invoices: scheduled::count_open(tx, row.id)?,
+        has_next: false,
+        failure_pauses: false,
+    };
+    close(tx, context, (&mut row, &of, billing), &invoice, how)
+}
+
+/// Closes an invoice without a charge. Errors: a charge of it is under way; paid in the future.
+fn close(
+    tx: &mut Tx<'_>,
+    context: &Context<'_>,
+    (row, of, billing): (&mut SubscriptionRow, &OfSubscription, Timestamp),
+    invoice: &ShownRow,
+    (how, reason, paid_at): How<'_>,
+) -> Result<(), ApiError> {
+    if paid_at.is_some_and(|at| at > billing) {
+        let message = "Invalid paid_at: it must not be after now.";
+        return Err(ApiError::param("invalid_paid_at", "paid_at", message));
+    }
+    if store::is_being_charged(tx, invoice.id)? {
+        let message = format!("A payment of invoice {} is being confirmed; try again later.", invoice.id);
+        return Err(ApiError::conflict("payment_in_progress", message));
+    }
     let owed = invoice.owed();
-    let closed = settlement::close(&of, how, (owed, &invoice.tax));
+    let closed = settlement::close(of, how, (owed, &invoice.tax));
     let (outside, paid_at) = match how {
-        ByHand::PaidOutside => (owed.minor, Some(paid_at.unwrap_or(customer.billing))),
+        ByHand::PaidOutside => (owed.minor, Some(paid_at.unwrap_or(billing))),
         ByHand::Waived => (0, None),
     };
-    let times = Times { billing: customer.billing, real: context.now };
-    let state = closed.invoice.unwrap_or(invoice.state);
-    if store::close(tx, invoice.id, state, (outside, paid_at))? != 1 {
-        return Err(ApiError::inside(format!("invoice {} was open a moment ago", invoice.id)));
+    let times = Times { billing, real: context.now };
+    let states = (invoice.state, closed.invoice.unwrap_or(invoice.state));
+    if store::close(tx, invoice.id, states, (outside, paid_at))? != 1 {
+        let state = invoice.state.as_str();
+        return Err(ApiError::inside(format!("invoice {} was {state} a moment ago", invoice.id)));
     }
     store::set_reason(tx, invoice.id, reason)?;
     if let Some(state) = closed.dunning {
@@ -250,26 +279,26 @@ fn follow(
     Ok(subscriptions::save(tx, row)?)
 }
 
-/// Holds an invoice's customer and subscription, and reads the invoice again. Errors: there is none, it is of a single
-/// sale, a payment is under way.
-fn take(tx: &mut Tx<'_>, context: &Context<'_>, id: &str) -> Result<Taken, ApiError> {
-    let subscription = subscription_of(tx, context, id)?;
+/// Holds an invoice's customer and subscription, and reads the invoice again. Errors: there is none, a payment is under way;
+/// `refusal` where it is closed, or of a single sale.
+fn take(
+    tx: &mut Tx<'_>,
+    context: &Context<'_>,
+    id: &str,
+    refusal: fn(&str) -> ApiError,
+) -> Result<Taken, ApiError> {
+    let found = super::find(tx, context.side, id)?;
+    let subscription = match (found.state, found.subscription) {
+        (State::Scheduled | State::Open, Some(subscription)) => subscription,
+        (State::Scheduled | State::Open | State::Paid | State::Void | State::Uncollectible, _) => {
+            return Err(refusal(id));
+        }
+    };
     let (customer, row) = lock(tx, context, subscription.as_str())?;
     must_be_free(&row)?;
     let invoice = super::find(tx, context.side, id)?;
     let present = Present::read(tx, context, &row)?;
     Ok(Taken { invoice, customer, row, present })
-}
-
-/// The subscription of an invoice that is still to be settled.
-fn subscription_of(tx: &mut Tx<'_>, context: &Context<'_>, id: &str) -> Result<SubscriptionId, ApiError> {
-    let invoice = super::find(tx, context.side, id)?;
-    match (invoice.state, invoice.subscription) {
-        (State::Scheduled | State::Open, Some(subscription)) => Ok(subscription),
-        (State::Scheduled | State::Open | State::Paid | State::Void | State::Uncollectible, _) => {
-            Err(not_open(id))
-        }
-    }
 }
 
 fn not_open(id: &str) -> ApiError {

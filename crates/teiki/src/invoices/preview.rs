@@ -45,7 +45,7 @@ pub(super) fn preview(
     let present = Present::read(tx, context, &row)?;
     let terms = Terms { account: &context.account.terms, calendar: row.calendar };
     let standing = present.agreement(&row)?;
-    let empty = PreviewView::new(context.side.1, &row);
+    let empty = PreviewView::new(context.side.1, &row, agreement::ends_at(standing.state, standing.period));
     let step = match planned {
         Planned::Nothing => {
             return Ok(empty.with_invoices(next_ones(&terms, &standing, stored(&present), count)?));

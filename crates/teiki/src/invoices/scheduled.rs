@@ -53,14 +53,19 @@ pub fn set_action(tx: &mut Tx<'_>, id: InvoiceId, at: Option<Timestamp>) -> Resu
     store::set_action(tx, id, at)
 }
 
-/// Gives it another period, amount, lines and plan; it keeps its number and its charge time.
-pub fn edit(tx: &mut Tx<'_>, id: InvoiceId, next: &Next) -> Result<(), db::Error> {
-    edit_many(tx, &[(id, next)])
+/// Gives it the dates, amount, lines and plan of another; it keeps its number, and its place on the work list or off it.
+pub fn edit(tx: &mut Tx<'_>, row: &ScheduledRow, next: &Next) -> Result<(), db::Error> {
+    edit_many(tx, &[(row, next)])
 }
 
 /// The same for many.
-pub fn edit_many(tx: &mut Tx<'_>, edited: &[(InvoiceId, &Next)]) -> Result<(), db::Error> {
-    store::edit_scheduled(tx, edited).map(|_| ())
+pub fn edit_many(tx: &mut Tx<'_>, edited: &[(&ScheduledRow, &Next)]) -> Result<(), db::Error> {
+    let each = edited.iter().map(|(row, next)| {
+        let is_at_its_time = row.next_action_at == Some(row.next.cycle.charge_at);
+        let action = if is_at_its_time { Some(next.cycle.charge_at) } else { row.next_action_at };
+        (row.id, *next, action)
+    });
+    store::edit_scheduled(tx, &each.collect::<Vec<_>>()).map(|_| ())
 }
 
 /// It will never be opened.

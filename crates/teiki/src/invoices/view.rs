@@ -230,8 +230,8 @@ pub(super) struct PreviewView {
 }
 
 impl PreviewView {
-    /// The subscription as it stands.
-    pub(super) fn new(mode: Mode, row: &SubscriptionRow) -> Self {
+    /// The subscription as it stands; after a cancel it ends at `ends_at`.
+    pub(super) fn new(mode: Mode, row: &SubscriptionRow, ends_at: Option<jiff::Timestamp>) -> Self {
         let second = |micros: i64| micros.div_euclid(1_000_000);
         Self {
             object: "invoice_preview",
@@ -240,7 +240,7 @@ impl PreviewView {
             status: status_of(row.state),
             current_period_start: second(row.period.0),
             current_period_end: second(row.period.1),
-            ends_at: None,
+            ends_at: ends_at.map(seconds),
             due_now: None,
             refund: None,
             invoices: Vec::new(),
@@ -261,7 +261,7 @@ impl PreviewView {
 
     /// The same, deleted.
     pub(super) fn deleted(self, refund: Option<RefundView>) -> Self {
-        Self { status: "deleted", refund, ..self }
+        Self { status: "deleted", ends_at: None, refund, ..self }
     }
 
     /// The same with the invoices that come.

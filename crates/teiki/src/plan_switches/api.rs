@@ -44,7 +44,7 @@ async fn create(call: Call) -> Result<Answer, ApiError> {
 }
 
 fn asked(params: &Params) -> Result<Asked, ApiError> {
-    let excluded: Vec<SubscriptionId> = match params.list("exclude") {
+    let mut excluded: Vec<SubscriptionId> = match params.list("exclude") {
         Given::Absent | Given::Cleared => Vec::new(),
         Given::Set(ids) => ids
             .iter()
@@ -54,6 +54,8 @@ fn asked(params: &Params) -> Result<Asked, ApiError> {
             })
             .collect::<Result<_, _>>()?,
     };
+    excluded.sort_unstable();
+    excluded.dedup();
     let seconds = params.int("effective_at").unwrap_or_default();
     Ok(Asked {
         plan: params.text("plan").unwrap_or_default().to_owned(),

@@ -8,18 +8,18 @@
 use std::collections::BTreeMap;
 
 use billing::agreement::{self, Agreement};
-use billing::calendar::Cycle;
 use billing::event::Kind;
 use billing::guard::DayTotal;
-use billing::id::{DerivationKey, InvoiceId, PlanSwitchId, SubscriptionId};
+use billing::id::{DerivationKey, PlanSwitchId, SubscriptionId};
+use billing::invoice::{LineKind, adjusted};
 use billing::plan::Plan;
 use billing::renewal::{Next, Terms};
 use billing::subscription::{CancelReason, State};
 use db::Tx;
 use jiff::Timestamp;
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
 
+use super::former::{self, Former, FormerInvoice, Standing};
 use super::{Side, Status, SwitchRow, store, tell};
 use crate::accounts::{self, Account};
 use crate::clocks;
@@ -28,7 +28,6 @@ use crate::invoices::scheduled::{self, ScheduledRow};
 use crate::line::Scope;
 use crate::plans;
 use crate::renewals::day_plan;
-use crate::stored::unreadable;
 use crate::subscriptions::applying::scope_of;
 use crate::subscriptions::present::agreement_of;
 use crate::subscriptions::requests::refused;
@@ -49,24 +48,6 @@ pub(super) enum Left {
     Nothing,
 }
 
-/// What a reservation replaces. Persisted as JSON; only ever add fields.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Former {
-    next_plan: Option<String>,
-    next_plan_from: Option<i64>,
-    plan_switch: Option<String>,
-    /// What the former switch had replaced, in turn.
-    former: Option<String>,
-    /// The scheduled invoice that was drawn anew.
-    invoice: Option<FormerInvoice>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct FormerInvoice {
-    id: String,
-    next: Next,
-}
-
 /// What a batch works with.
 struct Work<'a> {
     key: &'a DerivationKey,
@@ -80,7 +61,7 @@ struct Work<'a> {
 #[derive(Default)]
 struct Writes {
     rows: Vec<SubscriptionRow>,
-    edited: Vec<(InvoiceId, Next)>,
+    edited: Vec<(ScheduledRow, Next)>,
     /// What is added to the days on which the drawn invoices are charged, by clock and day.
     more: BTreeMap<(String, Date), (Scope, Timestamp, DayTotal)>,
     events: Vec<NewEvent>,
@@ -164,15 +145,37 @@ fn free_ones(
         Status::Reserving | Status::Scheduled => {
             found.plan == row.plan && found.plan_switch.as_deref() != Some(row.id.as_str())
         }
-        Status::Undoing | Status::Undone => {
-            found.plan_switch.as_deref() == Some(row.id.as_str()) && found.next_plan.is_some()
-        }
+        Status::Undoing | Status::Undone => is_reserved(row, found),
     };
     let rows = rows.into_iter().filter(|found| !found.is_deleted && belongs(found));
     let is_free =
         |found: &SubscriptionRow| found.pending_invoice.is_none() && times.contains_key(&found.clock);
     let (free, busy): (Vec<_>, Vec<_>) = rows.partition(is_free);
     Ok((free, i64::try_from(busy.len()).unwrap_or(i64::MAX), times))
+}
+
+/// Whether the switch is what is reserved for a subscription.
+fn is_reserved(switch: &SwitchRow, row: &SubscriptionRow) -> bool {
+    row.plan_switch.as_deref() == Some(switch.id.as_str()) && row.next_plan.is_some()
+}
+
+/// A renewal comes before the batches of an undo: these are given back what they had, at billing time `billing`, where the
+/// switch, which is held, is reserved for them.
+pub(super) fn give_back_due(
+    tx: &mut Tx<'_>,
+    key: &DerivationKey,
+    switch: &mut SwitchRow,
+    ids: &[SubscriptionId],
+    (billing, now): (Timestamp, Timestamp),
+) -> Result<(), ApiError> {
+    let rows: Vec<SubscriptionRow> = subscriptions::lock_many(tx, switch.side, ids)?
+        .into_iter()
+        .filter(|row| !row.is_deleted && row.pending_invoice.is_none() && is_reserved(switch, row))
+        .collect();
+    let times = rows.iter().map(|row| (row.clock.clone(), billing)).collect();
+    let mut work = Work::of(tx, key, switch, (times, now))?;
+    give_back(tx, &mut work, switch, rows)?;
+    Ok(store::save(tx, switch)?)
 }
 
 impl<'a> Work<'a> {
@@ -214,21 +217,52 @@ impl<'a> Work<'a> {
     }
 
     /// The scheduled invoice as the reservation has it; `None` if it stays.
-    fn redrawn(
-        &self,
-        row: &SubscriptionRow,
-        invoice: Option<&ScheduledRow>,
-    ) -> Result<Option<Next>, ApiError> {
-        let Some(invoice) = invoice else { return Ok(None) };
+    fn redrawn(&self, row: &SubscriptionRow, invoice: &ScheduledRow) -> Result<Option<Next>, ApiError> {
         agreement::redrawn(&self.terms(row), &self.agreement(row, invoice)?, &invoice.next).map_err(refused)
     }
 
-    /// Whether the scheduled invoice is what the reservation draws, so that no person has set anything.
-    fn is_as_drawn(&self, row: &SubscriptionRow, invoice: Option<&ScheduledRow>) -> Result<bool, ApiError> {
-        let Some(invoice) = invoice else { return Ok(false) };
-        let drawn = agreement::drawn(&self.terms(row), &self.agreement(row, invoice)?).map_err(refused)?;
-        Ok(drawn
-            .is_some_and(|drawn| (drawn.amount, &drawn.lines) == (invoice.next.amount, &invoice.next.lines)))
+    /// The scheduled invoice as the reservation draws it; `None` if nothing is scheduled.
+    fn drawn(&self, row: &SubscriptionRow, invoice: &ScheduledRow) -> Result<Option<Next>, ApiError> {
+        agreement::drawn(&self.terms(row), &self.agreement(row, invoice)?).map_err(refused)
+    }
+
+    /// The scheduled invoice of one that is given back what it had; `None` if it stays. `kept` is that invoice before the
+    /// switch. What a person had set before it comes back where nobody has touched what the switch drew, and what a person
+    /// has set after it stays: its day, and its price.
+    fn restored(
+        &self,
+        (reserved, given_back): (&SubscriptionRow, &SubscriptionRow),
+        invoice: &ScheduledRow,
+        kept: Option<&FormerInvoice>,
+    ) -> Result<Option<Next>, ApiError> {
+        let mut before = invoice.clone();
+        let mut by_switch = self.drawn(reserved, invoice)?;
+        if let Some(kept) = kept {
+            before.next.cycle = kept.next.cycle;
+            by_switch = self.drawn(reserved, &before)?;
+            if by_switch.as_ref().is_some_and(|drawn| drawn.cycle.charge_at != invoice.next.cycle.charge_at) {
+                before.next.cycle = invoice.next.cycle;
+            }
+        }
+        let Some(drawn) = self.redrawn(given_back, &before)? else {
+            return Ok(None);
+        };
+        let is_as_drawn = by_switch
+            .is_some_and(|drawn| (drawn.amount, &drawn.lines) == (invoice.next.amount, &invoice.next.lines));
+        let is_for_the_same = |kept: &&FormerInvoice| {
+            let lines = &kept.next.lines;
+            lines.iter().filter(|line| line.kind != LineKind::Adjustment).eq(&drawn.lines)
+        };
+        let amount = if is_as_drawn {
+            kept.filter(is_for_the_same).map_or(drawn.amount, |kept| kept.next.amount)
+        } else if invoice.next.lines.iter().any(|line| line.kind == LineKind::Adjustment) {
+            invoice.next.amount
+        } else {
+            drawn.amount
+        };
+        let lines = adjusted(&drawn.lines, amount)
+            .ok_or_else(|| ApiError::inside("the lines of an invoice do not add up"))?;
+        Ok(Some(Next { amount, lines, ..drawn }))
     }
 }
 
@@ -247,61 +281,50 @@ fn reserve(
     let invoices = scheduled::find_many(tx, &rows)?;
     let mut writes = Writes::default();
     for (row, invoice) in rows.into_iter().zip(invoices) {
-        let mut former = Former {
-            next_plan: row.next_plan.clone(),
-            next_plan_from: row.next_plan_from,
-            plan_switch: row.plan_switch.clone(),
-            former: row.switch_former.clone(),
-            invoice: None,
-        };
+        let mut former = Former::of(&row);
         let mut row = SubscriptionRow {
             next_plan: Some(switch.next_plan.clone()),
             next_plan_from: Some(switch.effective_at.as_microsecond()),
             plan_switch: Some(switch.id.to_string()),
             ..row
         };
-        let drawn = work.redrawn(&row, invoice.as_ref())?;
+        let drawn = match &invoice {
+            None => None,
+            Some(invoice) => work.redrawn(&row, invoice)?,
+        };
         if let (Some(invoice), Some(_)) = (&invoice, &drawn) {
             former.invoice = Some(FormerInvoice { id: invoice.id.to_string(), next: invoice.next.clone() });
         }
-        row.switch_former = Some(json(&former)?);
+        row.switch_former = Some(former.json()?);
         switch.count(work, &row, 1)?;
-        writes.add(work, switch, row, (invoice.as_ref(), drawn))?;
+        writes.add(work, switch, row, (invoice, drawn))?;
     }
     writes.write(tx, work)
 }
 
-/// Gives these back what they had before the switch.
+/// Gives these back what they had before the switch, as far as that is still there.
 fn give_back(
     tx: &mut Tx<'_>,
     work: &mut Work<'_>,
     switch: &mut SwitchRow,
     rows: Vec<SubscriptionRow>,
 ) -> Result<(), ApiError> {
-    let formers = rows.iter().map(former_of).collect::<Result<Vec<_>, _>>()?;
-    let named: Vec<&str> = formers.iter().filter_map(|former| former.next_plan.as_deref()).collect();
-    work.load(tx, switch.side, &named)?;
+    let chains = rows.iter().map(former::chain_of).collect::<Result<Vec<_>, _>>()?;
+    let standing = Standing::read(tx, switch.side, &chains)?;
+    for plan in standing.plans.values() {
+        work.plans.insert(plan.id.clone(), plan.terms()?);
+    }
     let invoices = scheduled::find_many(tx, &rows)?;
     let mut writes = Writes::default();
-    for ((row, former), invoice) in rows.into_iter().zip(formers).zip(invoices) {
-        let is_untouched = work.is_as_drawn(&row, invoice.as_ref())?;
-        let row = SubscriptionRow {
-            next_plan: former.next_plan,
-            next_plan_from: former.next_plan_from,
-            plan_switch: former.plan_switch,
-            switch_former: former.former,
-            ..row
+    for ((row, chain), invoice) in rows.into_iter().zip(chains).zip(invoices) {
+        let former = standing.remains(row.id, chain, invoice.as_ref());
+        let given_back = former.back_in(&row);
+        let drawn = match &invoice {
+            None => None,
+            Some(invoice) => work.restored((&row, &given_back), invoice, former.invoice.as_ref())?,
         };
-        let drawn = match (former.invoice, &invoice) {
-            // Nobody has touched what the switch had drawn: it is as it was, with what a person had set. Its day stays.
-            (Some(kept), Some(present)) if is_untouched && kept.id == present.id.as_str() => {
-                let cycle = Cycle { period: kept.next.cycle.period, ..present.next.cycle };
-                Some(Next { cycle, ..kept.next })
-            }
-            (..) => work.redrawn(&row, invoice.as_ref())?,
-        };
-        switch.count(work, &row, -1)?;
-        writes.add(work, switch, row, (invoice.as_ref(), drawn))?;
+        switch.count(work, &given_back, -1)?;
+        writes.add(work, switch, given_back, (invoice, drawn))?;
     }
     writes.write(tx, work)
 }
@@ -317,18 +340,6 @@ impl SwitchRow {
         self.amount_after += after;
         Ok(())
     }
-}
-
-fn former_of(row: &SubscriptionRow) -> Result<Former, ApiError> {
-    match &row.switch_former {
-        None => Ok(Former::default()),
-        Some(text) => Ok(serde_json::from_str(text)
-            .map_err(|_| unreadable("subscriptions.switch_former", "what it replaced", text))?),
-    }
-}
-
-fn json(former: &Former) -> Result<String, ApiError> {
-    serde_json::to_string(former).map_err(|error| ApiError::inside(format!("a reservation: {error}")))
 }
 
 /// Takes one subscription out of a switch. Says whether it belongs to it, or would. Error: it is busy, or was switched.
@@ -348,7 +359,9 @@ pub(super) fn leave_out(
         return Ok(false);
     };
     if row.plan_switch.as_deref() != Some(switch.id.as_str()) {
-        return Ok(switch.status == Status::Reserving && row.plan == switch.plan);
+        let would_belong = switch.status == Status::Reserving && row.plan == switch.plan;
+        // Under a later reservation: it does not come back when that goes.
+        return Ok(would_belong || former::is_under(switch, &row)?);
     }
     if row.next_plan.is_none() {
         let message = format!("The subscription {id} has been switched already.");
@@ -367,20 +380,15 @@ impl Writes {
         work: &Work<'_>,
         switch: &SwitchRow,
         mut row: SubscriptionRow,
-        (invoice, drawn): (Option<&ScheduledRow>, Option<Next>),
+        (invoice, drawn): (Option<ScheduledRow>, Option<Next>),
     ) -> Result<(), ApiError> {
         if let (Some(invoice), Some(drawn)) = (invoice, drawn) {
-            let added = drawn.amount.minor - invoice.next.amount.minor;
-            if added > 0 {
-                let day = work.account.terms.zone.day_of(invoice.next.cycle.charge_at);
-                let scope = scope_of(switch.side, &row);
-                let (_, _, total) = self
-                    .more
-                    .entry((row.clock.clone(), day))
-                    .or_insert_with(|| (scope, invoice.next.cycle.charge_at, DayTotal::default()));
-                *total = total.plus(DayTotal { count: 0, amount: added });
-            }
-            self.edited.push((invoice.id, drawn));
+            let (terms, at) = (&work.account.terms, drawn.cycle.charge_at);
+            let scope = scope_of(switch.side, &row);
+            let more = self.more.entry((row.clock.clone(), terms.zone.day_of(at)));
+            let (_, _, total) = more.or_insert_with(|| (scope, at, DayTotal::default()));
+            *total = total.plus(day_plan::added(terms, &invoice.next, &drawn));
+            self.edited.push((invoice, drawn));
         }
         row.event_number += 1;
         let moment = Moment {
@@ -410,7 +418,7 @@ impl Writes {
         if self.rows.is_empty() {
             return Ok(());
         }
-        let edited: Vec<(InvoiceId, &Next)> = self.edited.iter().map(|(id, next)| (*id, next)).collect();
+        let edited: Vec<(&ScheduledRow, &Next)> = self.edited.iter().map(|(row, next)| (row, next)).collect();
         scheduled::edit_many(tx, &edited)?;
         subscriptions::save_reserved(tx, &self.rows)?;
         for (scope, at, added) in self.more.into_values() {

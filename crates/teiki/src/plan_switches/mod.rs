@@ -4,7 +4,8 @@
 //! 2. [`job`] reserves it for them batch by batch ([`batches`]): each is given the next plan with its first day, and its
 //!    scheduled invoice is drawn anew if that day has come for it. What it replaces is kept.
 //! 3. The renewals do the switch, each at its own time: the first one whose period starts at the instant or later.
-//! 4. Until the first of them has, [`undo`] gives all of them back what they had; [`exclude`] does so for one.
+//! 4. Until the first of them has, [`undo`] gives all of them back what they had; [`exclude`] does so for one. From the
+//!    moment it is asked for no renewal does the switch any more ([`renewing`]).
 //!
 //! Who joins the plan after 1 does not belong to it, and is listed. A later reservation for a subscription, by another
 //! switch or by a request, takes it out of this one.
@@ -24,8 +25,10 @@ use crate::web::{ApiError, object};
 
 pub mod api;
 mod batches;
+mod former;
 pub mod job;
 pub mod members;
+pub mod renewing;
 mod store;
 pub mod view;
 

@@ -3,6 +3,7 @@
 use billing::id::{AccountId, PlanSwitchId, SubscriptionId};
 use billing::mode::Mode;
 use db::{Column, Error, OnConflict, Row, Tx, Value};
+use jiff::Timestamp;
 
 use super::{Side, Status, SwitchRow};
 use crate::stored::{instant, opt_instant, parsed, unreadable};
@@ -66,13 +67,39 @@ pub(super) fn find(tx: &mut Tx<'_>, id: &str) -> Result<Option<SwitchRow>, Error
 }
 
 pub(super) fn lock(tx: &mut Tx<'_>, id: &str) -> Result<Option<SwitchRow>, Error> {
+    Ok(lock_many(tx, &[id])?.pop())
+}
+
+pub(super) fn lock_many(tx: &mut Tx<'_>, ids: &[&str]) -> Result<Vec<SwitchRow>, Error> {
     let rows = tx.lock_many(
         "select id, account_id, mode, plan_id, next_plan_id, effective_at, status, excluded, place, passed_over,
                 member_count, amount_before, amount_after, event_number, actor, undone_by, undone_at, created_at
          from plan_switches where id = $1",
-        &[Column::Text(vec![id])],
+        &[Column::Text(ids.to_vec())],
     )?;
-    rows.first().map(|(_, row)| switch_of(row)).transpose()
+    rows.iter().map(|(_, row)| switch_of(row)).collect()
+}
+
+/// The switches of a side whose time has come at `at` and that no renewal has begun; those that are undone, or for nobody, left
+/// out.
+pub(super) fn to_begin(tx: &mut Tx<'_>, (account, mode): Side, at: Timestamp) -> Result<Vec<String>, Error> {
+    let rows = tx.query(
+        "select id from plan_switches
+         where account_id = $1 and mode = $2 and effective_at <= $3 and begun_at is null and status <> 'undone'
+               and member_count > 0
+         order by id",
+        &[Value::Text(account.as_str()), Value::Text(mode.as_str()), Value::I64(at.as_microsecond())],
+    )?;
+    rows.iter().map(|row| row.text(0)).collect()
+}
+
+/// A renewal has opened the first invoice with the next plan of a held switch.
+pub(super) fn begin(tx: &mut Tx<'_>, id: &PlanSwitchId, at: Timestamp) -> Result<(), Error> {
+    tx.execute(
+        "update plan_switches set begun_at = $2 where id = $1 and begun_at is null",
+        &[Value::Text(id.as_str()), Value::I64(at.as_microsecond())],
+    )?;
+    Ok(())
 }
 
 pub(super) fn list(
@@ -245,14 +272,19 @@ pub(super) fn switched(
     ids_of(&rows)
 }
 
-/// Whether a renewal has switched anyone.
+/// Whether a renewal has switched anyone, who may have left the switch since.
 pub(super) fn has_begun(tx: &mut Tx<'_>, row: &SwitchRow) -> Result<bool, Error> {
-    let found = tx.query_opt(
-        "select 1 from subscriptions
-         where account_id = $1 and mode = $2 and plan_switch_id = $3 and next_plan_id is null limit 1",
+    let found = tx.query_one(
+        "select count(*) from (
+             select 1 from plan_switches where id = $3 and begun_at is not null
+             union all
+             select 1 from subscriptions
+             where account_id = $1 and mode = $2 and plan_switch_id = $3 and next_plan_id is null
+             limit 1
+         ) found",
         &[Value::Text(row.side.0.as_str()), Value::Text(row.side.1.as_str()), Value::Text(row.id.as_str())],
     )?;
-    Ok(found.is_some())
+    Ok(found.i64(0)? > 0)
 }
 
 /// Those of the plan that do not belong to the switch.

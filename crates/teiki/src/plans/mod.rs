@@ -98,7 +98,13 @@ pub fn get(tx: &mut Tx<'_>, side: Side, id: &str) -> Result<PlanRow, ApiError> {
 
 /// The plan `id`, which stays as it is until the transaction ends. Error: there is none, or it was deleted.
 pub fn hold(tx: &mut Tx<'_>, side: Side, id: &str) -> Result<PlanRow, ApiError> {
-    store::share(tx, side, id)?.filter(|plan| !plan.is_deleted).ok_or_else(|| ApiError::not_found("plan", id))
+    hold_many(tx, side, &[id])?.pop().ok_or_else(|| ApiError::not_found("plan", id))
+}
+
+/// Those of these plans that are not deleted; they stay as they are until the transaction ends.
+pub fn hold_many(tx: &mut Tx<'_>, side: Side, ids: &[&str]) -> Result<Vec<PlanRow>, db::Error> {
+    let found = store::share_many(tx, side, ids)?;
+    Ok(found.into_iter().filter(|plan| !plan.is_deleted).collect())
 }
 
 /// The plans with these ids, deleted ones too.

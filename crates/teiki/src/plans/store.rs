@@ -95,14 +95,22 @@ pub(super) fn lock(tx: &mut Tx<'_>, (account, mode): Side, id: &str) -> Result<O
     rows.first().map(|(_, row)| plan_of(row)).transpose()
 }
 
-pub(super) fn share(tx: &mut Tx<'_>, (account, mode): Side, id: &str) -> Result<Option<PlanRow>, Error> {
+pub(super) fn share_many(
+    tx: &mut Tx<'_>,
+    (account, mode): Side,
+    ids: &[&str],
+) -> Result<Vec<PlanRow>, Error> {
     let rows = tx.share_many(
         "select id, name, amount, currency, tax_category, interval_unit, interval_count, billing_day, trial_days, setup_fee,
                 instalments, first_charge, metadata, event_number, created_at, deleted_at
          from plans where account_id = $1 and mode = $2 and id = $3",
-        &[Column::Text(vec![account.as_str()]), Column::Text(vec![mode.as_str()]), Column::Text(vec![id])],
+        &[
+            Column::Text(vec![account.as_str(); ids.len()]),
+            Column::Text(vec![mode.as_str(); ids.len()]),
+            Column::Text(ids.to_vec()),
+        ],
     )?;
-    rows.first().map(|(_, row)| plan_of(row)).transpose()
+    rows.iter().map(|(_, row)| plan_of(row)).collect()
 }
 
 pub(super) fn list(

@@ -3,7 +3,7 @@
 
 use billing::calendar::Schedule;
 use billing::guard::DayTotal;
-use billing::renewal::AccountTerms;
+use billing::renewal::{AccountTerms, Next};
 use db::Tx;
 use jiff::civil::{Date, Time};
 use jiff::{SignedDuration, Timestamp};
@@ -79,14 +79,28 @@ fn missed_cycles(terms: &AccountTerms, row: &OverdueRow, end: Timestamp) -> DayT
     DayTotal { count, amount: row.amount.saturating_add(row.plan_amount.saturating_mul(count - 1)) }
 }
 
-/// A request has scheduled this much for `at`: a day that has its plan already gets it in there.
+/// This much has been scheduled for `at`: the day that is worked on gets it into its plan, if it has one already and `at` is
+/// not after it.
 pub fn raise(
     tx: &mut Tx<'_>,
     scope: &Scope,
     terms: &AccountTerms,
     (at, added): (Timestamp, DayTotal),
 ) -> Result<(), db::Error> {
+    if added == DayTotal::default() {
+        return Ok(());
+    }
     day::raise_day_plan(tx, scope, terms.zone.day_of(at), (added.count, added.amount))
+}
+
+/// What a scheduled invoice that is another one now adds to the day on which that is charged.
+pub fn added(terms: &AccountTerms, before: &Next, after: &Next) -> DayTotal {
+    let day = |next: &Next| terms.zone.day_of(next.cycle.charge_at);
+    if day(before) == day(after) {
+        DayTotal { count: 0, amount: (after.amount.minor - before.amount.minor).max(0) }
+    } else {
+        DayTotal { count: 1, amount: after.amount.minor }
+    }
 }
 
 /// What has been opened on `day` so far.

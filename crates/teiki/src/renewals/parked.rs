@@ -47,5 +47,5 @@ fn go_on(
     let at = clocks::now(tx, Some(&row.clock), now)?;
     store::unpark(tx, id)?;
     store::put_open_back(tx, id, at)?;
-    applying::put_back(tx, &row)
+    applying::put_back(tx, &applying::scope_of(side, &row), &row)
 }

@@ -69,6 +69,8 @@ pub(super) struct Writes {
     pub(super) without_card: Vec<InvoiceId>,
     pub(super) waiting: Vec<(SubscriptionId, InvoiceId, String)>,
     pub(super) switched: Vec<Switched>,
+    /// Those whose invoice was opened with the plan that was reserved.
+    pub(super) with_next_plan: Vec<SubscriptionId>,
     pub(super) paused: Vec<SubscriptionId>,
     pub(super) ended: Vec<SubscriptionId>,
     pub(super) cases: Vec<NewCase>,
@@ -204,6 +206,9 @@ fn go_on(
     writes: &mut Writes,
 ) -> Result<(), String> {
     let then = &opening.then;
+    if then.plan.is_some() {
+        writes.with_next_plan.push(subscription.id);
+    }
     if opening.needs_charge && subscription.failure == RenewalFailure::Payjp {
         let on_paid = OnPaid::Renewed(then.clone()).to_json().map_err(|error| error.to_string())?;
         writes.waiting.push((subscription.id, row.id, on_paid));

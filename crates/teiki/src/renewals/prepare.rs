@@ -2,8 +2,8 @@
 //!
 //! Everything is committed before any byte leaves. Planning answers for each subscription: one that is
 //! refused is parked with its reason and the others go on. A batch that the database refuses is halved
-//! until the bad row is alone. Steps and round trips on PostgreSQL for a batch: hold (1), fence (0–1), plan of
-//! the day (2), lock subscriptions (1), read invoices with plans and payment methods (1), then write
+//! until the bad row is alone. Steps and round trips on PostgreSQL for a batch: hold (1), fence (0–1), plan switches
+//! (1), plan of the day (2), lock subscriptions (1), read invoices with plans and payment methods (1), then write
 //! invoices, next invoices, charges, entries, events with outbox and a look for webhook endpoints (deliveries, if there are
 //! any), subscriptions, run of the day (9–10).
 
@@ -27,6 +27,7 @@ use crate::holds;
 use crate::invoices::{self, scheduled};
 use crate::ledger;
 use crate::line::{Line, Scope, add};
+use crate::plan_switches::renewing;
 
 /// What a batch is prepared with.
 #[derive(Clone)]
@@ -138,10 +139,12 @@ fn write_batch(
     {
         return Ok((Prepared::Fenced, 0));
     }
-    let today = task.terms.zone.day_of(task.billing);
-    let planned = day_plan::ensure(tx, scope, &task.terms, task.billing)?;
     let ids: BTreeSet<SubscriptionId> = due.iter().map(|due| due.subscription).collect();
     let ids: Vec<SubscriptionId> = ids.into_iter().collect();
+    let (side, times) = ((scope.account, scope.mode), (task.billing, task.real));
+    let beginning = renewing::prepare(tx, key, side, &ids, times)?;
+    let today = task.terms.zone.day_of(task.billing);
+    let planned = day_plan::ensure(tx, scope, &task.terms, task.billing)?;
     let rows = store::lock_subscriptions(tx, &ids)?;
     let mut subscriptions: BTreeMap<SubscriptionId, SubscriptionRow> =
         rows.into_iter().map(|row| (row.id, row)).collect();
@@ -178,6 +181,7 @@ fn write_batch(
         })
         .collect();
     write_all(tx, key, task, &writes, &after)?;
+    beginning.begin(tx, &writes.with_next_plan, task.billing)?;
     if writes.day != DayTotal::default() {
         day_plan::add(tx, scope, (today, task.lane.number), writes.day)?;
     }

@@ -17,7 +17,8 @@ use super::on_paid::{Asked, OnPaid, Stamps};
 use super::{Side, SubscriptionRow, record, store, view};
 use crate::accounts;
 use crate::charges::settle::Times;
-use crate::invoices::{self, NewScheduled, scheduled};
+use crate::invoices::scheduled::{self, ScheduledRow};
+use crate::invoices::{self, NewScheduled};
 use crate::line::Scope;
 use crate::renewals::day_plan;
 
@@ -73,7 +74,7 @@ pub fn resolve(
             }
             (OnPaid::Renewed(_) | OnPaid::Asked(_), false) | (OnPaid::Debt, _) => {}
         }
-        put_back(tx, &row)?;
+        put_back(tx, &scope_of(outcome.side, &row), &row)?;
         store::save(tx, &row)?;
     }
     Ok(())
@@ -85,7 +86,7 @@ pub(crate) fn stop_waiting(tx: &mut Tx<'_>, side: Side, id: SubscriptionId) -> R
         return Err(db::Error::Assertion(format!("subscription {id} is gone")));
     };
     row.pending_invoice = None;
-    put_back(tx, &row)?;
+    put_back(tx, &scope_of(side, &row), &row)?;
     store::save(tx, &row)
 }
 
@@ -126,15 +127,22 @@ fn complete(
     }
 }
 
-/// The scheduled invoice comes due again as the state has it.
-pub(crate) fn put_back(tx: &mut Tx<'_>, row: &SubscriptionRow) -> Result<(), db::Error> {
-    match scheduled::find(tx, row)? {
-        Some(found) => {
-            let due = due_of(row, found.next.cycle.charge_at);
-            if found.next_action_at == due { Ok(()) } else { scheduled::set_action(tx, found.id, due) }
-        }
-        None => Ok(()),
+/// The scheduled invoice comes due again as the state has it. One that was off the work list may be due on a day that has
+/// its plan already.
+pub(crate) fn put_back(tx: &mut Tx<'_>, scope: &Scope, row: &SubscriptionRow) -> Result<(), db::Error> {
+    let Some(found) = scheduled::find(tx, row)? else {
+        return Ok(());
+    };
+    let due = due_of(row, found.next.cycle.charge_at);
+    if found.next_action_at == due {
+        return Ok(());
     }
+    if let (None, Some(at)) = (found.next_action_at, due) {
+        let terms = accounts::read(tx, scope.account)?.terms;
+        let added = DayTotal { count: 1, amount: found.next.amount.minor };
+        day_plan::raise(tx, scope, &terms, (at, added))?;
+    }
+    scheduled::set_action(tx, found.id, due)
 }
 
 /// When a scheduled invoice is acted on: at its charge time while the schedule runs, at the end of the period after a cancel.
@@ -179,7 +187,7 @@ pub(crate) fn apply(
         (stamps.paused_at, stamps.canceled_at, stamps.resumed_at);
     owes(tx, row)?;
     match (course.upcoming, former) {
-        (Upcoming::Edited(next), Some(former)) => scheduled::edit(tx, former.id, &next),
+        (Upcoming::Edited(next), Some(former)) => redraw(tx, scope, &former, &next),
         (Upcoming::Replaced(next), former) => {
             if let Some(former) = former {
                 scheduled::void(tx, former.id)?;
@@ -189,7 +197,15 @@ pub(crate) fn apply(
         (Upcoming::Void, Some(former)) => scheduled::void(tx, former.id),
         (Upcoming::Kept | Upcoming::Off | Upcoming::Void | Upcoming::Edited(_), _) => Ok(()),
     }?;
-    put_back(tx, row)
+    put_back(tx, scope, row)
+}
+
+/// Gives the scheduled invoice other dates and lines. A day that has its plan already gets what that adds in there.
+fn redraw(tx: &mut Tx<'_>, scope: &Scope, former: &ScheduledRow, next: &Next) -> Result<(), db::Error> {
+    let terms = accounts::read(tx, scope.account)?.terms;
+    let added = day_plan::added(&terms, &former.next, next);
+    day_plan::raise(tx, scope, &terms, (next.cycle.charge_at, added))?;
+    scheduled::edit(tx, former, next)
 }
 
 /// While an invoice is open a running subscription is past due, and active when none is.

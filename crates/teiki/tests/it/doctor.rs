@@ -74,7 +74,7 @@ async fn an_installation_that_is_whole_is_well() {
         assert!(ran.text().ends_with("All is well.\n"), "{ran:?}");
         let examined = examine(installation);
         assert_eq!((examined.code, examined.unwell()), (0, vec![]), "{}", examined.out);
-        assert_eq!(examined.report["checks"].as_array().map(Vec::len), Some(16));
+        assert_eq!(examined.report["checks"].as_array().map(Vec::len), Some(17));
         let version = examined.check("database")["found"].as_str().unwrap().to_owned();
         assert!(version.starts_with("SQLite 3.") || version.starts_with("PostgreSQL 1"), "{version}");
     })
@@ -124,6 +124,13 @@ async fn each_thing_that_is_broken_in_the_books_is_found() {
             ("refunds", "problem", "refunded 80, what was done to it 0"),
             ("charges", key(&first, &paid.charge)),
             (vec![("amount_refunded", 80.into())], vec![("amount_refunded", 0.into())]),
+        )
+        .await;
+        breaks(
+            installation,
+            ("states", "problem", "active, completed"),
+            ("subscriptions", key(&second, &second.id)),
+            (vec![("cancel_reason", "completed".into())], vec![("cancel_reason", Is::NoText)]),
         )
         .await;
         breaks(

@@ -41,6 +41,89 @@ fn a_skip_forgoes_no_instalment_no_fee_and_no_switch() {
     }
 }
 
+/// 1,000 yen for each of these, and two with a billing day.
+fn rhythms() -> Vec<Plan> {
+    let each = [
+        (Unit::Day, 1),
+        (Unit::Day, 10),
+        (Unit::Week, 1),
+        (Unit::Month, 1),
+        (Unit::Month, 3),
+        (Unit::Year, 1),
+    ];
+    let of = |(unit, count): (Unit, i64)| Plan {
+        id: format!("{unit:?}_{count}"),
+        interval: every(unit, count),
+        ..plan()
+    };
+    each.into_iter().map(of).chain([on_day(15), on_day(28)]).collect()
+}
+
+#[test]
+fn after_a_skip_the_invoices_are_those_that_a_preview_had_after_it_also_where_a_plan_is_reserved() {
+    let plans = rhythms();
+    for calendar in BOTH {
+        for (present, next) in plans.iter().flat_map(|one| plans.iter().map(move |other| (one, other))) {
+            let mut book = Book::create(calendar, &new(present), &[next], "2027-01-15T06:00:00Z");
+            if present.id != next.id {
+                let reserve = Change { next_plan: Some(Some(next)), ..Change::default() };
+                book.update(&reserve, "2027-01-15T07:00:00Z").expect("reserved");
+            }
+            let seen = |book: &Book<'_>, count| {
+                let seen = preview(&book.terms, &book.held, book.next().clone(), count).expect("previewed");
+                seen.iter()
+                    .map(|next| (next.cycle.charge_at, next.cycle.period, next.amount))
+                    .collect::<Vec<_>>()
+            };
+            let before = seen(&book, 5);
+            book.skip().expect("skipped");
+            assert_eq!(seen(&book, 4), before[1..], "{calendar:?} {} {}", present.id, next.id);
+            assert_eq!(book.held.period.end, before[1].1.start);
+            // The reservation taken back, the present plan goes on from there.
+            let clear = Change { next_plan: Some(None), ..Change::default() };
+            book.update(&clear, "2027-01-15T08:00:00Z").expect("taken back");
+            let back = seen(&book, 2);
+            assert_eq!(back[0].1.start, before[1].1.start);
+            assert_eq!(back[0].1.end, back[1].1.start);
+            let length = back[0].1.end.duration_since(back[0].1.start);
+            let days = match (present.interval.unit(), present.interval.count()) {
+                (Unit::Day, count) => count,
+                (Unit::Week, count) => 7 * count,
+                (Unit::Month, count) => 31 * count,
+                (Unit::Year, count) => 366 * count,
+            };
+            let longest = jiff::SignedDuration::from_hours(24 * days);
+            assert!(length <= longest, "{calendar:?} {} {}: {length}", present.id, next.id);
+        }
+    }
+}
+
+#[test]
+fn a_day_that_a_person_set_is_kept_by_a_change_as_long_as_it_is_within_the_cycle() {
+    let (monthly, weekly) = (plan(), Plan { id: "weekly".into(), interval: every(Unit::Week, 1), ..plan() });
+    let reserve = |to| Change { next_plan: Some(to), ..Change::default() };
+    for (moved, kept) in [("2027-03-03T00:00:00Z", true), ("2027-03-10T00:00:00Z", false)] {
+        let mut book = Book::create(Calendar::Anchor, &new(&monthly), &[&weekly], START);
+        book.scheduled.as_mut().expect("one is scheduled").0.cycle.charge_at = at(moved);
+        book.held.scheduled = Some(book.next().cycle);
+        book.update(&reserve(Some(&weekly)), "2027-02-01T00:00:00Z").expect("reserved");
+        let expected = if kept { moved } else { "2027-02-28T06:00:00Z" };
+        assert_eq!(book.next().cycle.charge_at, at(expected));
+        book.run("2027-03-08T00:00:00Z");
+        assert_eq!(
+            book.charges(),
+            charges(&[(START, 1_000), (expected, 1_000), ("2027-03-07T06:00:00Z", 1_000)])
+        );
+    }
+    // And back: a day of the longer cycle is not one of the shorter.
+    let mut book = Book::create(Calendar::Anchor, &new(&weekly), &[&monthly], START);
+    book.update(&reserve(Some(&monthly)), "2027-02-01T00:00:00Z").expect("reserved");
+    book.scheduled.as_mut().expect("one is scheduled").0.cycle.charge_at = at("2027-03-01T00:00:00Z");
+    book.held.scheduled = Some(book.next().cycle);
+    book.update(&reserve(None), "2027-02-01T00:00:00Z").expect("taken back");
+    assert_eq!(book.next().cycle.charge_at, at("2027-02-07T06:00:00Z"));
+}
+
 #[test]
 fn only_what_is_scheduled_and_runs_is_edited() {
     let plan = Plan { instalments: Some(1), ..plan() };

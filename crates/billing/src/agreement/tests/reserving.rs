@@ -84,6 +84,40 @@ fn e25_the_later_reservation_replaces_the_former_and_an_immediate_change_cancels
 }
 
 #[test]
+fn hours_before_a_billing_day_that_is_the_same_day_here_are_not_charged_by_themselves() {
+    // 08:59:59 in Tokyo; the billing day begins at 09:00, which is midnight in UTC.
+    let (basic, day) = (plan(), on_day(28));
+    let mut book = switched(Calendar::Payjp, &basic, &day, "2019-09-27T23:59:59Z");
+    book.run("2019-12-01T00:00:00Z");
+    let boundary = ("2019-10-27T23:59:59Z", 1_000);
+    assert_eq!(book.charges()[1..], charges(&[boundary, ("2019-11-28T00:00:00Z", 1_000)]));
+    assert_eq!(book.paid[1].1, period("2019-10-27T23:59:59Z", "2019-11-28T00:00:00Z"));
+    // A day earlier they are.
+    let mut book = switched(Calendar::Payjp, &basic, &day, "2019-09-26T23:59:59Z");
+    book.run("2019-11-01T00:00:00Z");
+    assert_eq!(
+        book.charges()[1..],
+        charges(&[("2019-10-26T23:59:59Z", 1_000), ("2019-10-28T00:00:00Z", 1_000)])
+    );
+}
+
+#[test]
+fn a_switch_of_instalments_counts_what_was_paid_before_it() {
+    let (basic, plus) = (Plan { instalments: Some(4), ..plan() }, Plan { instalments: Some(4), ..plus() });
+    let mut book = switched(Calendar::Anchor, &basic, &plus, "2019-08-20T00:00:00Z");
+    let seen = preview(&book.terms, &book.held, book.next().clone(), 9).expect("previewed");
+    assert_eq!(seen.iter().map(|next| next.amount.minor).collect::<Vec<_>>(), [1_000, 1_500, 1_500]);
+    book.run("2021-01-01T00:00:00Z");
+    let paid: Vec<i64> = book.paid.iter().map(|paid| paid.2).collect();
+    assert_eq!(paid, [1_000, 1_000, 1_500, 1_500], "four in all");
+    // After the last one there is nothing to switch.
+    let reserve = Change { next_plan: Some(Some(&basic)), ..Change::default() };
+    let held = Agreement { state: State::PastDue, open_invoices: 1, ..book.held };
+    let refused = update(&book.terms, &held, &reserve, at("2021-01-01T00:00:00Z"));
+    assert_eq!(refused, Err(Refused::NothingScheduled));
+}
+
+#[test]
 fn who_is_paused_meanwhile_pays_the_new_price_from_the_day_on_when_resumed() {
     let (basic, plus) = (plan(), plus());
     for (now, yen) in [("2019-09-30T14:59:59Z", 1_000), ("2019-10-01T00:00:00Z", 1_500)] {

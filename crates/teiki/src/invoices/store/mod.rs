@@ -158,21 +158,29 @@ pub(super) fn set_action(tx: &mut Tx<'_>, id: InvoiceId, at: Option<Timestamp>) 
     Ok(())
 }
 
-pub(super) fn edit_scheduled(tx: &mut Tx<'_>, edited: &[(InvoiceId, &Next)]) -> Result<u64, Error> {
-    let lines = edited.iter().map(|(_, next)| lines_json(&next.lines)).collect::<Result<Vec<_>, _>>()?;
+/// A scheduled invoice drawn anew, and when it is acted on then.
+pub(super) type Edited<'a> = (InvoiceId, &'a Next, Option<Timestamp>);
+
+pub(super) fn edit_scheduled(tx: &mut Tx<'_>, edited: &[Edited<'_>]) -> Result<u64, Error> {
+    let lines = edited.iter().map(|(_, next, _)| lines_json(&next.lines)).collect::<Result<Vec<_>, _>>()?;
+    let days: Vec<String> = edited.iter().map(|(_, next, _)| next.cycle.on.to_string()).collect();
     let keys = [
-        ("slot", slots(edited.iter().map(|(id, _)| id.slot()))),
-        ("id", Column::Text(edited.iter().map(|(id, _)| id.as_str()).collect())),
+        ("slot", slots(edited.iter().map(|(id, ..)| id.slot()))),
+        ("id", Column::Text(edited.iter().map(|(id, ..)| id.as_str()).collect())),
     ];
-    let period = |of: fn(&Period) -> Timestamp| {
-        Column::I64(edited.iter().map(|(_, next)| of(&next.cycle.period).as_microsecond()).collect())
+    let instants = |of: fn(&Cycle) -> Timestamp| {
+        Column::I64(edited.iter().map(|(_, next, _)| of(&next.cycle).as_microsecond()).collect())
     };
+    let actions = edited.iter().map(|(.., action)| action.map(Timestamp::as_microsecond)).collect();
     let set = [
-        ("plan_id", Column::Text(edited.iter().map(|(_, next)| next.plan()).collect())),
-        ("amount", Column::I64(edited.iter().map(|(_, next)| next.amount.minor).collect())),
+        ("plan_id", Column::Text(edited.iter().map(|(_, next, _)| next.plan()).collect())),
+        ("amount", Column::I64(edited.iter().map(|(_, next, _)| next.amount.minor).collect())),
         ("lines", Column::Text(lines.iter().map(String::as_str).collect())),
-        ("period_start", period(|period| period.start)),
-        ("period_end", period(|period| period.end)),
+        ("due_on", Column::Text(days.iter().map(String::as_str).collect())),
+        ("due_at", instants(|cycle| cycle.charge_at)),
+        ("period_start", instants(|cycle| cycle.period.start)),
+        ("period_end", instants(|cycle| cycle.period.end)),
+        ("next_action_at", Column::OptI64(actions)),
     ];
     tx.update_many("invoices", &keys, &set, "status = 'scheduled'")
 }
@@ -210,23 +218,24 @@ pub(super) fn set_reason(tx: &mut Tx<'_>, id: InvoiceId, reason: &str) -> Result
     Ok(())
 }
 
-/// Closes an open invoice without a charge: `outside` was paid by other means, at `paid_at` if it was.
+/// Closes an invoice without a charge: `outside` was paid by other means, at `paid_at` if it was.
 pub(super) fn close(
     tx: &mut Tx<'_>,
     id: InvoiceId,
-    state: State,
+    (from, to): (State, State),
     (outside, paid_at): (i64, Option<Timestamp>),
 ) -> Result<u64, Error> {
     tx.execute(
         "update invoices set status = $3, amount_paid = amount_paid + $4, amount_outside = amount_outside + $4,
                 paid_at = $5, next_action_at = null
-         where slot = $1 and id = $2 and status = 'open'",
+         where slot = $1 and id = $2 and status = $6",
         &[
             Value::I64(id.slot().as_i64()),
             Value::Text(id.as_str()),
-            Value::Text(state.as_str()),
+            Value::Text(to.as_str()),
             Value::I64(outside),
             Value::from(paid_at.map(Timestamp::as_microsecond)),
+            Value::Text(from.as_str()),
         ],
     )
 }

@@ -75,7 +75,7 @@ pub(in crate::renewals) fn add_to_day_run(
     Ok(())
 }
 
-/// Adds to the plan of a day that has one.
+/// Adds to the plan of the last day that has one, unless `day` is after it.
 pub(in crate::renewals) fn raise_day_plan(
     tx: &mut Tx<'_>,
     scope: &Scope,
@@ -86,7 +86,8 @@ pub(in crate::renewals) fn raise_day_plan(
     let [account, mode, clock, day] = day_key(scope, &day);
     tx.execute(
         "update day_plans set planned_count = planned_count + $5, planned_amount = planned_amount + $6
-         where account_id = $1 and mode = $2 and clock_id = $3 and day = $4",
+         where account_id = $1 and mode = $2 and clock_id = $3 and day >= $4
+             and day = (select max(day) from day_plans where account_id = $1 and mode = $2 and clock_id = $3)",
         &[account, mode, clock, day, Value::I64(count), Value::I64(amount)],
     )?;
     Ok(())

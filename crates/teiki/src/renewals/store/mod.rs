@@ -387,8 +387,12 @@ pub(super) struct SubscriptionAfter {
 }
 
 pub(super) fn update_subscriptions(tx: &mut Tx<'_>, after: &[SubscriptionAfter]) -> Result<u64, Error> {
+    let reason = |subscription: &SubscriptionAfter| {
+        subscription.state.cancel_reason().map(subscription::CancelReason::as_str)
+    };
     let set = [
         ("status", Column::Text(after.iter().map(|subscription| subscription.state.as_str()).collect())),
+        ("cancel_reason", Column::OptText(after.iter().map(reason).collect())),
         (
             "remaining",
             Column::OptI64(after.iter().map(|subscription| subscription.remaining.map(i64::from)).collect()),

@@ -30,5 +30,6 @@ mod settings;
 mod shop;
 mod store;
 mod subscriptions;
+mod switch_undo;
 mod unknown;
 mod webhooks;

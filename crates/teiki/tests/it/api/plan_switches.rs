@@ -12,10 +12,15 @@ use crate::installation::on_both;
 use crate::serve::Server;
 
 /// 2019-10-01 00:00 in Tokyo.
-const TAX_CHANGE: &str = "2019-09-30T15:00:00Z";
+pub(super) const TAX_CHANGE: &str = "2019-09-30T15:00:00Z";
 
 /// Makes a switch, and waits until it is reserved for all.
-async fn switch(client: &Client, (plan, next_plan): (&str, &str), at: &str, exclude: &[&str]) -> Value {
+pub(super) async fn switch(
+    client: &Client,
+    (plan, next_plan): (&str, &str),
+    at: &str,
+    exclude: &[&str],
+) -> Value {
     let at = seconds(at).to_string();
     let mut form = vec![("plan", plan), ("next_plan", next_plan), ("effective_at", at.as_str())];
     form.extend(exclude.iter().map(|id| ("exclude[]", *id)));
@@ -25,7 +30,7 @@ async fn switch(client: &Client, (plan, next_plan): (&str, &str), at: &str, excl
 }
 
 /// The switch when nothing of it is left to do.
-async fn settled(client: &Client, id: &str) -> Value {
+pub(super) async fn settled(client: &Client, id: &str) -> Value {
     let path = format!("/v1/plan_switches/{id}");
     let done = soon("the end of the work on a plan switch", async || {
         let shown = client.get(&path).await.ok();
@@ -35,7 +40,7 @@ async fn settled(client: &Client, id: &str) -> Value {
 }
 
 /// Undoes a switch, and waits until it is.
-async fn undo(client: &Client, id: &str) -> Value {
+pub(super) async fn undo(client: &Client, id: &str) -> Value {
     client.post(&format!("/v1/plan_switches/{id}/undo"), &[]).await.ok();
     settled(client, id).await
 }
@@ -46,7 +51,7 @@ async fn members(client: &Client, id: &str, standing: &str) -> Vec<String> {
     found.iter().map(id_of).collect()
 }
 
-async fn plans(client: &Client) {
+pub(super) async fn plans(client: &Client) {
     client.plan("basic", 1_080, &[]).await;
     client.plan("plus", 1_100, &[]).await;
     client.plan("other", 500, &[]).await;
@@ -128,6 +133,7 @@ async fn a_preview_says_who_how_many_and_how_much_and_changes_nothing() {
             ("next_plan", "plus"),
             ("effective_at", &at),
             ("exclude[]", &ids[2]),
+            ("exclude[]", &ids[2]),
             ("limit", "1"),
         ];
         let seen = client.post("/v1/plan_switches/preview", &form).await.ok();
@@ -138,7 +144,8 @@ async fn a_preview_says_who_how_many_and_how_much_and_changes_nothing() {
         assert_eq!(seen["first"].as_array().unwrap().iter().map(id_of).collect::<Vec<_>>(), [ids[1].clone()]);
         assert_eq!(client.list("/v1/plan_switches?").await, Vec::<Value>::new());
         assert_eq!(reservations(&shop.installation.db).await, 0);
-        let made = switch(client, ("basic", "plus"), TAX_CHANGE, &[&ids[2]]).await;
+        let made = switch(client, ("basic", "plus"), TAX_CHANGE, &[&ids[2], &ids[2]]).await;
+        assert_eq!(made["exclude"], json!([ids[2]]));
         for (name, value) in expected {
             assert_eq!(made[name], value, "{name}");
         }

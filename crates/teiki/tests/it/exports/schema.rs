@@ -45,6 +45,7 @@ const EXPORTED: &[(&str, Subject, &[Left])] = &[
         &[
             ("place", "how far the reservation is"),
             ("passed_over", "how far the reservation is"),
+            ("begun_at", "whether it can still be undone"),
             ("event_number", COUNTER),
         ],
     ),

@@ -53,7 +53,7 @@ async fn a_scheduled_invoice_is_moved_and_repriced_and_the_next_cycle_stays() {
         assert_eq!(client.charges(&customer).await, expected);
         let paid = shown(client, &invoice).await;
         assert_eq!(paid["tax"], json!([{"percent": 10, "amount": 800, "tax": 72}]));
-        act(client, &invoice, "", &[("amount", "700")]).await.refused(400, "invoice_not_open");
+        act(client, &invoice, "", &[("amount", "700")]).await.refused(400, "invoice_not_scheduled");
     })
     .await;
 }
@@ -184,6 +184,116 @@ async fn the_time_of_a_payment_outside_may_be_earlier_and_the_last_instalment_co
         let paid = act(client, &invoice, "mark_paid", &[REASON, ("paid_at", &earlier)]).await.ok();
         assert_eq!(paid["paid_at"].to_string(), earlier);
         assert_eq!(client.subscription(&id).await.status, "canceled");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_last_instalment_of_zero_completes_its_subscription_and_everything_can_be_read() {
+    in_a_shop(async |shop| {
+        for client in shop.both() {
+            client.plan("twice", 1_000, &[("instalments", "2")]).await;
+            let life = Life::begin(client, START).await;
+            let (customer, id) = subscribed(&life, "twice").await;
+            act(client, &scheduled(client, &id).await, "", &[("amount", "0")]).await.ok();
+            life.advance(FEBRUARY).await;
+            let ended = client.subscription(&id).await;
+            ended.stands("canceled", "twice", (FEBRUARY, MARCH));
+            assert_eq!(ended.remaining_instalments, Some(0));
+            let states: Vec<Value> =
+                of(client, &id).await.iter().map(|invoice| invoice["status"].clone()).collect();
+            assert_eq!(states, ["paid", "paid"]);
+            client.get("/v1/subscriptions?plan=twice").await.ok();
+            client.get(&format!("/v1/events?resource_id={id}")).await.ok();
+            client.get(&format!("/v1/customers/{customer}")).await.ok();
+            client.delete(&format!("/v1/customers/{customer}")).await.ok();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_debt_that_was_given_up_with_its_subscription_is_marked_as_paid_when_it_comes_after_all() {
+    in_a_shop(async |shop| {
+        let client = &shop.teiki.test;
+        client.plan("basic", 1_000, &[]).await;
+        for with_customer in [false, true] {
+            let life = Life::begin(client, START).await;
+            let (customer, id, invoice) = past_due(&life, "basic").await;
+            let path = if with_customer {
+                format!("/v1/customers/{customer}")
+            } else {
+                format!("/v1/subscriptions/{id}")
+            };
+            client.delete(&path).await.ok();
+            assert_eq!(shown(client, &invoice).await["status"], "uncollectible");
+            let future = (seconds(FEBRUARY) + 1).to_string();
+            act(client, &invoice, "mark_paid", &[REASON, ("paid_at", &future)])
+                .await
+                .refused(400, "invalid_paid_at");
+            act(client, &invoice, "skip", &[REASON]).await.refused(400, "invoice_not_open");
+            let paid = act(client, &invoice, "mark_paid", &[REASON]).await.ok();
+            assert_eq!(
+                (&paid["status"], &paid["amount_paid"], &paid["amount_paid_outside"]),
+                (&json!("paid"), &json!(1_000), &json!(1_000))
+            );
+            act(client, &invoice, "mark_paid", &[REASON]).await.refused(400, "invoice_not_open");
+            client.get(&format!("/v1/subscriptions/{id}")).await.refused(404, "invalid_id");
+            let told = client.list(&format!("/v1/events?resource_id={invoice}&type=invoice.paid")).await;
+            assert_eq!(told.len(), 1);
+        }
+    })
+    .await;
+}
+
+/// The plan of the day holds the account where more is charged than it has: what requests put on a day must be in it.
+#[tokio::test]
+async fn no_change_of_a_subscription_trips_the_guard_of_the_day() {
+    in_a_shop(async |shop| {
+        let client = &shop.teiki.test;
+        client.plan("basic", 1_000, &[]).await;
+        client.plan("weekly", 300, &[("interval", "week")]).await;
+        let life = Life::begin(client, START).await;
+        subscribed(&life, "basic").await;
+        let moved = subscribed(&life, "basic").await;
+        life.advance("2027-01-15T08:00:00Z").await;
+        let (more, paused) = (subscribed(&life, "basic").await, subscribed(&life, "basic").await);
+        client.act(&paused.1, "pause", &[]).await.ok();
+        // A day of the month that is not one of the week which takes its place.
+        let day = seconds("2027-03-10T00:00:00Z").to_string();
+        act(client, &scheduled(client, &moved.1).await, "", &[("due_at", &day)]).await.ok();
+        client.act(&moved.1, "", &[("next_cycle_plan", "weekly")]).await.ok();
+        life.advance(FEBRUARY).await;
+        // The day has its plan now.
+        client.act(&more.1, "", &[("quantity", "10")]).await.ok();
+        client.act(&paused.1, "resume", &[]).await.ok();
+        life.advance("2027-03-10T00:00:00Z").await;
+        let at = "2027-02-15T08:00:00Z";
+        assert_eq!(client.charges(&more.0).await[1..], charged(&[(at, 10_000, "paid")]));
+        assert_eq!(client.charges(&paused.0).await[1..], charged(&[(at, 1_000, "paid")]));
+        let weeks = [FEBRUARY, "2027-02-22T06:00:00Z", "2027-03-01T06:00:00Z", "2027-03-08T06:00:00Z"];
+        assert_eq!(client.charges(&moved.0).await[1..], charged(&weeks.map(|at| (at, 300, "paid"))));
+        assert_eq!(
+            shop.installation.place.run(&["hold"]).text(),
+            "Nothing is held: charging runs for every account.\n"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_billing_day_that_begins_within_the_day_of_a_renewal_is_not_a_second_charge_on_it() {
+    in_a_shop(async |shop| {
+        let client = &shop.payjp.test;
+        client.plan("basic", 980, &[]).await;
+        client.plan("on_28", 980, &[("billing_day", "28")]).await;
+        // 08:59:59 in Tokyo; PAY.JP's day begins at 09:00.
+        let life = Life::begin(client, "2027-01-27T23:59:59Z").await;
+        let (customer, id) = subscribed(&life, "basic").await;
+        client.act(&id, "", &[("next_cycle_plan", "on_28")]).await.ok();
+        life.advance("2027-03-28T00:00:00Z").await;
+        let expected = [("2027-02-27T23:59:59Z", 980, "paid"), ("2027-03-28T00:00:00Z", 980, "paid")];
+        assert_eq!(client.charges(&customer).await[1..], charged(&expected));
     })
     .await;
 }

@@ -144,3 +144,31 @@ async fn a_preview_is_refused_as_the_change_would_be() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_preview_takes_what_its_change_takes_and_says_when_one_that_was_canceled_ends() {
+    in_a_shop(async |shop| {
+        let client = &shop.teiki.test;
+        client.plan("basic", 1_000, &[]).await;
+        client.plan("plus", 1_500, &[]).await;
+        let life = Life::begin(client, START).await;
+        let customer = life.customer(GOOD).await;
+        let id = client.subscribe(&customer, "basic", &[]).await.id;
+        for (change, name, value) in [
+            ("cancel", "plan", "plus"),
+            ("pause", "trial_end", "now"),
+            ("delete", "next_cycle_plan", ""),
+            ("resume", "quantity", "2"),
+        ] {
+            let form = [("subscription", id.as_str()), ("change", change), (name, value)];
+            let answer = client.send(reqwest::Method::GET, "/v1/invoices/preview", &form).await;
+            assert_eq!(answer.refused(400, "invalid_param_key")["param"], name, "{change}");
+        }
+        let planned = preview(client, &id, &[("change", "cancel")]).await;
+        client.act(&id, "cancel", &[]).await.ok();
+        let seen = preview(client, &id, &[]).await;
+        assert_eq!((&seen["ends_at"], &planned["ends_at"]), (&json!(seconds(FEBRUARY)), &seen["ends_at"]));
+        assert_eq!(preview(client, &id, &[("change", "delete")]).await["ends_at"], Value::Null);
+    })
+    .await;
+}

@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 
 use super::body::{Node, Tree};
+use super::card_numbers::{self, Taken};
 use super::error::ApiError;
 use super::serve::read;
 use crate::clock;
@@ -179,7 +180,9 @@ impl Language {
 pub async fn serve(site: Arc<Site>, page: &'static Page, path: Vec<String>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let language = Language::of(&parts.headers);
-    let shown = match read(&parts.headers, parts.uri.query(), body).await {
+    let fields = read(&parts.headers, parts.uri.query(), body).await;
+    let fields = fields.and_then(|fields| card_numbers::refuse_in(&fields, Taken::Nowhere).map(|()| fields));
+    let shown = match fields {
         Ok(fields) => (page.run)(Visit { site, path, language, now: clock::now(), fields }).await,
         Err(error) => Err(error.into()),
     };

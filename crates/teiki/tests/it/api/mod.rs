@@ -7,6 +7,7 @@
 )]
 
 mod beginning;
+mod card_numbers;
 mod charge_actions;
 mod client;
 mod cors;

@@ -102,3 +102,13 @@ pub(super) async fn card_secrets(db: &Db) -> Vec<String> {
     let read: Result<Vec<String>, Error> = read.await;
     read.unwrap()
 }
+
+/// Everything that is in a database of PostgreSQL, as text.
+pub(super) fn every_row(client: &mut postgres::Client) -> String {
+    let tables = client.query_one(
+        "select string_agg(cast(query_to_xml('select * from ' || quote_ident(table_name), true, true, '') as text), '')
+         from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'",
+        &[],
+    );
+    tables.unwrap().get(0)
+}

@@ -226,6 +226,7 @@ create table tokens (
     confirmed_at BIGINT,
     primary key (slot, id)
 ) /* clustered */;
+create index tokens_by_card on tokens (slot, payment_method_id);
 
 -- The card holder of a stored card is to be asked by 3-D Secure. started_at and finished_at are billing time, made_at is
 -- real and bounds the way.

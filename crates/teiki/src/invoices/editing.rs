@@ -25,7 +25,7 @@ use crate::renewals::day_plan;
 use crate::subscriptions::applying::{apply, scope_of, tell};
 use crate::subscriptions::on_paid::Stamps;
 use crate::subscriptions::present::Present;
-use crate::subscriptions::requests::{Context, lock, refused};
+use crate::subscriptions::requests::{Context, lock, refused, refused_of};
 use crate::subscriptions::{self, SubscriptionRow, must_be_free};
 use crate::web::ApiError;
 
@@ -138,7 +138,7 @@ fn skip_scheduled(
         return Err(not_scheduled(invoice.id.as_str()));
     }
     let terms = Terms { account: &context.account.terms, calendar: row.calendar };
-    let course = agreement::skip(&terms, &present.agreement(row)?).map_err(refused)?;
+    let course = agreement::skip(&terms, &present.agreement(row)?).map_err(refused_of(row.id))?;
     let stamps =
         Stamps { paused_at: row.paused_at, canceled_at: row.canceled_at, resumed_at: row.resumed_at };
     let scope = scope_of(context.side, row);

@@ -12,7 +12,7 @@ use super::scheduled;
 use super::view::{DueView, NextView, PreviewView, RefundView};
 use crate::plans;
 use crate::subscriptions::present::Present;
-use crate::subscriptions::requests::{Context, Update, lock, plan_update, refused};
+use crate::subscriptions::requests::{Context, Update, lock, plan_update, refused, refused_of};
 use crate::subscriptions::{SubscriptionRow, deletion, must_be_free};
 use crate::web::ApiError;
 
@@ -55,10 +55,10 @@ pub(super) fn preview(
             return Ok(empty.deleted(refund.map(|(charge, refund)| RefundView::new(charge, refund.amount))));
         }
         Planned::Update(update) => plan_update(tx, context, (&customer, &row, &present), update)?,
-        Planned::Pause => at_no_cost(agreement::pause(&standing).map_err(refused)?),
-        Planned::Cancel => at_no_cost(agreement::cancel(&standing).map_err(refused)?),
+        Planned::Pause => at_no_cost(agreement::pause(&standing).map_err(refused_of(row.id))?),
+        Planned::Cancel => at_no_cost(agreement::cancel(&standing).map_err(refused_of(row.id))?),
         Planned::Resume(resumption) => {
-            agreement::resume(&terms, &standing, resumption, customer.billing).map_err(refused)?
+            agreement::resume(&terms, &standing, resumption, customer.billing).map_err(refused_of(row.id))?
         }
     };
     let Step { due_now, then } = step;

@@ -57,11 +57,11 @@ impl Sides {
         let (mut connections, mut beside) = (Vec::new(), Vec::new());
         if self.app.mode == Mode::Test {
             let sandbox = self.sandbox.get_or_try_init(|| self.find_sandbox()).await?;
-            let id = gateways::sandbox_connection(&self.app, account).await?;
+            let id = gateways::sandbox_connection(&self.app, account.id).await?;
             connections.push((id, sandbox.connect().await?));
             beside.push(sandbox.connect().await?);
         }
-        let line = Line::new(self.app.db.clone(), self.app.key.clone(), connections);
+        let line = Line::new(self.app.db.clone(), self.app.key.clone(), self.app.mode, connections);
         let work = Arc::new(line.beside(self.background.0.db.clone(), beside));
         let side = Arc::new(Side { account: account.clone(), line: Arc::new(line), work });
         // Whoever was first is kept: there is one line for an account.

@@ -200,7 +200,7 @@ pub fn plan_update(
         next_plan: next.as_ref().map(Option::as_ref),
     };
     let terms = Terms { account: &context.account.terms, calendar: row.calendar };
-    agreement::update(&terms, &present.agreement(row)?, &change, customer.billing).map_err(refused)
+    agreement::update(&terms, &present.agreement(row)?, &change, customer.billing).map_err(refused_of(row.id))
 }
 
 /// The plan that a request names. Error: there is none, or the customer has it.
@@ -226,7 +226,7 @@ pub fn pause(tx: &mut Tx<'_>, context: &Context<'_>, id: &str) -> Result<Prepare
     must_be_free(&row)?;
     let course = {
         let present = Present::read(tx, context, &row)?;
-        agreement::pause(&present.agreement(&row)?).map_err(refused)?
+        agreement::pause(&present.agreement(&row)?).map_err(refused_of(row.id))?
     };
     let at = Some(customer.billing.as_microsecond());
     let stamps = Stamps { paused_at: at, canceled_at: row.canceled_at, resumed_at: None };
@@ -240,7 +240,7 @@ pub fn cancel(tx: &mut Tx<'_>, context: &Context<'_>, id: &str) -> Result<Prepar
     must_be_free(&row)?;
     let course = {
         let present = Present::read(tx, context, &row)?;
-        agreement::cancel(&present.agreement(&row)?).map_err(refused)?
+        agreement::cancel(&present.agreement(&row)?).map_err(refused_of(row.id))?
     };
     let at = Some(customer.billing.as_microsecond());
     let stamps = Stamps { canceled_at: at, ..stamps(&row) };
@@ -260,7 +260,7 @@ pub fn resume(
     let present = Present::read(tx, context, &row)?;
     let terms = Terms { account: &context.account.terms, calendar: row.calendar };
     let step = agreement::resume(&terms, &present.agreement(&row)?, &resumption, customer.billing)
-        .map_err(refused)?;
+        .map_err(refused_of(row.id))?;
     let stamps =
         Stamps { paused_at: None, canceled_at: None, resumed_at: Some(customer.billing.as_microsecond()) };
     proceed(tx, context, &customer, (&mut row, step, Told::of(Kind::SubscriptionResumed, stamps)))
@@ -385,14 +385,33 @@ const fn param_of(refused: &Refused) -> Option<&'static str> {
     }
 }
 
+/// A refusal of the rules about a subscription, which names it as PAY.JP does.
+pub fn refused_of(id: SubscriptionId) -> impl Fn(Refused) -> ApiError {
+    move |it| {
+        let already = |how: &str| ApiError::client(it.code(), format!("\"{id}\" {how}."));
+        match it {
+            Refused::AlreadyPaused => already("has already been paused"),
+            Refused::AlreadyCanceled => already("has already been canceled"),
+            Refused::SubscriptionWorked => already("is running already"),
+            Refused::AlreadySubscribed
+            | Refused::InvalidTrialEnd
+            | Refused::CannotChangeProrateStatus
+            | Refused::InvalidPlan
+            | Refused::InvalidQuantity(_)
+            | Refused::InvalidAmount
+            | Refused::NothingScheduled
+            | Refused::CannotProratedRefund
+            | Refused::Bill(_) => refused(it),
+        }
+    }
+}
+
 /// A refusal of the rules in the words of the API.
 pub fn refused(refused: Refused) -> ApiError {
     match &refused {
         Refused::Bill(cause) => ApiError::inside(cause.to_string()),
-        Refused::AlreadyPaused => {
-            ApiError::client(refused.code(), "The subscription has already been paused.")
-        }
-        Refused::AlreadyCanceled
+        Refused::AlreadyPaused
+        | Refused::AlreadyCanceled
         | Refused::AlreadySubscribed
         | Refused::SubscriptionWorked
         | Refused::InvalidTrialEnd

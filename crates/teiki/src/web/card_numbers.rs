@@ -64,7 +64,7 @@ pub fn refuse_in(tree: &Tree, taken: Taken) -> Result<(), ApiError> {
                 let others = members.iter().filter(|(member, _)| member != CARD_NUMBER.1);
                 others.into_iter().try_for_each(|(member, node)| refuse_member(name, member, node))
             }
-            node => refuse_node(name, node),
+            Node::Text(_) | Node::Map(_) | Node::List(_) | Node::Null => refuse_node(name, node),
         }
     })
 }

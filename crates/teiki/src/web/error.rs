@@ -170,10 +170,8 @@ impl ApiError {
 
     /// 500: `cause` is logged and not told.
     pub fn inside(cause: impl Into<String>) -> Self {
-        let mut error =
-            Self::server("payjp_wrong", "Something went wrong on our side. Please try again later.");
-        error.told.inside = Some(cause.into());
-        error
+        Self::server("payjp_wrong", "Something went wrong on our side. Please try again later.")
+            .caused_by(cause)
     }
 
     /// The same about this charge.
@@ -187,6 +185,13 @@ impl ApiError {
     #[must_use]
     pub fn about_param(mut self, param: impl Into<String>) -> Self {
         self.told.param = Some(masked(param));
+        self
+    }
+
+    /// The same because of `cause`, which is logged and not told.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Into<String>) -> Self {
+        self.told.inside = Some(cause.into());
         self
     }
 

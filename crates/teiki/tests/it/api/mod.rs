@@ -6,6 +6,7 @@
     reason = "a test may stop where it stands: the line of the panic is the message"
 )]
 
+mod away;
 mod beginning;
 mod card_numbers;
 mod charge_actions;
@@ -21,10 +22,12 @@ mod isolation;
 mod keys;
 mod killed;
 mod life;
+mod modes;
 mod payer;
 mod plan_switches;
 mod shop;
 mod store;
 mod subscriptions;
+mod told;
 mod unknown;
 mod webhooks;

@@ -112,3 +112,13 @@ pub(super) fn every_row(client: &mut postgres::Client) -> String {
     );
     tables.unwrap().get(0)
 }
+
+/// The gateway connections of all sides: mode and gateway.
+pub(super) async fn connections(db: &Db) -> Vec<(String, String)> {
+    let read = db.read(|tx| {
+        let rows =
+            tx.query("select mode, gateway from gateway_connections order by mode, gateway, id", &[])?;
+        rows.iter().map(|row| Ok::<_, Error>((row.text(0)?, row.text(1)?))).collect()
+    });
+    read.await.unwrap()
+}

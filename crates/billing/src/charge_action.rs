@@ -175,6 +175,8 @@ pub struct Plan {
 pub enum Refusal {
     /// The outcome of the charge, or of what is being done to it, is not known yet.
     InProgress,
+    /// Its card holder has not confirmed it yet.
+    Unconfirmed,
     /// The charge took nothing.
     ChargeFailed,
     /// Its money has been taken already.
@@ -199,8 +201,9 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::InProgress,
+        Self::Unconfirmed,
         Self::ChargeFailed,
         Self::AlreadyCaptured,
         Self::Released,
@@ -217,6 +220,7 @@ impl Refusal {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::InProgress => "in_progress",
+            Self::Unconfirmed => "unconfirmed",
             Self::ChargeFailed => "charge_failed",
             Self::AlreadyCaptured => "already_captured",
             Self::Released => "released",
@@ -245,8 +249,8 @@ pub fn plan(charge: &Charge, asked: Asked, at: Timestamp) -> Result<Plan, Refusa
         charge::State::Prepared
         | charge::State::Sending
         | charge::State::Unknown
-        | charge::State::Pending
-        | charge::State::RequiresCustomer => Err(Refusal::InProgress),
+        | charge::State::Pending => Err(Refusal::InProgress),
+        charge::State::RequiresCustomer => Err(Refusal::Unconfirmed),
         charge::State::Failed => Err(Refusal::ChargeFailed),
         charge::State::Void if charge.was_reserved && charge.refunded > 0 => Err(match asked {
             Asked::Refund(_) => Refusal::AlreadyRefunded,
@@ -427,9 +431,9 @@ mod tests {
         pending + capture = in_progress
         pending + refund = in_progress
         pending + reauthorize = in_progress
-        requires_customer + capture = in_progress
-        requires_customer + refund = in_progress
-        requires_customer + reauthorize = in_progress
+        requires_customer + capture = unconfirmed
+        requires_customer + refund = unconfirmed
+        requires_customer + reauthorize = unconfirmed
         authorized + capture = capture 500
         authorized + refund = void 500
         authorized + reauthorize = reauthorize 500

@@ -9,7 +9,7 @@ use crate::book::{self, Action, BookLine, Kind, Outcome};
 use crate::index::Index;
 use crate::order::{Act, Charge, Order, Work};
 use crate::standing::{Refusal, Standing};
-use crate::token::{Token, When};
+use crate::token::{Rule, Token, When};
 
 /// The line that executing this order at `now` adds to the book.
 pub(crate) fn next_line(index: &Index, order: &Order, now: Timestamp) -> Result<BookLine, Refusal> {
@@ -73,8 +73,11 @@ fn action_line(index: &Index, order: &Order, act: &Act, now: Timestamp) -> Resul
 }
 
 /// Why the token declines this amount at this billing time, if it does.
-fn decline_code(index: &Index, rule: Token, token: &str, amount: i64, at: Timestamp) -> Option<&'static str> {
-    match rule {
+fn decline_code(index: &Index, rule: Rule, token: &str, amount: i64, at: Timestamp) -> Option<&'static str> {
+    if rule.expires_at.is_some_and(|end| at >= end) {
+        return Some("expired_card");
+    }
+    match rule.token {
         Token::Ok | Token::HangBefore(_) | Token::HangAfter(_) => None,
         Token::Decline { code, when } => {
             let is_declined = match when {

@@ -9,7 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::book::{BookLine, Kind};
 use crate::standing::Since;
-use crate::token::{Token, When};
+use crate::token::{Rule, Token, When};
 
 /// Marks the end of a chain of entries.
 const NONE: u32 = u32::MAX;
@@ -87,7 +87,8 @@ impl Index {
         };
         self.entries.push(entry);
         self.bytes += added.bytes;
-        if is_charge && let Ok(Token::Decline { when: When::Times(_), .. }) = line.token.parse() {
+        let is_counted = |rule: Rule| matches!(rule.token, Token::Decline { when: When::Times(_), .. });
+        if is_charge && line.token.parse().is_ok_and(is_counted) {
             *self.executions.entry(line.token.clone()).or_default() += 1;
         }
     }

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::book::{Action, BookLine, Kind};
 use crate::index::Position;
-use crate::token::Token;
+use crate::token::{Rule, Token};
 
 /// Longest token, reference and idempotency key, in bytes.
 const TEXT_BYTES_MAX: usize = 255;
@@ -35,7 +35,7 @@ pub(crate) enum Work {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Charge {
     pub(crate) token: String,
-    pub(crate) rule: Token,
+    pub(crate) rule: Rule,
     pub(crate) amount: i64,
     pub(crate) currency: String,
     pub(crate) reference: String,
@@ -51,7 +51,7 @@ pub(crate) struct Act {
     pub(crate) position: Position,
     pub(crate) charge: Box<BookLine>,
     /// What the token of the charge says.
-    pub(crate) rule: Token,
+    pub(crate) rule: Rule,
     /// Absent where the request asks for all that there is.
     pub(crate) amount: Option<i64>,
     pub(crate) reference: Option<String>,
@@ -155,7 +155,7 @@ impl Order {
     /// What the token does to the connection; what is done to a charge never hangs by token.
     pub(crate) fn rule(&self) -> Token {
         match &self.work {
-            Work::Charge(charge) => charge.rule,
+            Work::Charge(charge) => charge.rule.token,
             Work::Act(_) => Token::Ok,
         }
     }
@@ -192,7 +192,7 @@ fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, BadOrder> {
         .map_err(|error| bad("invalid_json", None, format!("the body cannot be read: {error}")))
 }
 
-fn rule_of(token: &str) -> Result<Token, BadOrder> {
+fn rule_of(token: &str) -> Result<Rule, BadOrder> {
     let refuse = |_| bad("unknown_token", Some("token"), format!("there is no token of the form {token}"));
     token.parse().map_err(refuse)
 }

@@ -36,9 +36,17 @@ pub(crate) enum Token {
     HangAfter(u32),
 }
 
+/// A token with its end: what it leads to, until its card expires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rule {
+    pub(crate) token: Token,
+    /// From this billing time on every charge is declined as `expired_card`.
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
 /// Whether a charge with this token would be taken.
 pub fn is_token(text: &str) -> bool {
-    text.parse::<Token>().is_ok()
+    text.parse::<Rule>().is_ok()
 }
 
 /// Which charges of a declining token are declined.
@@ -59,23 +67,30 @@ pub(crate) enum When {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct UnknownToken;
 
-impl FromStr for Token {
+impl FromStr for Rule {
     type Err = UnknownToken;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let rule = text.split_once('.').map_or(text, |(rule, _)| rule);
         let rule = rule.strip_prefix("sbx_").ok_or(UnknownToken)?;
-        if rule == "ok" {
-            return Ok(Self::Ok);
-        }
-        if let Some(count) = rule.strip_prefix("timeout_before_") {
-            return whole_number(count).map(Self::HangBefore);
-        }
-        if let Some(count) = rule.strip_prefix("timeout_after_") {
-            return whole_number(count).map(Self::HangAfter);
-        }
-        decline(rule.strip_prefix("decline_").ok_or(UnknownToken)?)
+        Ok(match rule.split_once("_expires_") {
+            None => Self { token: token(rule)?, expires_at: None },
+            Some((rule, day)) => Self { token: token(rule)?, expires_at: Some(start_of_day_in_tokyo(day)?) },
+        })
     }
+}
+
+fn token(rule: &str) -> Result<Token, UnknownToken> {
+    if rule == "ok" {
+        return Ok(Token::Ok);
+    }
+    if let Some(count) = rule.strip_prefix("timeout_before_") {
+        return whole_number(count).map(Token::HangBefore);
+    }
+    if let Some(count) = rule.strip_prefix("timeout_after_") {
+        return whole_number(count).map(Token::HangAfter);
+    }
+    decline(rule.strip_prefix("decline_").ok_or(UnknownToken)?)
 }
 
 fn decline(text: &str) -> Result<Token, UnknownToken> {

@@ -5,11 +5,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
-use billing::id::ConnectionId;
+use billing::id::{AccountId, ConnectionId};
+use billing::mode::Mode;
 use gateway::Gateway;
 use gateway::sandbox::Sandbox;
 
-use crate::accounts::{self, Account};
+use crate::accounts;
 use crate::app::App;
 use crate::clock;
 use crate::failure::Failure;
@@ -77,8 +78,8 @@ impl SandboxAt {
     }
 }
 
-/// The sandbox connection of an account's test side, made on first use.
-pub async fn sandbox_connection(app: &App, account: &Account) -> Result<ConnectionId, Failure> {
-    let (key, side, now) = (app.key.clone(), (account.id, app.mode), clock::now());
+/// The sandbox connection of an account's test side, made on first use. No other side has one, whatever is served.
+pub async fn sandbox_connection(app: &App, account: AccountId) -> Result<ConnectionId, Failure> {
+    let (key, side, now) = (app.key.clone(), (account, Mode::Test), clock::now());
     Ok(app.db.write(move |tx| accounts::ensure_connection(tx, &key, side, SANDBOX, now)).await?)
 }

@@ -94,6 +94,8 @@ pub struct Line {
     pub db: Db,
     /// What ids and idempotency keys are derived from.
     pub key: DerivationKey,
+    /// Which side it charges.
+    pub mode: Mode,
     /// Gateways by connection.
     pub connections: BTreeMap<ConnectionId, Connection>,
     /// What has been done.
@@ -109,8 +111,13 @@ struct State {
 }
 
 impl Line {
-    /// A line that charges through these gateways.
-    pub fn new(db: Db, key: DerivationKey, gateways: Vec<(ConnectionId, Arc<dyn Gateway>)>) -> Self {
+    /// A line that charges the side `mode` through these gateways.
+    pub fn new(
+        db: Db,
+        key: DerivationKey,
+        mode: Mode,
+        gateways: Vec<(ConnectionId, Arc<dyn Gateway>)>,
+    ) -> Self {
         let connections = gateways
             .into_iter()
             .map(|(id, gateway)| {
@@ -118,7 +125,7 @@ impl Line {
                 (id, Connection { gateway, breaker: Arc::default(), pace })
             })
             .collect();
-        Self { db, key, connections, counters: Arc::default(), state: Arc::default() }
+        Self { db, key, mode, connections, counters: Arc::default(), state: Arc::default() }
     }
 
     /// The same line over another handle of the database and other adapters for the same gateways; a connection without one
@@ -132,6 +139,7 @@ impl Line {
         Self {
             db,
             key: self.key.clone(),
+            mode: self.mode,
             connections: connections.collect(),
             counters: Arc::clone(&self.counters),
             state: Arc::clone(&self.state),

@@ -25,4 +25,9 @@ pub const MIGRATIONS: &[Migration] = &[
         only: None,
         sql: include_str!("../../../migrations/0004_switches_begun.sql"),
     },
+    Migration {
+        name: "0005_tokens_by_card",
+        only: None,
+        sql: include_str!("../../../migrations/0005_tokens_by_card.sql"),
+    },
 ];

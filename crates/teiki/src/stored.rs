@@ -7,9 +7,19 @@ use billing::id::Slot;
 use db::{Column, Error, Row};
 use jiff::Timestamp;
 
-/// A stored text that does not read.
+/// Longest stored text that an error shows, in bytes.
+const SHOWN_MAX: usize = 80;
+
+/// A stored text that does not read. The error is logged: it shows a word, a number or a date, and of anything else only
+/// the length, for that may be about people.
 pub fn unreadable(column: &str, expected: &'static str, found: &str) -> Error {
-    Error::Decode { column: column.to_owned(), expected, found: format!("{found:?}") }
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"_-+:., ".contains(&byte);
+    let found = if found.len() <= SHOWN_MAX && found.bytes().all(is_word) {
+        format!("{found:?}")
+    } else {
+        format!("a text of {} characters", found.chars().count())
+    };
+    Error::Decode { column: column.to_owned(), expected, found }
 }
 
 /// Column `i` as anything that reads from text: an id, a date, a name of a state.
@@ -43,4 +53,19 @@ pub fn count(row: &Row, i: usize, column: &str) -> Result<u32, Error> {
 /// Slots as a column of keys.
 pub fn slots<'a>(slots: impl Iterator<Item = Slot>) -> Column<'a> {
     Column::I64(slots.map(Slot::as_i64).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_read_is_named_and_nothing_about_people_is_shown() {
+        let of = |found: &str| unreadable("charges.status", "a status", found).to_string();
+        assert!(of("payd").contains("\"payd\""), "{}", of("payd"));
+        for secret in [r#"{"name":"TARO"}"#, "山田 太郎", &"a".repeat(SHOWN_MAX + 1)] {
+            let shown = of(secret);
+            assert!(!shown.contains(secret) && shown.contains("characters"), "{shown}");
+        }
+    }
 }

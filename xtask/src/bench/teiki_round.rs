@@ -158,7 +158,7 @@ async fn open(url: &str, account: &str) -> Result<Work, Failed> {
         clock: clock.id.to_string(),
         lease: lease.as_ref().map(|lease| lease.fence.clone()),
     };
-    let line = Arc::new(Line::new(db, key, vec![(connection, Arc::new(AlwaysYes::default()))]));
+    let line = Arc::new(Line::new(db, key, Mode::Test, vec![(connection, Arc::new(AlwaysYes::default()))]));
     Ok(Work { line, scope, account, clock, lanes, _lease: lease })
 }
 

@@ -75,6 +75,29 @@ async fn until_looks_at_the_billing_time_in_tokyo() {
 }
 
 #[tokio::test]
+async fn an_expired_card_is_declined_whatever_its_token_says_before() {
+    let sandbox = start("").await;
+    for (token, before) in [
+        ("sbx_ok_expires_20270101.x", None),
+        ("sbx_decline_lost_card_over_10000_expires_20270101.x", None),
+        ("sbx_decline_lost_card_over_999_expires_20270101.x", Some("lost_card")),
+        ("sbx_decline_lost_card_times_1_expires_20270101.x", Some("lost_card")),
+        ("sbx_decline_lost_card_expires_20270101", Some("lost_card")),
+    ] {
+        let body = with(charge(token), "amount", json!(1_000));
+        let at = |instant: &str| with(body.clone(), "billing_time", json!(instant));
+        let answer = sandbox.charge(&at("2026-12-31T23:59:59+09:00")).await;
+        assert_eq!(answer.status, if before.is_some() { 402 } else { 200 }, "{token}");
+        if let Some(code) = before {
+            assert_eq!(answer.code(), code, "{token}");
+        }
+        let answer = sandbox.charge(&at("2027-01-01T00:00:00+09:00")).await;
+        assert_eq!(answer.status, 402, "{token}");
+        assert_eq!(answer.code(), "expired_card", "{token}");
+    }
+}
+
+#[tokio::test]
 async fn over_looks_at_the_amount() {
     let sandbox = start("").await;
     let body = charge("sbx_decline_card_declined_over_10000.x");

@@ -178,6 +178,15 @@ pub async fn derivation_key(db: &Db) -> Result<DerivationKey, Failure> {
     })
 }
 
+/// Whether a connection is of this account and mode.
+pub fn has_connection(
+    tx: &mut Tx<'_>,
+    side: (AccountId, Mode),
+    connection: ConnectionId,
+) -> Result<bool, db::Error> {
+    store::has_connection(tx, side, connection)
+}
+
 /// The connection of an account to the gateway `gateway`, made on first use; of those who make it at once one does.
 pub fn ensure_connection(
     tx: &mut Tx<'_>,

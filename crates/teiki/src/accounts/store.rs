@@ -151,6 +151,18 @@ pub(super) fn find_connection(
     .transpose()
 }
 
+pub(super) fn has_connection(
+    tx: &mut Tx<'_>,
+    (account, mode): (AccountId, Mode),
+    id: ConnectionId,
+) -> Result<bool, Error> {
+    let found = tx.query_opt(
+        "select id from gateway_connections where id = $1 and account_id = $2 and mode = $3",
+        &[Value::Text(id.as_str()), Value::Text(account.as_str()), Value::Text(mode.as_str())],
+    )?;
+    Ok(found.is_some())
+}
+
 /// Leaves what another one has made meanwhile as it is.
 pub(super) fn insert_connection(
     tx: &mut Tx<'_>,

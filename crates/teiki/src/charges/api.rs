@@ -132,9 +132,6 @@ async fn finish(call: Call) -> Result<Answer, ApiError> {
 
 fn source(call: &Call) -> Result<Source, ApiError> {
     let (customer, card) = (call.params.text("customer"), call.params.text("card"));
-    if card.is_none() && call.params.text("product").is_some() {
-        return Err(ApiError::param("no_payment_method", "card", "Send card or customer."));
-    }
     match (customer, card) {
         (None, None) => {
             Err(ApiError::client("no_payment_method", "Send card or customer: nobody would pay."))

@@ -32,6 +32,7 @@ mod histories;
 pub mod history;
 mod listing;
 pub mod pace;
+mod report;
 pub mod request;
 pub mod resolve;
 pub mod sale;
@@ -42,6 +43,7 @@ pub mod three_d_secure;
 pub mod view;
 
 pub use listing::of_invoices;
+pub use report::Report;
 
 /// A charge that is about to be sent.
 #[derive(Clone, Debug)]

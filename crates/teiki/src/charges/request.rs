@@ -19,6 +19,7 @@ use super::view::{self, ShownCharge, payjp_code};
 use super::{News, Outgoing};
 use crate::accounts;
 use crate::clock;
+use crate::failure::Failure;
 use crate::line::Line;
 use crate::serve::sides::Side;
 use crate::serve::site::Site;
@@ -26,18 +27,27 @@ use crate::web::ApiError;
 
 /// A request waits no longer for its payment.
 const WAIT: Duration = Duration::from_secs(25);
+/// What is said when surely nothing was sent.
+const AWAY: &str = "The payment gateway could not be reached. Nothing was charged; try again later.";
 /// Pause between two looks at a charge whose outcome is not known yet.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
-/// The charge line of an account.
+/// The charge line of an account. Error: its gateway has not been reached since this server started (500).
 pub(crate) async fn side_of(site: &Site, account: AccountId) -> Result<std::sync::Arc<Side>, ApiError> {
     let account = accounts::get(&site.app.db, account.as_str()).await?;
-    Ok(site.sides.of(&account).await?)
+    // Not undone: what a former try with the same key has sent is not forgotten because the gateway is away now.
+    let away = |failure: Failure| ApiError::server("pg_wrong", AWAY).caused_by(failure.message);
+    site.sides.of(&account).await.map_err(away)
 }
 
-/// When a charge made at the real time `now` through `connection` may be asked about by others. Error: this process has no
-/// such connection.
-pub(crate) fn check_at(line: &Line, connection: ConnectionId, now: Timestamp) -> Result<Timestamp, ApiError> {
+/// When a charge made at the real time `now` through `connection`, of that mode, may be asked about by others. Errors: this
+/// server charges the other mode (400), or has no such connection (500).
+pub(crate) fn check_at(
+    line: &Line,
+    (connection, mode): (ConnectionId, Mode),
+    now: Timestamp,
+) -> Result<Timestamp, ApiError> {
+    must_charge(line.mode, mode)?;
     match line.connections.get(&connection) {
         Some(known) => Ok(check_after_send(known.gateway.capabilities(), now)),
         None => Err(ApiError::server(
@@ -45,6 +55,18 @@ pub(crate) fn check_at(line: &Line, connection: ConnectionId, now: Timestamp) ->
             "The gateway of this card is not set up here. Nothing was charged.",
         )),
     }
+}
+
+/// Error (400): a server that charges `served` is asked to charge `asked`.
+pub(crate) fn must_charge(served: Mode, asked: Mode) -> Result<(), ApiError> {
+    if served == asked {
+        return Ok(());
+    }
+    let message = format!(
+        "This server charges in {served} mode only, and this is a request of {asked} mode: send it to a server that runs \
+         with --mode {asked}. Nothing was charged."
+    );
+    Err(ApiError::client("mode_not_charged", message))
 }
 
 /// Until when a charge made at `now` may be sent.
@@ -165,8 +187,7 @@ pub(crate) fn declined(shown: &ShownCharge) -> ApiError {
 }
 
 fn not_sent(id: ChargeId) -> ApiError {
-    let message = "The payment gateway could not be reached. Nothing was charged; try again later.";
-    ApiError::server("pg_wrong", message).about_charge(id.to_string()).undone()
+    ApiError::server("pg_wrong", AWAY).about_charge(id.to_string()).undone()
 }
 
 /// 500, never a success: whether money was taken is not known yet.

@@ -18,9 +18,9 @@ use jiff::Timestamp;
 #[cfg(feature = "broken")]
 use super::broken::abandoned;
 use super::send::{check_after_send, send_one, send_until};
-use super::settle::{Report, Times, settle};
+use super::settle::{Times, settle};
 use super::store::checks::{self, CheckRow, SendingRow};
-use super::{News, Outgoing, ResolvedBy, actions};
+use super::{News, Outgoing, Report, ResolvedBy, actions};
 use crate::clock;
 use crate::leases::Former;
 use crate::line::{Connection, Line, Scope, add};

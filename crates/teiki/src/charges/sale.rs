@@ -105,7 +105,7 @@ pub fn prepare(
         amount: sale.amount,
         idempotency_key: key.idempotency_key(connection.as_str(), id),
         actor: Actor::Api.as_str(),
-        check_at: request::check_at(line, connection, sale.now)?,
+        check_at: request::check_at(line, (connection, sale.side.1), sale.now)?,
     };
     let later = Later {
         expires_at: sale
@@ -134,7 +134,7 @@ pub fn prepare(
         request: ChargeRequest {
             reference: id,
             idempotency_key: charge.idempotency_key,
-            token: payer.method.gateway_token,
+            token: payer.method.gateway_token.expose().to_owned(),
             amount: sale.amount,
             capture: later.expires_at.is_none(),
             billing_time: payer.billing,

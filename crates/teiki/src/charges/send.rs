@@ -18,8 +18,8 @@ use tokio::sync::{SemaphorePermit, mpsc};
 
 use super::breaker::Health;
 use super::pace::CONCURRENCY;
-use super::settle::{Report, Times, settle};
-use super::{News, Outgoing};
+use super::settle::{Times, settle};
+use super::{News, Outgoing, Report};
 use crate::clock;
 use crate::line::{Connection, Line};
 

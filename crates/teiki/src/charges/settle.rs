@@ -20,7 +20,7 @@ use jiff::Timestamp;
 
 use super::histories::{Current, lock, must_all, renumber};
 use super::store::{self, ChargeRow, FinalCharge, OpenCharge, PaidInvoice};
-use super::{NewCase, News, view};
+use super::{NewCase, News, Report, view};
 use crate::alarms::{self, NewAlarm};
 use crate::events::{self, NewEvent};
 use crate::invoices;
@@ -28,6 +28,7 @@ use crate::ledger::{self, NewEntry};
 use crate::line::{Line, add};
 use crate::subscriptions::applying::{self, Outcome};
 use crate::subscriptions::on_paid::OnPaid;
+use crate::tokens;
 
 /// When settling is tried again after the database failed, in milliseconds.
 const RETRY_PAUSE_MS: u64 = 500;
@@ -41,19 +42,6 @@ pub struct Times {
     pub billing: Timestamp,
     /// Operating time: real.
     pub real: Timestamp,
-}
-
-/// What a batch of news changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Charges that became succeeded.
-    pub succeeded: usize,
-    /// Charges that became failed.
-    pub failed: usize,
-    /// Charges that became void.
-    pub voided: usize,
-    /// Charges that became unknown.
-    pub unknown: usize,
 }
 
 /// Writes down `news`. A database that fails is tried again; a batch that it refuses is halved until the
@@ -147,6 +135,7 @@ struct Writes {
     changed: BTreeSet<History>,
     outcomes: Vec<Outcome>,
     forgotten: Vec<InvoiceId>,
+    unused: Vec<ChargeId>,
     report: Report,
 }
 
@@ -232,6 +221,10 @@ fn finish(news: &News, charge: &ChargeRow, next: State, settled: &Settled, write
         | State::Pending
         | State::RequiresCustomer
         | State::Authorized => {}
+    }
+    let is_sale = matches!(news.history, History::Sale(_));
+    if next == State::Void && matches!(news.fact, Fact::NeverExecuted | Fact::Withdrawn) && is_sale {
+        writes.unused.push(charge.id);
     }
     writes.finals.push(FinalCharge {
         id: charge.id,
@@ -453,6 +446,7 @@ fn alarm(
 /// Writes everything. Rows that are not in the state that was read under the lock are a fault of ours.
 fn write_all(tx: &mut Tx<'_>, key: &DerivationKey, writes: &mut Writes, times: Times) -> Result<(), Error> {
     must_all(store::finish_charges(tx, &writes.finals, times.real)?, writes.finals.len(), "charges")?;
+    tokens::give_back(tx, &writes.unused)?;
     must_all(store::update_open_charges(tx, &writes.opens)?, writes.opens.len(), "open charges")?;
     must_all(store::pay_invoices(tx, &writes.paid, times.billing)?, writes.paid.len(), "invoices")?;
     must_all(store::void_invoices(tx, &writes.voided)?, writes.voided.len(), "invoices")?;
@@ -476,16 +470,4 @@ fn tell_in_full(tx: &mut Tx<'_>, events: &mut [NewEvent]) -> Result<(), Error> {
         event.data = view::data(&shown)?;
     }
     Ok(())
-}
-
-impl Report {
-    /// Both counts.
-    pub const fn plus(self, other: Self) -> Self {
-        Self {
-            succeeded: self.succeeded + other.succeeded,
-            failed: self.failed + other.failed,
-            voided: self.voided + other.voided,
-            unknown: self.unknown + other.unknown,
-        }
-    }
 }

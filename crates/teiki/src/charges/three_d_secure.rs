@@ -94,7 +94,7 @@ pub(super) fn begin(
     let confirmed = Confirmed {
         at: billing,
         sent_at: now,
-        check_at: request::check_at(line, charge.connection, now)?,
+        check_at: request::check_at(line, (charge.connection, side.1), now)?,
         expires_at: charge.reserve_days.map(|days| reserved_until(billing, days, &method)).transpose()?,
     };
     if !store::confirm(tx, id, sending, &confirmed)? {
@@ -124,7 +124,7 @@ fn outgoing(charge: WaitingRow, method: MethodRow, confirmed: &Confirmed, aloft:
         request: ChargeRequest {
             reference: charge.id,
             idempotency_key: charge.idempotency_key,
-            token: method.gateway_token,
+            token: method.gateway_token.expose().to_owned(),
             amount: charge.amount,
             capture: charge.reserve_days.is_none(),
             billing_time: confirmed.at,
@@ -134,7 +134,7 @@ fn outgoing(charge: WaitingRow, method: MethodRow, confirmed: &Confirmed, aloft:
 }
 
 fn refused_of(charge: &WaitingRow, refused: Refused) -> ApiError {
-    refusal(refused).about_charge(charge.id.to_string())
+    refusal(charge.id.as_str(), refused).about_charge(charge.id.to_string())
 }
 
 /// What was made at this instant or before is no longer waited for at `now`.

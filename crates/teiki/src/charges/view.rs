@@ -209,7 +209,7 @@ fn of(mode: Mode, row: &ShownRow, card: CardView) -> ChargeView {
         amount: row.amount,
         currency: row.currency.clone(),
         paid: is_captured || is_released || row.state == State::Authorized,
-        expired_at: row.expires_at.filter(|_| !is_captured).map(second),
+        expired_at: row.expires_at.filter(|_| is_released || !row.state.is_final()).map(second),
         captured: is_captured,
         captured_at: is_captured
             .then(|| second(row.captured_at.or(row.confirmed_at).unwrap_or(row.billing_at))),

@@ -72,9 +72,9 @@ pub(crate) async fn set_out<'a>(
 ) -> Result<Departure<'a>, Failure> {
     let lease = leases::take(&app.db, &format!("clock:{}", clock.id)).await?;
     let sandbox = SandboxAt::find(url, data_dir).await?;
-    let connection = gateways::sandbox_connection(app, account).await?;
+    let connection = gateways::sandbox_connection(app, account.id).await?;
     let gateway = sandbox.connect().await?;
-    let line = Arc::new(Line::new(app.db.clone(), app.key.clone(), vec![(connection, gateway)]));
+    let line = Arc::new(Line::new(app.db.clone(), app.key.clone(), app.mode, vec![(connection, gateway)]));
     let scope = Scope {
         account: account.id,
         mode: app.mode,

@@ -9,6 +9,7 @@ use jiff::civil::Date;
 
 use super::problem::shown;
 use crate::email::{ADDRESS_MAX, is_address};
+use crate::half_width;
 
 /// Longest id of a customer or plan, in characters: fits every key and screen.
 const ID_MAX: usize = 100;
@@ -22,21 +23,12 @@ const BRAND_MAX: usize = 50;
 /// Why a field is refused.
 pub(super) type Refusal = String;
 
-/// A full-width letter, digit or sign as its ASCII one.
-pub(super) fn fold_char(letter: char) -> char {
-    match letter {
-        '\u{FF01}'..='\u{FF5E}' => char::from_u32(u32::from(letter) - 0xFEE0).unwrap_or(letter),
-        '\u{3000}' => ' ',
-        other => other,
-    }
-}
-
 /// `value` with full-width letters, digits and signs as ASCII, without space around.
 pub(super) fn fold(value: &str) -> Cow<'_, str> {
     if value.is_ascii() {
         return Cow::Borrowed(value.trim());
     }
-    let folded: String = value.chars().map(fold_char).collect();
+    let folded: String = value.chars().map(half_width::letter).collect();
     Cow::Owned(folded.trim().to_owned())
 }
 

@@ -1,7 +1,7 @@
 //! Imports: taking over running subscriptions from files, all of a file or nothing.
 //!
 //! `read → compare → write`: the files become rows with every problem collected ([`file`], [`record`],
-//! [`plans`], [`subscribers`], [`card_number`]), the rows are compared with what is stored ([`check`]), and
+//! [`plans`], [`subscribers`]), the rows are compared with what is stored ([`check`]), and
 //! what is new is stored in one transaction ([`write`]). A row is known by customer, plan and anchor and is
 //! kept as it was imported, so the same file again changes nothing and a changed row is seen. An import
 //! never charges; it writes scheduled invoices that the schedule charges.
@@ -20,7 +20,6 @@ use crate::actor::Actor;
 use crate::app::App;
 use crate::failure::Failure;
 
-mod card_number;
 mod check;
 pub mod cli;
 mod field;

@@ -6,10 +6,10 @@
 
 use csv::{ReaderBuilder, StringRecord};
 
-use super::card_number;
 use super::field::{Refusal, fold};
 use super::file::line_breaks;
 use super::problem::{Place, Problems, Source, shown};
+use crate::card_number;
 
 /// Most rows of one file: an import is one transaction, and all of it is in memory at once.
 const ROWS_MAX: usize = 500_000;

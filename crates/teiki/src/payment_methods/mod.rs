@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use crate::accounts;
 use crate::web::ApiError;
 use crate::web::list::{Page, Place};
 
@@ -69,8 +70,36 @@ pub struct Details {
     pub is_jp: Option<bool>,
 }
 
-/// Stores a card.
+/// A gateway's token of a payment method. A secret: whoever has it can charge, so it is neither shown nor printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct GatewayToken(String);
+
+impl GatewayToken {
+    /// From its text.
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// Its text, for the gateway and the database.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for GatewayToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("GatewayToken(hidden)")
+    }
+}
+
+/// Stores a card. Error: its gateway connection is of another account or mode.
 pub fn insert(tx: &mut Tx<'_>, side: Side, method: &MethodRow) -> Result<(), db::Error> {
+    if !accounts::has_connection(tx, side, method.connection)? {
+        let (account, mode) = side;
+        let message =
+            format!("connection {} of card {} is of {account} {mode}", method.connection, method.id);
+        return Err(db::Error::Assertion(message));
+    }
     store::insert(tx, side, method)
 }
 

@@ -4,7 +4,7 @@ use billing::id::{ConnectionId, PaymentMethodId, Slot};
 use db::{Column, Error, OnConflict, Row, Tx, Value};
 use jiff::Timestamp;
 
-use super::{Details, Side};
+use super::{Details, GatewayToken, Side};
 use crate::stored::{parsed, slots, unreadable};
 use crate::web::list::{Page, Place};
 
@@ -17,8 +17,8 @@ pub struct MethodRow {
     pub customer: Option<String>,
     /// The gateway account that knows its token.
     pub connection: ConnectionId,
-    /// The gateway's token. A secret: never shown.
-    pub gateway_token: String,
+    /// The gateway's token.
+    pub gateway_token: GatewayToken,
     /// As PAY.JP spells it.
     pub brand: String,
     /// Last four digits.
@@ -48,7 +48,7 @@ pub(super) fn insert(tx: &mut Tx<'_>, (account, mode): Side, method: &MethodRow)
         ("mode", Column::Text(vec![mode.as_str()])),
         ("customer_id", Column::OptText(vec![method.customer.as_deref()])),
         ("connection_id", Column::Text(vec![method.connection.as_str()])),
-        ("gateway_token", Column::Text(vec![&method.gateway_token])),
+        ("gateway_token", Column::Text(vec![method.gateway_token.expose()])),
         ("brand", Column::Text(vec![&method.brand])),
         ("last4", Column::Text(vec![&method.last4])),
         ("expires_on", Column::OptText(vec![method.expires_on.as_deref()])),
@@ -118,7 +118,7 @@ fn method_of(row: &Row) -> Result<MethodRow, Error> {
         id: parsed(row, 0, "payment_methods.id", "an id")?,
         customer: row.opt_text(1)?,
         connection: parsed(row, 2, "payment_methods.connection_id", "an id")?,
-        gateway_token: row.text(3)?,
+        gateway_token: GatewayToken::new(row.text(3)?),
         brand: row.text(4)?,
         last4: row.text(5)?,
         expires_on: row.opt_text(6)?,

@@ -104,33 +104,33 @@ async fn empty(call: Call, object: &str, url: &'static str) -> Result<Answer, Ap
     Answer::json(&List::<Payout>::empty(url))
 }
 
-/// GET of one of them, and of what is below it.
-pub static NONE: Operation = Operation {
-    access: Access::Read,
-    object: "payout",
-    summary: "There is none until payouts exist.",
-    params: &[
-        LIMIT,
-        OFFSET,
-        SINCE,
-        UNTIL,
-        STARTING_AFTER,
-        Param::id("customer", "Only those of this customer."),
-    ],
-    answer: Shape::never(),
-    run: |call| Box::pin(none(call)),
-};
+macro_rules! none {
+    ($name:ident, $access:ident, $object:literal, [$($param:expr),* $(,)?]) => {
+        #[doc = concat!("One object of the type ", $object, ", and what is below it.")]
+        pub static $name: Operation = Operation {
+            access: Access::$access,
+            object: $object,
+            summary: "There is none until payouts exist.",
+            params: &[$($param),*],
+            answer: Shape::never(),
+            run: |call| Box::pin(none(call, $object)),
+        };
+    };
+}
 
-/// POST of the address of a statement.
-pub static NO_URL: Operation = Operation {
-    access: Access::Write,
-    object: "payout",
-    summary: "There is none until payouts exist.",
-    params: &[PLATFORMER],
-    answer: Shape::never(),
-    run: |call| Box::pin(none(call)),
-};
+none!(TRANSFER, Read, "transfer", []);
+none!(
+    CHARGES_OF_TRANSFER,
+    Read,
+    "transfer",
+    [LIMIT, OFFSET, SINCE, UNTIL, STARTING_AFTER, Param::id("customer", "Only those of this customer.")]
+);
+none!(TERM, Read, "term", []);
+none!(STATEMENT, Read, "statement", []);
+none!(URL_OF_STATEMENT, Write, "statement", [PLATFORMER]);
+none!(BALANCE, Read, "balance", []);
+none!(URL_OF_BALANCE, Write, "balance", [PLATFORMER]);
 
-async fn none(call: Call) -> Result<Answer, ApiError> {
-    Err(ApiError::not_found("payout", call.id(0)))
+async fn none(call: Call, object: &'static str) -> Result<Answer, ApiError> {
+    Err(ApiError::not_found(object, call.id(0)))
 }

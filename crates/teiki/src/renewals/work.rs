@@ -11,10 +11,10 @@ use tokio::task::JoinSet;
 use super::prepare::prepare;
 use super::prepare::{Prepared, Task};
 use super::{Lane, day_plan, due};
+use crate::charges::Report;
 #[cfg(feature = "broken")]
 use crate::charges::broken::prepare;
 use crate::charges::send::send_and_settle;
-use crate::charges::settle::Report;
 use crate::clock;
 use crate::line::{Line, Scope};
 

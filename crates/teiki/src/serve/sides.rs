@@ -58,11 +58,11 @@ impl Sides {
         let (mut connections, mut beside) = (Vec::new(), Vec::new());
         if self.app.mode == Mode::Test {
             let sandbox = self.sandbox.get_or_try_init(|| self.find_sandbox()).await?;
-            let id = gateways::sandbox_connection(&self.app, account).await?;
+            let id = gateways::sandbox_connection(&self.app, account.id).await?;
             connections.push((id, sandbox.connect().await?));
             beside.push((id, sandbox.connect().await?));
         }
-        let line = Line::new(self.app.db.clone(), self.app.key.clone(), connections);
+        let line = Line::new(self.app.db.clone(), self.app.key.clone(), self.app.mode, connections);
         // The scheduler looks again at each tick.
         let id = account.id;
         line.set_held(self.app.db.read(move |tx| holds::active(tx, id)).await?.is_some());

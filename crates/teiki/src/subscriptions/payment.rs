@@ -127,7 +127,7 @@ fn wait_for(
         request: ChargeRequest {
             reference: charge.id,
             idempotency_key: charge.idempotency_key,
-            token: method.gateway_token,
+            token: method.gateway_token.expose().to_owned(),
             amount: due.amount,
             capture: true,
             billing_time: customer.billing,
@@ -156,6 +156,6 @@ fn new_charge(
         amount: due.amount,
         idempotency_key: context.key.idempotency_key(method.connection.as_str(), id),
         actor: Actor::Api.as_str(),
-        check_at: request::check_at(context.line, method.connection, context.now)?,
+        check_at: request::check_at(context.line, (method.connection, context.side.1), context.now)?,
     })
 }

@@ -240,7 +240,7 @@ pub fn cancel(tx: &mut Tx<'_>, context: &Context<'_>, id: &str) -> Result<Prepar
     must_be_free(&row)?;
     let course = {
         let present = Present::read(tx, context, &row)?;
-        agreement::cancel(&present.agreement(&row)?).map_err(refused)?
+        agreement::cancel(&present.agreement(&row)?).map_err(refused_of(row.id))?
     };
     let at = Some(customer.billing.as_microsecond());
     let stamps = Stamps { canceled_at: at, ..stamps(&row) };
@@ -260,7 +260,7 @@ pub fn resume(
     let present = Present::read(tx, context, &row)?;
     let terms = Terms { account: &context.account.terms, calendar: row.calendar };
     let step = agreement::resume(&terms, &present.agreement(&row)?, &resumption, customer.billing)
-        .map_err(refused)?;
+        .map_err(refused_of(row.id))?;
     let stamps =
         Stamps { paused_at: None, canceled_at: None, resumed_at: Some(customer.billing.as_microsecond()) };
     proceed(tx, context, &customer, (&mut row, step, Told::of(Kind::SubscriptionResumed, stamps)))
@@ -408,19 +408,28 @@ const fn param_of(refused: &Refused) -> Option<&'static str> {
     }
 }
 
-/// A refusal of the rules about the subscription `id`, in the words of the API.
+/// A refusal of the rules about a subscription, which names it as PAY.JP does.
 pub fn refused_of(id: SubscriptionId) -> impl Fn(Refused) -> ApiError {
-    move |reason| {
-        if reason == Refused::AlreadyPaused {
-            // PAY.JP's words.
-            ApiError::client(reason.code(), format!("\"{id}\" has already been paused."))
-        } else {
-            refused(reason)
+    move |it| {
+        let already = |how: &str| ApiError::client(it.code(), format!("\"{id}\" {how}."));
+        match it {
+            Refused::AlreadyPaused => already("has already been paused"),
+            Refused::AlreadyCanceled => already("has already been canceled"),
+            Refused::SubscriptionWorked => already("is running already"),
+            Refused::AlreadySubscribed(_)
+            | Refused::InvalidTrialEnd
+            | Refused::CannotChangeProrateStatus
+            | Refused::InvalidPlan(_)
+            | Refused::InvalidQuantity { .. }
+            | Refused::InvalidAmount
+            | Refused::NothingScheduled
+            | Refused::CannotProratedRefund
+            | Refused::Bill(_) => refused(it),
         }
     }
 }
 
-/// The same where it is not known about which one.
+/// A refusal of the rules in the words of the API.
 pub fn refused(refused: Refused) -> ApiError {
     match &refused {
         Refused::Bill(cause) => ApiError::inside(cause.to_string()),

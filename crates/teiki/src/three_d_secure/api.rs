@@ -22,7 +22,7 @@ pub static CREATE: Operation = Operation {
 
 async fn create(call: Call) -> Result<Answer, ApiError> {
     let (side, random, now) = (call.side(), call.random, call.now);
-    available(side.1)?;
+    available(side.1).map_err(|error| error.about_param("resource_id"))?;
     let card = call.params.text("resource_id").unwrap_or_default().to_owned();
     let asked = call.change(move |tx| {
         let request = make(tx, side, &card, (&random, now))?;

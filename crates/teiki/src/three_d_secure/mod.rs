@@ -38,8 +38,8 @@ pub fn available(mode: Mode) -> Result<(), ApiError> {
     }
 }
 
-/// The error of what cannot be answered or finished.
-pub fn refusal(refused: Refused) -> ApiError {
+/// The error of a resource that cannot be answered or finished.
+pub fn refusal(id: &str, refused: Refused) -> ApiError {
     match refused {
         Refused::NotInFlow => {
             ApiError::client("not_in_three_d_secure_flow", "This was not begun with 3-D Secure.")
@@ -50,7 +50,9 @@ pub fn refusal(refused: Refused) -> ApiError {
         ),
         Refused::Incompleted => ApiError::client(
             "three_d_secure_incompleted",
-            "The card holder has not completed 3-D Secure yet; open /v1/tds/{id}/start in the browser first.",
+            format!(
+                "The card holder has not completed 3-D Secure yet; open /v1/tds/{id}/start in the browser first."
+            ),
         ),
         Refused::Failed => ApiError::card("three_d_secure_failed", "3-D Secure failed. Nothing was charged."),
     }
@@ -74,6 +76,15 @@ impl Resource {
         let charge = || id.parse().ok().map(Self::Charge);
         token.or_else(charge).or_else(|| id.parse().ok().map(Self::Request))
     }
+
+    /// Its id.
+    fn id(&self) -> &str {
+        match self {
+            Self::Token(id) => id.as_str(),
+            Self::Charge(id) => id.as_str(),
+            Self::Request(id) => id.as_str(),
+        }
+    }
 }
 
 /// Whether the card holder can still answer; begins the way of a request. Errors: there is no such resource, it was not begun
@@ -91,7 +102,8 @@ pub fn start(tx: &mut Tx<'_>, side: Side, resource: Resource, now: Timestamp) ->
             (Some(request.status), request.made_at)
         }
     };
-    let is_to_answer = is_to_answer(status, begun_at, now).map_err(refusal)?;
+    let refused = |refused| refusal(resource.id(), refused);
+    let is_to_answer = is_to_answer(status, begun_at, now).map_err(refused)?;
     if let (Resource::Request(id), true) = (resource, is_to_answer) {
         let request = get(tx, side, id.as_str())?;
         let (_, _, billing) = stored_card(tx, side, request.card, now)?;
@@ -125,7 +137,8 @@ fn answer_request(
 ) -> Result<(), ApiError> {
     let request = get(tx, side, id.as_str())?;
     let (mut customer, mut card, billing) = stored_card(tx, side, request.card, now)?;
-    if is_to_answer(Some(request.status), request.made_at, now).map_err(refusal)?
+    let refused = |refused| refusal(id.as_str(), refused);
+    if is_to_answer(Some(request.status), request.made_at, now).map_err(refused)?
         && store::finish(tx, id, status, billing)?
     {
         card.details.three_d_secure_status = Some(status);

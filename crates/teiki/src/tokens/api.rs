@@ -6,9 +6,10 @@ use billing::three_d_secure::Status;
 use super::card::{Card, of_number, of_sandbox_token};
 use super::view::TokenView;
 use super::{TokenRow, new_ids};
-use crate::payment_methods::MethodRow;
+use crate::charges::request::must_charge;
 use crate::payment_methods::api::DETAILS;
 use crate::payment_methods::view::CardView;
+use crate::payment_methods::{GatewayToken, MethodRow};
 use crate::web::params::Param;
 use crate::web::{Access, Answer, ApiError, Call, Operation, Shape};
 use crate::{accounts, clocks, gateways};
@@ -56,11 +57,14 @@ async fn create(call: Call) -> Result<Answer, ApiError> {
         crate::three_d_secure::available(side.1)?;
     }
     if side.1 == Mode::Live {
-        let message = "Card numbers are not accepted in live mode: use the gateway's own fields or page. Nothing was stored.";
-        return Err(ApiError::param("invalid_card", "card", message));
+        let message =
+            "No token is made here in live mode: use the gateway's own fields or page. Nothing was stored.";
+        let sent = if call.params.has("sandbox_token") { "sandbox_token" } else { "card" };
+        return Err(ApiError::param("invalid_card", sent, message));
     }
+    must_charge(call.site.app.mode, side.1)?;
     let account = accounts::get(&call.site.app.db, side.0.as_str()).await?;
-    let connection = gateways::sandbox_connection(&call.site.app, &account).await?;
+    let connection = gateways::sandbox_connection(&call.site.app, account.id).await?;
     let (key, now, random) = (call.site.app.key.clone(), call.now, call.random);
     let clock = account.test_clock.clone();
     let billing = call.site.app.db.read(move |tx| clocks::now(tx, clock.as_deref(), now)).await?;
@@ -74,7 +78,7 @@ async fn create(call: Call) -> Result<Answer, ApiError> {
         id: method,
         customer: None,
         connection,
-        gateway_token: format!("{}.{}", card.rule, &method.as_str()[17..]),
+        gateway_token: GatewayToken::new(format!("{}.{}", card.rule, &method.as_str()[17..])),
         brand: card.brand,
         last4: card.last4,
         expires_on: Some(card.expires_on),

@@ -46,8 +46,7 @@ pub fn of_number(
         return Err(ApiError::card("expired_card", "Card expired").about_param("card[exp_year]"));
     }
     let cvc = field("cvc");
-    if cvc.is_some_and(|cvc| !(3..=4).contains(&cvc.len()) || !cvc.bytes().all(|byte| byte.is_ascii_digit()))
-    {
+    if cvc.is_some_and(|cvc| !(3..=4).contains(&cvc.len()) || !is_digits(cvc)) {
         return Err(ApiError::card("invalid_cvc", "Invalid security code").about_param("card[cvc]"));
     }
     let Some(outcome) = known else {
@@ -68,13 +67,10 @@ pub fn of_number(
     })
 }
 
-/// A card that works does so until its month is over.
+/// Every card is what its number says until its month is over.
 fn until_expiry(rule: &str, (year, month): (i64, i64)) -> String {
     let (year, month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
-    match rule {
-        "sbx_ok" => format!("sbx_decline_expired_card_from_{year:04}{month:02}01"),
-        other => other.to_owned(),
-    }
+    format!("{rule}_expires_{year:04}{month:02}01")
 }
 
 /// The card that stands for a token of the sandbox, so that every outcome can be rehearsed.
@@ -113,8 +109,13 @@ pub fn refusal(code: &str) -> &'static str {
     }
 }
 
+/// Nothing that only reads as a number, as `+5` does.
+fn is_digits(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 fn month(text: Option<&str>) -> Result<i64, ApiError> {
-    text.filter(|text| text.len() <= 2)
+    text.filter(|text| text.len() <= 2 && is_digits(text))
         .and_then(|text| text.parse().ok())
         .filter(|month| (1..=12).contains(month))
         .ok_or_else(|| {
@@ -123,7 +124,7 @@ fn month(text: Option<&str>) -> Result<i64, ApiError> {
 }
 
 fn year(text: Option<&str>) -> Result<i64, ApiError> {
-    text.filter(|text| text.len() == 4)
+    text.filter(|text| text.len() == 4 && is_digits(text))
         .and_then(|text| text.parse().ok())
         .filter(|year| (1_000..=9_998).contains(year))
         .ok_or_else(|| {

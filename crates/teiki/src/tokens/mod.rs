@@ -4,7 +4,7 @@
 //! it is refused, and neither kept nor logged.
 
 use billing::event::Kind;
-use billing::id::{AccountId, DerivationKey, PaymentMethodId, Slot, TokenId};
+use billing::id::{AccountId, ChargeId, DerivationKey, PaymentMethodId, Slot, TokenId};
 use billing::mode::Mode;
 use billing::three_d_secure::{Status, is_to_answer, may_finish};
 use db::Tx;
@@ -115,7 +115,8 @@ pub fn answer(
     (status, now): (Status, Timestamp),
 ) -> Result<(), ApiError> {
     let (token, mut method) = lock(tx, side, id, now)?;
-    if is_to_answer(method.details.three_d_secure_status, token.made_at, now).map_err(refusal)? {
+    let refused = |refused| refusal(id.as_str(), refused);
+    if is_to_answer(method.details.three_d_secure_status, token.made_at, now).map_err(refused)? {
         method.details.three_d_secure_status = Some(status);
         payment_methods::update(tx, &method)?;
     }
@@ -132,7 +133,8 @@ pub fn finish(
 ) -> Result<(TokenRow, MethodRow), ApiError> {
     let (token, method) = lock(tx, side, id, now)?;
     if !token.is_confirmed {
-        may_finish(method.details.three_d_secure_status, token.made_at, now).map_err(refusal)?;
+        may_finish(method.details.three_d_secure_status, token.made_at, now)
+            .map_err(|refused| refusal(id.as_str(), refused))?;
         store::confirm(tx, id, now)?;
     }
     Ok((TokenRow { is_confirmed: true, ..token }, method))
@@ -151,4 +153,19 @@ pub fn redeem(tx: &mut Tx<'_>, side: Side, id: &str, now: Timestamp) -> Result<M
         return Err(ApiError::param("token_already_used", "card", message));
     }
     Ok(method)
+}
+
+/// Gives back the tokens that these charges used up: single sales that were just proven never to have been executed, in the
+/// transaction that makes them void. Until then a token stays used, for its money may still have been taken.
+///
+/// Truth goes on after that proof: a void charge that turns out to have succeeded becomes succeeded, and its money is
+/// surplus, with an alarm to refund it. A charge that was made of the same token meanwhile stays right: it is another
+/// obligation, under a key of its own, that the merchant asked for after it was told that nothing was charged. It is the
+/// same with a customer's card, which can be charged again at any time.
+pub fn give_back(tx: &mut Tx<'_>, charges: &[ChargeId]) -> Result<(), db::Error> {
+    if charges.is_empty() {
+        return Ok(());
+    }
+    let tokens = store::used_by(tx, charges)?;
+    store::mark_unused(tx, &tokens)
 }

@@ -1,11 +1,11 @@
 //! SQL of tokens.
 
-use billing::id::TokenId;
+use billing::id::{ChargeId, TokenId};
 use db::{Column, Error, OnConflict, Row, Tx, Value};
 use jiff::Timestamp;
 
 use super::{Side, TokenRow};
-use crate::stored::{instant, parsed};
+use crate::stored::{instant, parsed, slots};
 
 pub(super) fn insert(tx: &mut Tx<'_>, (account, mode): Side, token: &TokenRow) -> Result<(), Error> {
     let columns = [
@@ -78,4 +78,26 @@ pub(super) fn mark_used(tx: &mut Tx<'_>, id: TokenId, now: Timestamp) -> Result<
         &[Value::I64(id.slot().as_i64()), Value::Text(id.as_str()), Value::I64(now.as_microsecond())],
     )?;
     Ok(marked == 1)
+}
+
+/// The tokens whose cards these charges were to be paid with. A card of a customer belongs to no token.
+pub(super) fn used_by(tx: &mut Tx<'_>, charges: &[ChargeId]) -> Result<Vec<TokenId>, Error> {
+    let rows = tx.select_many(
+        "select t.id from charges c join tokens t on t.slot = c.slot and t.payment_method_id = c.payment_method_id
+         where c.slot = $1 and c.id = $2 and c.customer_id is null",
+        &[
+            slots(charges.iter().map(ChargeId::slot)),
+            Column::Text(charges.iter().map(ChargeId::as_str).collect()),
+        ],
+    )?;
+    rows.iter().map(|(_, row)| parsed(row, 0, "tokens.id", "an id")).collect()
+}
+
+pub(super) fn mark_unused(tx: &mut Tx<'_>, tokens: &[TokenId]) -> Result<(), Error> {
+    let keys = [
+        ("slot", slots(tokens.iter().map(TokenId::slot))),
+        ("id", Column::Text(tokens.iter().map(TokenId::as_str).collect())),
+    ];
+    tx.update_many("tokens", &keys, &[("used_at", Column::OptI64(vec![None; tokens.len()]))], "")?;
+    Ok(())
 }

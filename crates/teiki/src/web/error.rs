@@ -1,13 +1,18 @@
 //! Errors of the API: one shape for all of them, the one of PAY.JP.
 //!
 //! `{"error": {"status", "type", "message", "code"?, "param"?, "charge"?}}`, where `status` is the HTTP status. Messages are
-//! for developers, in English, and name nothing of teiki's inside. What failed inside is logged with the request's id.
+//! for developers, in English, and name nothing of teiki's inside. They repeat what was sent, but never a card number. What
+//! failed inside is logged with the request's id.
+
+use std::borrow::Cow;
 
 use axum::http::StatusCode;
+use percent_encoding::percent_decode_str;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::card_number;
 use crate::failure::Failure;
 
 /// What kind of error it is: SDKs choose their exception by the HTTP status, people by this.
@@ -71,7 +76,8 @@ struct Told {
 
 impl ApiError {
     fn new(status: StatusCode, kind: Kind, code: Option<&'static str>, message: impl Into<String>) -> Self {
-        Self { status, kind, code, told: Box::new(Told { message: message.into(), ..Told::default() }) }
+        let told = Told { message: masked(message), ..Told::default() };
+        Self { status, kind, code, told: Box::new(told) }
     }
 
     /// 400: what was asked for is wrong.
@@ -108,13 +114,13 @@ impl ApiError {
 
     /// 404: there is no such address.
     pub fn no_route(method: &str, path: &str) -> Self {
-        let message = format!("Unrecognized request URL: {method} {path}");
+        let message = format!("Unrecognized request URL: {method} {}", readable(path));
         Self::new(StatusCode::NOT_FOUND, Kind::Client, Some("not_found"), message)
     }
 
     /// 400: the address exists, but not with this method.
     pub fn no_method(method: &str, path: &str) -> Self {
-        let message = format!("The method {method} is not allowed for {path}.");
+        let message = format!("The method {method} is not allowed for {}.", readable(path));
         Self::new(StatusCode::BAD_REQUEST, Kind::Method, Some("not_allowed_method"), message)
     }
 
@@ -169,10 +175,8 @@ impl ApiError {
 
     /// 500: `cause` is logged and not told.
     pub fn inside(cause: impl Into<String>) -> Self {
-        let mut error =
-            Self::server("payjp_wrong", "Something went wrong on our side. Please try again later.");
-        error.told.inside = Some(cause.into());
-        error
+        Self::server("payjp_wrong", "Something went wrong on our side. Please try again later.")
+            .caused_by(cause)
     }
 
     /// The same about this charge.
@@ -185,14 +189,21 @@ impl ApiError {
     /// The same about this parameter.
     #[must_use]
     pub fn about_param(mut self, param: impl Into<String>) -> Self {
-        self.told.param = Some(param.into());
+        self.told.param = Some(masked(param));
+        self
+    }
+
+    /// The same because of `cause`, which is logged and not told.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Into<String>) -> Self {
+        self.told.inside = Some(cause.into());
         self
     }
 
     /// The same in other words.
     #[must_use]
     pub fn saying(mut self, message: impl Into<String>) -> Self {
-        self.told.message = message.into();
+        self.told.message = masked(message);
         self
     }
 
@@ -242,6 +253,17 @@ impl ApiError {
             },
         })
     }
+}
+
+/// An address as it was sent, or without its percent signs if those hide a card number from [`masked`].
+fn readable(path: &str) -> Cow<'_, str> {
+    let decoded = percent_decode_str(path).decode_utf8_lossy();
+    if card_number::is_in(&decoded) { decoded } else { path.into() }
+}
+
+/// As it may be told.
+fn masked(text: impl Into<String>) -> String {
+    card_number::masked(&text.into()).into_owned()
 }
 
 /// What every refused request is answered.

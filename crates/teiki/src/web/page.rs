@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 
 use super::body::{Node, Tree};
+use super::card_numbers::{self, Taken};
 use super::error::ApiError;
 use super::serve::{new_request_id, read, with_id};
 use super::strangers::Why;
@@ -182,7 +183,9 @@ pub async fn serve(site: Arc<Site>, page: &'static Page, path: Vec<String>, requ
     let (parts, body) = request.into_parts();
     let (language, id) = (Language::of(&parts.headers), new_request_id());
     let own = Arc::clone(&site);
-    let shown = match read(&parts.headers, parts.uri.query(), body).await {
+    let fields = read(&parts.headers, parts.uri.query(), body).await;
+    let fields = fields.and_then(|fields| card_numbers::refuse_in(&fields, Taken::Nowhere).map(|()| fields));
+    let shown = match fields {
         Ok(fields) => (page.run)(Visit { site, path, language, now: clock::now(), fields }).await,
         Err(error) => Err(error.into()),
     };

@@ -401,7 +401,7 @@ fn list_of(param: &Param, (items, max): (usize, usize), node: Node) -> Result<Va
         Node::Null => Vec::new(),
         Node::Text(text) if text.is_empty() => Vec::new(),
         Node::Text(text) => vec![Node::Text(text)],
-        Node::Map(map) => numbered(map).ok_or_else(|| {
+        Node::Map(map) => numbered(map).filter(|items| !items.is_empty()).ok_or_else(|| {
             wrong(format!("Invalid {0}: send it as {0}[]=value, or with numbers from {0}[0] on.", param.name))
         })?,
     };

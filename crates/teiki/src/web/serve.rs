@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::auth::{self, Caller};
 use super::body::{self, BYTES_MAX, MediaType};
+use super::card_numbers::{self, Taken};
 use super::error::ApiError;
 use super::operation::{Answer, Call, File, Run};
 use super::params::Params;
@@ -71,8 +72,16 @@ async fn answer(
     if path.iter().any(|part| part.contains('\0')) {
         return Err(ApiError::no_route(parts.method.as_str(), parts.uri.path()));
     }
+    path.iter().try_for_each(|part| card_numbers::refuse("id", part))?;
+    let key = parts.headers.get(IDEMPOTENCY_KEY);
+    card_numbers::refuse(
+        "Idempotency-Key",
+        &key.map(|key| String::from_utf8_lossy(key.as_bytes())).unwrap_or_default(),
+    )?;
     let tree = read(&parts.headers, parts.uri.query(), body).await?;
-    let repeatable = match parts.headers.get(IDEMPOTENCY_KEY) {
+    let taken = if caller.is_live() { Taken::Nowhere } else { Taken::by(operation.params) };
+    card_numbers::refuse_in(&tree, taken)?;
+    let repeatable = match key {
         Some(text) if route.method == Method::Post && !text.is_empty() => {
             let key = idempotency::valid(text.as_bytes())?;
             let parameters = body::to_json(&tree).to_string();

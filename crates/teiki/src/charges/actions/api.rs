@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use billing::charge_action::{Asked, Kind, Refusal};
 use billing::id::ChargeId;
+use billing::three_d_secure::Refused;
 
 use super::prepare::{Intent, prepare};
 use super::{perform, store::Outcome, watch};
 use crate::charges::request;
 use crate::charges::view::{ChargeView, payjp_code};
+use crate::three_d_secure;
 use crate::web::params::{Given, Param};
 use crate::web::{Access, Answer, ApiError, Call, Operation, Shape};
 
@@ -106,6 +108,7 @@ pub(super) fn refused(asked: Asked, refusal: Refusal, charge: ChargeId) -> ApiEr
                 "The outcome of a payment of the charge {charge} is not known yet; try again when it is."
             ),
         ),
+        Refusal::Unconfirmed => three_d_secure::refusal(charge.as_str(), Refused::Incompleted),
         Refusal::ChargeFailed => of("failed_payment", "has failed"),
         Refusal::AlreadyCaptured => of("already_captured", "has already been captured"),
         Refusal::Released => match asked {

@@ -74,7 +74,7 @@ pub(super) fn prepare(
         reason: intent.reason.clone(),
         expires_at: expires_at(tx, intent, &charge, plan, at)?,
         billing_at: at,
-        check_at: request::check_at(line, subject.connection, intent.now)?,
+        check_at: request::check_at(line, (subject.connection, intent.side.1), intent.now)?,
     };
     store::insert(tx, &action, intent.now)?;
     let request = ActionRequest {

@@ -6,7 +6,9 @@
     reason = "a test may stop where it stands: the line of the panic is the message"
 )]
 
+mod away;
 mod beginning;
+mod card_numbers;
 mod charge_actions;
 mod client;
 mod cors;
@@ -22,6 +24,7 @@ mod killed;
 mod life;
 mod lists;
 mod live;
+mod modes;
 mod payer;
 mod plan_switches;
 mod refused;
@@ -31,5 +34,6 @@ mod shop;
 mod store;
 mod subscriptions;
 mod switch_undo;
+mod told;
 mod unknown;
 mod webhooks;

@@ -132,3 +132,23 @@ pub(super) async fn make_unreadable(db: &Db, id: &str, is_unreadable: bool) {
     let written: Result<u64, Error> = written.await;
     assert_eq!(written.unwrap(), 1);
 }
+
+/// Everything that is in a database of PostgreSQL, as text.
+pub(super) fn every_row(client: &mut postgres::Client) -> String {
+    let tables = client.query_one(
+        "select string_agg(cast(query_to_xml('select * from ' || quote_ident(table_name), true, true, '') as text), '')
+         from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'",
+        &[],
+    );
+    tables.unwrap().get(0)
+}
+
+/// The gateway connections of all sides: mode and gateway.
+pub(super) async fn connections(db: &Db) -> Vec<(String, String)> {
+    let read = db.read(|tx| {
+        let rows =
+            tx.query("select mode, gateway from gateway_connections order by mode, gateway, id", &[])?;
+        rows.iter().map(|row| Ok::<_, Error>((row.text(0)?, row.text(1)?))).collect()
+    });
+    read.await.unwrap()
+}

@@ -224,8 +224,13 @@ impl<'a> World<'a> {
         let key = accounts::derivation_key(&db).await.expect("there is a key");
         let app = App { db, key, mode: Mode::Test, format: Format::Json };
         let connection =
-            gateways::sandbox_connection(&app, &self.account).await.expect("there is a connection");
-        Arc::new(Line::new(app.db, app.key, vec![(connection, Arc::clone(gateway) as Arc<dyn Gateway>)]))
+            gateways::sandbox_connection(&app, self.account.id).await.expect("there is a connection");
+        Arc::new(Line::new(
+            app.db,
+            app.key,
+            app.mode,
+            vec![(connection, Arc::clone(gateway) as Arc<dyn Gateway>)],
+        ))
     }
 
     pub(crate) async fn bill(&self, line: &Arc<Line>, now: &str) -> Ended {

@@ -35,6 +35,15 @@ async fn a_charge_waits_for_its_card_holder_and_is_then_charged_once() {
         assert_eq!(json!(shown), expected);
         let (status, code, _) = merchant.finish_of_charge(&id).await;
         assert_eq!((status, code.as_str()), (400, "three_d_secure_incompleted"));
+        for action in ["capture", "refund", "reauth", "tds_finish"] {
+            let (status, body) = merchant.post(&format!("/v1/charges/{id}/{action}"), &[]).await;
+            assert_eq!(
+                (status, text(&body["error"], "code")),
+                (400, "three_d_secure_incompleted"),
+                "{action}"
+            );
+            assert!(text(&body["error"], "message").contains(&format!("/v1/tds/{id}/start")), "{body}");
+        }
         let led = merchant.answer(&id, "succeed", "http://localhost:3000/back").await;
         assert_eq!(led.location.as_deref(), Some("http://localhost:3000/back"));
         // The first answer counts.

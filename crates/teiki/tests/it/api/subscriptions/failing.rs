@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::life::Life;
-use super::super::shop::{ALSO_GOOD, DECLINED, GOOD, charged, id_of, in_a_shop, instant, seconds};
+use super::super::shop::{ALSO_GOOD, DECLINED, GOOD, SMALL, charged, id_of, in_a_shop, instant, seconds};
 use super::super::store::invoices;
 
 const START: &str = "2027-01-15T06:00:00Z";
@@ -204,6 +204,42 @@ async fn a_set_up_fee_is_paid_once_however_often_the_first_bill_fails() {
             let charges = client.charges(&customer).await;
             let paid: Vec<i64> = charges.iter().filter(|it| it.2 == "paid").map(|it| it.1).collect();
             assert_eq!(paid, [1_300, 1_000]);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_test_card_expires_whatever_it_does_before() {
+    in_a_shop(async |shop| {
+        let client = &shop.teiki.test;
+        let life = Life::begin(client, "2088-12-31T00:00:00Z").await;
+        let mut customers = Vec::new();
+        for (number, amount, before) in [
+            (GOOD, "500", None),
+            (SMALL, "500", None),
+            (SMALL, "10001", Some("card_declined")),
+            (DECLINED, "500", Some("card_declined")),
+            ("4000000000000077", "500", Some("incorrect_card_data")),
+            ("4000000000000101", "500", None),
+            ("4000000900000003", "500", None),
+        ] {
+            let card = [("card[number]", number), ("card[exp_month]", "12"), ("card[exp_year]", "2088")];
+            let token = id_of(&client.post("/v1/tokens", &card).await.ok());
+            let form = [("card", token.as_str()), ("test_clock", &life.clock)];
+            let customer = id_of(&client.post("/v1/customers", &form).await.ok());
+            let sale = [("amount", amount), ("currency", "jpy"), ("customer", &customer)];
+            let answer = client.post("/v1/charges", &sale).await;
+            match before {
+                None => drop(answer.ok()),
+                Some(code) => drop(answer.refused(402, code)),
+            }
+            customers.push((customer, amount));
+        }
+        life.advance("2089-01-15T06:00:00Z").await;
+        for (customer, amount) in &customers {
+            let sale = [("amount", *amount), ("currency", "jpy"), ("customer", customer)];
+            client.post("/v1/charges", &sale).await.refused(402, "expired_card");
         }
     })
     .await;

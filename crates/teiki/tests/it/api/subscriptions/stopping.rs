@@ -26,9 +26,10 @@ async fn a_pause_within_the_period_costs_nothing() {
                 (&paused["status"], &paused["paused_at"]),
                 (&json!("paused"), &json!(seconds("2027-01-20T00:00:00Z")))
             );
-            client.act(&id, "pause", &[]).await.refused(400, "already_paused");
-            let error = client.act(&id, "", &[("plan", "basic")]).await.refused(400, "already_paused");
-            assert_eq!(error["message"], format!("\"{id}\" has already been paused."));
+            for (action, form) in [("pause", &[][..]), ("", &[("plan", "basic")])] {
+                let error = client.act(&id, action, form).await.refused(400, "already_paused");
+                assert_eq!(error["message"], format!("\"{id}\" has already been paused."));
+            }
             life.advance("2027-01-25T00:00:00Z").await;
             client.act(&id, "resume", &[]).await.ok();
             let resumed = client.subscription(&id).await;

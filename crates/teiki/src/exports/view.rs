@@ -94,7 +94,7 @@ mod tests {
     /// A record of ledger entries that begins with these cells.
     fn record(first: &[Cell]) -> Vec<Cell> {
         let mut record = first.to_vec();
-        record.resize(9, Cell::Empty);
+        record.resize(11, Cell::Empty);
         record
     }
 
@@ -137,7 +137,7 @@ mod tests {
             let record = record(&[Cell::Text(stored.to_owned()), Cell::Number(-5)]);
             let csv = written(FileFormat::Csv, false, std::slice::from_ref(&record));
             let (_, line) = csv.split_once('\n').expect("a header");
-            assert_eq!(line, format!("{expected},-5,,,,,,,\n"), "{stored:?}");
+            assert_eq!(line, format!("{expected},-5,,,,,,,,,\n"), "{stored:?}");
             let json = written(FileFormat::Jsonl, false, std::slice::from_ref(&record));
             let object: serde_json::Value = serde_json::from_str(&json).expect("one object");
             assert_eq!(object["entry_id"], stored);
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn an_empty_export_is_a_header_in_csv_and_nothing_in_json() {
-        let header = "entry_id,posted_at,kind,invoice_id,charge_id,debit,credit,amount,currency\n";
+        let header = "entry_id,posted_at,kind,invoice_id,charge_id,debit,credit,amount,currency,test_clock_id,test_clock_deleted_at\n";
         assert_eq!(written(FileFormat::Csv, false, &[]), header);
         assert_eq!(written(FileFormat::Csv, true, &[]), format!("\u{feff}{header}"));
         assert_eq!(written(FileFormat::Jsonl, false, &[]), "");

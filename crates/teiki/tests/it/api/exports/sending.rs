@@ -96,7 +96,7 @@ async fn rows_that_were_there_come_once_while_others_are_written() {
         let mut response = world.merchant.test.begin(&path("events", "?format=jsonl")).await;
         let mut bytes = response.chunk().await.unwrap().unwrap().to_vec();
         // Before all pages, between the rows of the first, and after all of them.
-        let late = ["ev_00", "ev_00000000000000000000000000500x", "ev_01"].map(str::to_owned);
+        let late = ["ev_00", "ev_00000000000000000000000000050x", "ev_01"].map(str::to_owned);
         write_events(world.installation, &world.merchant.account, late.to_vec()).await;
         let rest = rest(response).await;
         bytes.extend_from_slice(&rest.bytes);

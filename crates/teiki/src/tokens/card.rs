@@ -81,7 +81,7 @@ pub fn of_sandbox_token(
 ) -> Result<Card, ApiError> {
     let is_plain = token.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if !is_plain || token.len() > 100 || !sandbox::is_token(token) {
-        let message = "Invalid sandbox_token: it has the form sbx_…, see docs/sandbox.md.";
+        let message = "Invalid sandbox_token: it has the form sbx_…, without a dot; see docs/sandbox.md.";
         return Err(ApiError::param("invalid_card", "sandbox_token", message));
     }
     Ok(Card {

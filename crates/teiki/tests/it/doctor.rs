@@ -74,7 +74,7 @@ async fn an_installation_that_is_whole_is_well() {
         assert!(ran.text().ends_with("All is well.\n"), "{ran:?}");
         let examined = examine(installation);
         assert_eq!((examined.code, examined.unwell()), (0, vec![]), "{}", examined.out);
-        assert_eq!(examined.report["checks"].as_array().map(Vec::len), Some(17));
+        assert_eq!(examined.report["checks"].as_array().map(Vec::len), Some(18));
         let version = examined.check("database")["found"].as_str().unwrap().to_owned();
         assert!(version.starts_with("SQLite 3.") || version.starts_with("PostgreSQL 1"), "{version}");
     })

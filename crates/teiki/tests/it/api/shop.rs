@@ -12,9 +12,11 @@ use crate::place::Place;
 use crate::serve::Server;
 
 /// What must happen soon must have happened by then; only a failing test waits so long.
-const PATIENCE: Duration = Duration::from_secs(40);
-/// Pause between two looks.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// Pause between the first two looks; it grows, for while somebody asks a server works in small steps.
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
+/// The longest pause.
+const LOOK_PAUSE_MAX: Duration = Duration::from_millis(300);
 
 /// A card that works.
 pub(super) const GOOD: &str = "4242424242424242";
@@ -93,13 +95,14 @@ pub(super) fn must_be_well(place: &Place) {
 
 /// Looks until `found` gives something.
 pub(super) async fn soon<T>(what: &str, found: impl AsyncFn() -> Option<T>) -> T {
-    let started = Instant::now();
+    let (started, mut pause) = (Instant::now(), LOOK_PAUSE);
     loop {
         if let Some(found) = found().await {
             return found;
         }
         assert!(started.elapsed() < PATIENCE, "{what} did not come true");
-        tokio::time::sleep(LOOK_PAUSE).await;
+        tokio::time::sleep(pause).await;
+        pause = LOOK_PAUSE_MAX.min(pause * 2);
     }
 }
 

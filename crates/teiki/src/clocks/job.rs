@@ -25,8 +25,7 @@ use crate::app::App;
 use crate::charges::resolve::{Pass, resolve};
 use crate::clock;
 use crate::failure::Failure;
-use crate::holds;
-use crate::leases::{self, Lease};
+use crate::leases;
 use crate::line::Scope;
 use crate::renewals::Lane;
 use crate::renewals::work::Ended;
@@ -195,26 +194,16 @@ async fn work(app: &App, side: &Side, row: &ClockRow, progress: &mut Progress) -
         until: way.1,
         lanes: lanes(app.db.engine()),
     };
-    if attended(&journey, progress, lease.as_ref()).await? == Some(Ended::Done) {
+    // The hold switch is looked after by the scheduler.
+    let ended = tokio::select! {
+        advanced = advance_a_while(&journey, progress, &|_| ()) => advanced?,
+        // Whoever has it now goes on.
+        () = lost(lease.as_ref()) => Some(Ended::Fenced),
+    };
+    if ended == Some(Ended::Done) {
         end(app, (row.id, way), Status::Ready).await;
     }
     Ok(())
-}
-
-/// Advances while the hold switch is looked after. `None`: it waits.
-async fn attended(
-    journey: &Journey<'_>,
-    progress: &mut Progress,
-    lease: Option<&Lease>,
-) -> Result<Option<Ended>, Failure> {
-    let watching = tokio::spawn(holds::job::watch(Arc::clone(journey.line), journey.scope.account));
-    let advanced = tokio::select! {
-        advanced = advance_a_while(journey, progress, &|_| ()) => advanced.map_err(Failure::from),
-        // Whoever has it now goes on.
-        () = lost(lease) => Ok(Some(Ended::Fenced)),
-    };
-    watching.abort();
-    advanced
 }
 
 /// Writes down how a way ended. A database that fails leaves it as it was, and a later look begins again.

@@ -81,3 +81,19 @@ impl Jobs {
 fn ended(job: Result<Result<(), Failure>, JoinError>) -> Result<(), Failure> {
     job.unwrap_or_else(|error| Err(Failure::failed(format!("a job of the server died: {error}"))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_job_that_dies_or_ends_by_itself_is_noticed() {
+        for (dies, said) in [(true, "a job of the server died"), (false, "ended by itself")] {
+            let mut jobs = Jobs(JoinSet::new());
+            jobs.add(std::future::pending(), &Handle::current());
+            jobs.add(async move { assert!(!dies, "it dies") }, &Handle::current());
+            let failure = jobs.one_died().await;
+            assert!(failure.message.contains(said), "{}", failure.message);
+        }
+    }
+}

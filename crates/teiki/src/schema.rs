@@ -30,4 +30,9 @@ pub const MIGRATIONS: &[Migration] = &[
         only: None,
         sql: include_str!("../../../migrations/0005_tokens_by_card.sql"),
     },
+    Migration {
+        name: "0006_statistics",
+        only: Some(Engine::Sqlite),
+        sql: include_str!("../../../migrations/0006_statistics.sqlite.sql"),
+    },
 ];

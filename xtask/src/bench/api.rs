@@ -76,8 +76,8 @@ struct Kind {
 #[derive(Serialize)]
 struct History {
     charges: u64,
-    get: Answered,
-    list: Answered,
+    /// In the order of [`Self::asks`].
+    reads: Vec<(&'static str, Answered)>,
 }
 
 /// A server, and what it takes to ask it.
@@ -133,16 +133,15 @@ fn print(report: &Report) {
     }
     println!("  {} renewals, while nobody asks {} per s", report.run.renewals, report.run.alone_per_second);
     for history in &report.histories {
-        line(&format!("GET of {} charges", history.charges), &history.get);
-        line(&format!("list of {} charges", history.charges), &history.list);
+        println!("{} charges:", history.charges);
+        for (name, answered) in &history.reads {
+            line(name, answered);
+        }
     }
     if let [few, many] = report.histories.as_slice() {
-        let ratio = |of: fn(&History) -> &Answered| Milli::of(of(many).p50_micros, of(few).p50_micros);
-        println!(
-            "  p50 with many ÷ few       GET {}, list {}",
-            ratio(|history| &history.get),
-            ratio(|history| &history.list)
-        );
+        for ((name, few), (_, many)) in few.reads.iter().zip(&many.reads) {
+            println!("  {name}: p50 with many ÷ few  {}", Milli::of(many.p50_micros, few.p50_micros));
+        }
     }
 }
 
@@ -307,14 +306,29 @@ fn history(scratch: &mut Scratch, arguments: &ApiArguments, charges: u64) -> Res
     process::round::<()>(&round)?;
     scratch.tidy_up(&name)?;
     let asked = Asked::start(&url, scratch, &account)?;
-    let newest = asked.ask(&Ask::Get("/v1/charges?limit=1".to_owned()))?;
-    let id = newest["data"][0]["id"].as_str().ok_or("there is no charge")?.to_owned();
-    let report = History {
-        charges,
-        get: asked.send(&Ask::Get(format!("/v1/charges/{id}")), arguments.seconds)?,
-        list: asked.send(&Ask::Get("/v1/charges?limit=10".to_owned()), arguments.seconds)?,
-    };
+    let mut reads = Vec::new();
+    for (name, path) in History::asks(&asked)? {
+        reads.push((name, asked.send(&Ask::Get(path), arguments.seconds)?));
+    }
     drop(asked);
     scratch.remove(&name)?;
-    Ok(report)
+    Ok(History { charges, reads })
+}
+
+impl History {
+    /// What is read of a history: the newest charge, whose it is, and a page of each list.
+    fn asks(asked: &Asked) -> Result<[(&'static str, String); 6], Failed> {
+        let newest = asked.ask(&Ask::Get("/v1/charges?limit=1".to_owned()))?;
+        let newest = &newest["data"][0];
+        let id = newest["id"].as_str().ok_or("there is no charge")?;
+        let customer = newest["customer"].as_str().ok_or("it has no customer")?;
+        Ok([
+            ("GET /v1/charges/:id", format!("/v1/charges/{id}")),
+            ("GET /v1/charges", "/v1/charges?limit=10".to_owned()),
+            ("GET /v1/customers/:id", format!("/v1/customers/{customer}")),
+            ("GET /v1/customers", "/v1/customers?limit=10".to_owned()),
+            ("GET /v1/subscriptions?customer=", format!("/v1/subscriptions?limit=10&customer={customer}")),
+            ("GET /v1/invoices", "/v1/invoices?limit=10".to_owned()),
+        ])
+    }
 }

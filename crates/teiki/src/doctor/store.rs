@@ -145,8 +145,8 @@ pub(super) fn stuck(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<String>, Error> {
          from invoices i join subscriptions s on s.slot = i.slot and s.id = i.subscription_id
          where i.slot = $1 and i.status = 'open' and i.next_action_at is null and s.deleted_at is null
              and (s.pending_invoice_id = i.id or (s.status in ('active', 'trialing') and s.parked_reason is null))
-             and not exists (select 1 from charges c where c.slot = i.slot and c.invoice_id = i.id
-                             and c.status not in ('succeeded', 'failed', 'void'))
+             and not exists (select 1 from charges c where c.slot = i.slot and c.invoice_id = i.id and c.status in
+                             ('prepared', 'sending', 'unknown', 'pending', 'requires_customer', 'authorized'))
          order by s.id, i.id limit $2",
         &keys(slot),
     )?;

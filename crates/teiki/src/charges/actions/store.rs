@@ -355,7 +355,9 @@ pub(super) struct CheckRow {
 /// Whatever in a lane was to be checked later than `now` is to be checked now.
 pub(super) fn hasten(tx: &mut Tx<'_>, mode: Mode, lane: Lane, now: Timestamp) -> Result<(), Error> {
     tx.execute(
-        "update charge_actions set check_at = $1 where check_at > $1 and mode = $2 and slot >= $3 and slot <= $4",
+        "update charge_actions set check_at = $1
+         where check_at > $1 and mode = $2 and slot >= $3 and slot <= $4
+             and status in ('prepared', 'sending', 'unknown', 'pending')",
         &[
             Value::I64(now.as_microsecond()),
             Value::Text(mode.as_str()),

@@ -80,7 +80,9 @@ pub(in crate::charges) fn hasten(
     now: Timestamp,
 ) -> Result<(), Error> {
     tx.execute(
-        "update charges set check_at = $1 where check_at > $1 and mode = $2 and slot >= $3 and slot <= $4",
+        "update charges set check_at = $1
+         where check_at > $1 and mode = $2 and slot >= $3 and slot <= $4
+             and status in ('prepared', 'sending', 'unknown', 'pending', 'requires_customer', 'authorized')",
         &[
             Value::I64(now.as_microsecond()),
             Value::Text(mode.as_str()),

@@ -459,8 +459,8 @@ pub(super) fn put_open_back(tx: &mut Tx<'_>, id: SubscriptionId, at: Timestamp) 
         "update invoices set next_action_at = $3
          where slot = $1 and subscription_id = $2 and status = 'open' and not in_request and next_action_at is null
            and exists (select 1 from subscriptions s where s.slot = $1 and s.id = $2 and s.status in ('active', 'trialing'))
-           and not exists (select 1 from charges c where c.slot = $1 and c.invoice_id = invoices.id
-                           and c.status not in ('succeeded', 'failed', 'void'))",
+           and not exists (select 1 from charges c where c.slot = $1 and c.invoice_id = invoices.id and c.status in
+                           ('prepared', 'sending', 'unknown', 'pending', 'requires_customer', 'authorized'))",
         &[
             Value::I64(id.slot().as_i64()),
             Value::Text(id.as_str()),

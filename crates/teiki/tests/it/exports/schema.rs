@@ -11,6 +11,8 @@ use teiki::exports::Subject;
 use super::columns::HEADERS;
 use crate::constraints::store;
 use crate::installation::{on_both, on_sqlite};
+use crate::sql::path_of;
+use crate::sql::store::steps;
 
 /// A column that is not exported, and why.
 type Left = (&'static str, &'static str);
@@ -231,28 +233,18 @@ fn every_export_has_a_table_and_a_header() {
     }
 }
 
-/// How SQLite goes about a statement.
-fn steps(path: &str, statement: &str) -> Vec<String> {
-    let connection = rusqlite::Connection::open(path).unwrap();
-    let mut explained =
-        connection.prepare(&format!("explain query plan {}", statement.replace('$', "?"))).unwrap();
-    let none = vec![rusqlite::types::Null; explained.parameter_count()];
-    let steps = explained.query_map(rusqlite::params_from_iter(none), |row| row.get(3)).unwrap();
-    steps.collect::<Result<_, _>>().unwrap()
-}
-
 /// What an account has grows for years; to sort it for every page would take hours at a million rows.
 #[tokio::test]
 async fn no_page_sorts_all_rows_of_the_account() {
     on_sqlite(async |installation| {
-        let path = installation.place.url.strip_prefix("sqlite:").unwrap();
+        let connection = rusqlite::Connection::open(path_of(installation)).unwrap();
         let pages: Vec<String> = statements()
             .into_iter()
             .filter(|statement| statement.contains("slot, ") && statement.contains(" limit $"))
             .collect();
         assert_eq!(pages.len(), 12, "tables with slots");
         for page in pages {
-            let steps = steps(path, &page);
+            let steps = steps(&connection, &page);
             let sorts = steps.iter().any(|step| step == "USE TEMP B-TREE FOR ORDER BY");
             assert!(!sorts, "{steps:#?} of {page}");
         }

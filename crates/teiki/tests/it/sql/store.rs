@@ -1,6 +1,7 @@
-//! SQL of the tests of statements: what PostgreSQL plans.
+//! SQL of the tests of statements: what the engines plan.
 
 use postgres::Client;
+use rusqlite::Connection;
 
 /// The primary key of a table, with account and mode if the table has them.
 pub(super) struct Key {
@@ -44,4 +45,59 @@ pub(super) fn plan_of_look_up(client: &mut Client, key: &Key) -> String {
     let plan = client.query(&format!("explain execute look_up ({nulls})"), &[]).expect("a plan");
     client.batch_execute("deallocate look_up").expect("it was prepared");
     plan.iter().map(|line| line.get::<_, String>(0)).collect::<Vec<_>>().join("\n")
+}
+
+/// How SQLite goes about a statement.
+pub(crate) fn steps(connection: &Connection, statement: &str) -> Vec<String> {
+    let text = format!("explain query plan {}", statement.replace('$', "?"));
+    let mut explained = connection.prepare(&text).expect("a statement");
+    let none = vec![rusqlite::types::Null; explained.parameter_count()];
+    let steps = explained.query_map(rusqlite::params_from_iter(none), |row| row.get(3)).expect("a plan");
+    steps.collect::<Result<_, _>>().expect("its steps")
+}
+
+/// Tables whose key begins with the slot, and indexes of a few of a table's rows.
+pub(super) struct Shape {
+    pub(super) slotted: Vec<String>,
+    partial: Vec<String>,
+}
+
+impl Shape {
+    pub(super) fn of(connection: &Connection) -> Self {
+        let slotted = "select t.name from sqlite_schema t join pragma_table_info(t.name) c
+                       where t.type = 'table' and c.name = 'slot' and c.pk = 1";
+        let partial = "select l.name from sqlite_schema t join pragma_index_list(t.name) l
+                       where t.type = 'table' and l.partial = 1";
+        Self { slotted: texts(connection, slotted), partial: texts(connection, partial) }
+    }
+
+    /// Whether a step reads every row of a slot, or of an account although it is told the customer.
+    pub(super) fn is_wide(&self, step: &str, statement: &str) -> bool {
+        let words: Vec<&str> = step.split(' ').collect();
+        let is_of_few = self.partial.iter().any(|index| words.contains(&index.as_str()));
+        let is_any_customer = step.contains("_by_time ") && statement.contains("customer_id = $");
+        let is_slot = step.ends_with("(slot=?)") || step.contains("(slot>?") || step.contains("(ANY(");
+        let is_scan = words.first() == Some(&"SCAN")
+            && words.get(1).is_some_and(|name| self.is_slotted(name, statement));
+        is_any_customer || ((is_slot || is_scan) && !is_of_few)
+    }
+
+    /// Whether this is the name of such a table, or another name for one in the statement.
+    fn is_slotted(&self, name: &str, statement: &str) -> bool {
+        self.slotted.iter().any(|table| table == name || statement.contains(&format!("{table} {name} ")))
+    }
+}
+
+/// Indexes about which SQLite has to guess.
+pub(super) fn indexes_without_statistics(connection: &Connection) -> Vec<String> {
+    let text = "select l.name from sqlite_schema t join pragma_index_list(t.name) l
+                where t.type = 'table' and l.name not in (select idx from sqlite_stat1)
+                    and not (l.origin = 'pk' and t.name in (select idx from sqlite_stat1))";
+    texts(connection, text)
+}
+
+fn texts(connection: &Connection, text: &str) -> Vec<String> {
+    let mut found = connection.prepare(text).expect("a statement");
+    let rows = found.query_map([], |row| row.get(0)).expect("rows");
+    rows.collect::<Result<_, _>>().expect("texts")
 }

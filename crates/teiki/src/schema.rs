@@ -31,8 +31,19 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../../migrations/0005_tokens_by_card.sql"),
     },
     Migration {
-        name: "0006_statistics",
+        name: "0006_events_by_type",
+        only: None,
+        sql: include_str!("../../../migrations/0006_events_by_type.sql"),
+    },
+    // After a new index: SQLite's numbers, and PostgreSQL's keys again.
+    Migration {
+        name: "0007_keys_last",
+        only: Some(Engine::Postgres),
+        sql: include_str!("../../../migrations/0003_keys_last.postgres.sql"),
+    },
+    Migration {
+        name: "0007_statistics",
         only: Some(Engine::Sqlite),
-        sql: include_str!("../../../migrations/0006_statistics.sqlite.sql"),
+        sql: include_str!("../../../migrations/0007_statistics.sqlite.sql"),
     },
 ];

@@ -257,11 +257,15 @@ impl fmt::Display for Side {
     }
 }
 
-/// Invoices in real time whose turn was before `late`.
+/// Invoices in real time whose turn was before `late`, and those with a charge that was made before it and never left.
 pub(super) fn overdue(tx: &mut Tx<'_>, late: Timestamp) -> Result<Vec<Side>, Error> {
     let rows = tx.query(
-        "select account_id, mode, count(*), min(next_action_at) from invoices
-         where clock_id = 'real' and next_action_at < $1 group by account_id, mode order by account_id, mode",
+        "select account_id, mode, count(*), min(since) from (
+             select account_id, mode, next_action_at as since from invoices where clock_id = 'real' and next_action_at < $1
+             union all
+             select account_id, mode, created_at from charges
+             where clock_id = 'real' and check_at is not null and status = 'prepared' and created_at < $1
+         ) waiting group by account_id, mode order by account_id, mode",
         &[Value::I64(late.as_microsecond())],
     )?;
     rows.iter().map(|row| side_of(row, opt_instant(row, 3, "invoices.next_action_at")?)).collect()
@@ -271,7 +275,7 @@ pub(super) fn overdue(tx: &mut Tx<'_>, late: Timestamp) -> Result<Vec<Side>, Err
 pub(super) fn parked(tx: &mut Tx<'_>) -> Result<Vec<Side>, Error> {
     let rows = tx.query(
         "select account_id, mode, count(*) from subscriptions
-         where parked_reason is not null group by account_id, mode order by account_id, mode",
+         where parked_reason is not null and deleted_at is null group by account_id, mode order by account_id, mode",
         &[],
     )?;
     rows.iter().map(|row| side_of(row, None)).collect()

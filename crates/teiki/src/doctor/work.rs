@@ -93,8 +93,7 @@ pub(super) async fn due(db: &Db, now: Timestamp) -> Check {
         )
         .naming(names);
     }
-    let todo =
-        "is `teiki serve` running? Start it; missed cycles are billed with their own dates, oldest first";
+    let todo = "is `teiki serve` running, and does it reach the gateway? Missed cycles are billed with their own dates, oldest first";
     Check::problem(NAME, format!("{count} invoices are due for more than an hour"), todo).naming(names)
 }
 

@@ -126,14 +126,13 @@ fn of_resource(
     for source in sources::of(tx, side, resource)? {
         rows.extend(store::of_history(tx, side, &source)?);
     }
-    let order = |row: &EventRow| (row.billing_at, row.recorded_at, row.number, row.id);
     rows.retain(|row| {
         row.object == resource
             && filter.takes(&row.kind)
             && (page.since..=page.until).contains(&row.billing_at)
-            && after.is_none_or(|after| order(row) < order(after))
+            && after.is_none_or(|after| row.order() < after.order())
     });
-    rows.sort_by_key(|row| std::cmp::Reverse(order(row)));
+    rows.sort_by_key(|row| std::cmp::Reverse(row.order()));
     let count = |count: i64| usize::try_from(count).unwrap_or(usize::MAX);
     Ok(rows.into_iter().skip(count(page.offset)).take(count(page.rows())).collect())
 }

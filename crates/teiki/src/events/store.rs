@@ -34,7 +34,15 @@ pub struct EventRow {
     pub recorded_at: i64,
 }
 
+/// Billing time, real time, the number in its history, and the id: what lists are ordered by.
+pub(super) type Order = (i64, i64, i64, String);
+
 impl EventRow {
+    /// What lists are ordered by.
+    pub(super) fn order(&self) -> Order {
+        (self.billing_at, self.recorded_at, self.number, self.id.to_string())
+    }
+
     /// Its place in lists.
     pub fn place(&self) -> Place {
         Place { created_at: self.billing_at, sequence: self.recorded_at, id: self.id.to_string() }
@@ -109,16 +117,86 @@ pub(super) fn find(
     .transpose()
 }
 
-/// A page of an account's events, newest first. `$8` names the types, each between two commas.
+/// Types that are looked for one by one; of more than these the newest of all are looked through.
+const MERGED_MAX: usize = 12;
+/// Farthest offset into types that are merged in memory.
+const OFFSET_MERGED_MAX: i64 = 10_000;
+
+/// A page of an account's events, newest first.
 pub(super) fn list(
     tx: &mut Tx<'_>,
-    (account, mode): (AccountId, Mode),
+    side: (AccountId, Mode),
     (page, after): (&Page, Option<&EventRow>),
     filter: &Filter,
 ) -> Result<Vec<EventRow>, Error> {
-    let from = after.map_or_else(Place::newest, EventRow::place);
-    let number = after.map_or(i64::MAX, |event| event.number);
-    let kinds = format!(",{},", filter.kinds().join(","));
+    let from = after.map_or_else(|| (i64::MAX, i64::MAX, i64::MAX, Place::newest().id), EventRow::order);
+    let kinds = filter.kinds();
+    let (rows, offset) = (page.rows(), page.offset);
+    let places = match kinds.as_slice() {
+        [kind] => places_of(tx, side, (page, &from), (kind, rows, offset))?,
+        few if few.len() <= MERGED_MAX && offset <= OFFSET_MERGED_MAX => {
+            let mut places = Vec::new();
+            for kind in few {
+                places.extend(places_of(tx, side, (page, &from), (kind, offset + rows, 0))?);
+            }
+            places.sort_by(|one, other| other.cmp(one));
+            let count = |count: i64| usize::try_from(count).unwrap_or(usize::MAX);
+            places.into_iter().skip(count(offset)).take(count(rows)).collect()
+        }
+        many => return among_all(tx, side, (page, &from), many),
+    };
+    rows_of(tx, &places)
+}
+
+/// Where events of one type are, newest first; what they say is not read.
+fn places_of(
+    tx: &mut Tx<'_>,
+    (account, mode): (AccountId, Mode),
+    (page, from): (&Page, &Order),
+    (kind, limit, offset): (&str, i64, i64),
+) -> Result<Vec<Order>, Error> {
+    let rows = tx.query(
+        "select billing_at, recorded_at, number, id from events
+         where account_id = $1 and mode = $2 and type = $8 and billing_at >= $3 and billing_at <= $4
+               and (billing_at, recorded_at, number, id) < ($5, $6, $7, $11)
+         order by billing_at desc, recorded_at desc, number desc, id desc limit $9 offset $10",
+        &[
+            Value::Text(account.as_str()),
+            Value::Text(mode.as_str()),
+            Value::I64(page.since),
+            Value::I64(page.until),
+            Value::I64(from.0),
+            Value::I64(from.1),
+            Value::I64(from.2),
+            Value::Text(kind),
+            Value::I64(limit),
+            Value::I64(offset),
+            Value::Text(&from.3),
+        ],
+    )?;
+    rows.iter().map(|row| Ok((row.i64(0)?, row.i64(1)?, row.i64(2)?, row.text(3)?))).collect()
+}
+
+/// The events at these places, in their order.
+fn rows_of(tx: &mut Tx<'_>, places: &[Order]) -> Result<Vec<EventRow>, Error> {
+    let unreadable = |id: &str| Error::Assertion(format!("event {id} has no readable id"));
+    let ids: Vec<EventId> =
+        places.iter().map(|(.., id)| id.parse().map_err(|_| unreadable(id))).collect::<Result<_, _>>()?;
+    let rows = tx.select_many(
+        "select id, type, object_id, data, number, billing_at, recorded_at from events where slot = $1 and id = $2",
+        &[slots(ids.iter().map(EventId::slot)), Column::Text(ids.iter().map(EventId::as_str).collect())],
+    )?;
+    rows.iter().map(|(_, row)| event_of(row)).collect()
+}
+
+/// The events of many types: all are looked through, and the others left out. `$8` names the types, each between two commas.
+fn among_all(
+    tx: &mut Tx<'_>,
+    (account, mode): (AccountId, Mode),
+    (page, from): (&Page, &Order),
+    kinds: &[&str],
+) -> Result<Vec<EventRow>, Error> {
+    let kinds = format!(",{},", kinds.join(","));
     let rows = tx.query(
         "select id, type, object_id, data, number, billing_at, recorded_at from events
          where account_id = $1 and mode = $2 and billing_at >= $3 and billing_at <= $4
@@ -130,13 +208,13 @@ pub(super) fn list(
             Value::Text(mode.as_str()),
             Value::I64(page.since),
             Value::I64(page.until),
-            Value::I64(from.created_at),
-            Value::I64(from.sequence),
-            Value::I64(number),
+            Value::I64(from.0),
+            Value::I64(from.1),
+            Value::I64(from.2),
             Value::Text(&kinds),
             Value::I64(page.rows()),
             Value::I64(page.offset),
-            Value::Text(&from.id),
+            Value::Text(&from.3),
         ],
     )?;
     rows.iter().map(event_of).collect()

@@ -51,7 +51,8 @@ pub(super) fn next_due(tx: &mut Tx<'_>, side: Side, clock: &str) -> Result<Optio
 
 pub(super) fn count_parked(tx: &mut Tx<'_>, side: Side) -> Result<i64, Error> {
     tx.query_one(
-        "select count(*) from subscriptions where account_id = $1 and mode = $2 and parked_reason is not null",
+        "select count(*) from subscriptions where account_id = $1 and mode = $2 and parked_reason is not null
+             and deleted_at is null",
         &keys(&side),
     )?
     .i64(0)
@@ -60,7 +61,7 @@ pub(super) fn count_parked(tx: &mut Tx<'_>, side: Side) -> Result<i64, Error> {
 pub(super) fn first_parked(tx: &mut Tx<'_>, side: Side, limit: i64) -> Result<Vec<Parked>, Error> {
     let rows = tx.query(
         "select id, parked_reason from subscriptions
-         where account_id = $1 and mode = $2 and parked_reason is not null order by slot, id limit $3",
+         where account_id = $1 and mode = $2 and parked_reason is not null and deleted_at is null order by slot, id limit $3",
         &[Value::Text(side.account.as_str()), Value::Text(side.mode.as_str()), Value::I64(limit)],
     )?;
     rows.iter().map(|row| Ok(Parked { subscription: row.text(0)?, reason: row.text(1)? })).collect()

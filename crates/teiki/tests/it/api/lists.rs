@@ -6,7 +6,7 @@ use teiki::routes::{Method, ROUTES};
 
 use super::client::Client;
 use super::life::Life;
-use super::shop::{ALSO_GOOD, GOOD, SMALL, id_of, in_a_shop};
+use super::shop::{ALSO_GOOD, GOOD, SMALL, id_of, in_a_shop, soon};
 
 const START: &str = "2027-01-01T00:00:00Z";
 
@@ -107,6 +107,57 @@ async fn every_list_begins_after_a_row_that_was_deleted_and_names_the_parameter_
             client.delete(&shelf.path(deletion).replace("{}", &first)).await.ok();
             assert_eq!(ids().await, expected, "{path}");
         }
+    })
+    .await;
+}
+
+/// Everything that a list has, page by page.
+async fn walked(client: &Client, list: &str, limit: usize) -> Vec<String> {
+    let (mut walked, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = client.get(&format!("{list}&limit={limit}{after}")).await.ok();
+        walked.extend(page["data"].as_array().unwrap().iter().map(id_of));
+        if page["has_more"] == false {
+            return walked;
+        }
+        after = format!("&starting_after={}", walked.last().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn events_of_few_types_are_those_of_all_without_the_others() {
+    in_a_shop(async |shop| {
+        let client = &shop.teiki.test;
+        let shelf = Shelf::fill(client).await;
+        let path = format!("/v1/plan_switches/{}", shelf.plan_switch);
+        let is_reserved = async || (client.get(&path).await.ok()["status"] != "reserving").then_some(());
+        soon("the reservation, which is the last event", is_reserved).await;
+        let all = client.get("/v1/events?type=*&limit=100").await.ok();
+        let of = |belongs: &dyn Fn(&str) -> bool| -> Vec<String> {
+            let events = all["data"].as_array().unwrap().iter();
+            events.filter(|event| belongs(event["type"].as_str().unwrap())).map(id_of).collect()
+        };
+        let lists: [(&str, Vec<String>); 5] = [
+            ("type=plan.created", of(&|kind| kind == "plan.created")),
+            ("type=customer.*", of(&|kind| kind.starts_with("customer."))),
+            ("object=subscription", of(&|kind| kind.starts_with("subscription."))),
+            ("type=*", of(&|_| true)),
+            ("type=invoice.payment_failed", Vec::new()),
+        ];
+        for (filter, expected) in lists {
+            let list = format!("/v1/events?{filter}");
+            assert_eq!(expected.is_empty(), filter.contains("failed"), "{filter}");
+            for limit in [1, 4, 100] {
+                assert_eq!(walked(client, &list, limit).await, expected, "{filter} by {limit}");
+            }
+            for offset in 0..expected.len() {
+                let page = client.get(&format!("{list}&limit=3&offset={offset}")).await.ok();
+                let ids: Vec<String> = page["data"].as_array().unwrap().iter().map(id_of).collect();
+                assert_eq!(ids, expected[offset..expected.len().min(offset + 3)], "{filter} from {offset}");
+            }
+        }
+        let unknown = client.get("/v1/events?object=nothing").await.ok();
+        assert_eq!(unknown["count"], 0);
     })
     .await;
 }

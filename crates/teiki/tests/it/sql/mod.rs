@@ -133,7 +133,7 @@ async fn every_index_of_sqlite_has_its_numbers() {
     on_sqlite(async |installation| {
         let connection = rusqlite::Connection::open(path_of(installation)).unwrap();
         let without = store::indexes_without_statistics(&connection);
-        assert!(without.is_empty(), "run the text of 0006_statistics again after making {without:?}");
+        assert!(without.is_empty(), "run the text of 0007_statistics again after making {without:?}");
     })
     .await;
 }

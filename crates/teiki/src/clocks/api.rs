@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::deletion;
 use super::objects::{self, ClockRow, ClockView, Status};
+use crate::charges::request::must_charge;
 use crate::web::list::{LIMIT, List, OFFSET, Page, SINCE, STARTING_AFTER, UNTIL};
 use crate::web::params::Param;
 use crate::web::{Access, Answer, ApiError, Call, Deleted, Operation, Shape, deleted};
@@ -123,6 +124,7 @@ pub static ADVANCE: Operation = Operation {
 
 async fn advance(call: Call) -> Result<Answer, ApiError> {
     must_be_test(&call).map_err(|_| ApiError::not_found("test clock", call.id(0)))?;
+    must_charge(call.site.app.mode, Mode::Test)?;
     let (owner, to) = ((call.caller.account, call.id(0).to_owned()), instant(&call)?);
     let (key, now) = (call.site.app.key.clone(), call.now);
     let answer = call.change(move |tx| objects::set_out(tx, &key, (owner.0, &owner.1), to, now)).await?;

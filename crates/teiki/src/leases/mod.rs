@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use billing::mode::Mode;
 use db::{Db, Engine, SessionLock};
 
 use crate::charges::send::send_until;
@@ -46,7 +47,7 @@ impl Lease {
     }
 }
 
-/// The lock by which serving processes are counted. Persisted in running servers, keep stable.
+/// The lock by which the processes that serve a mode are counted, with the mode. Persisted in running servers, keep stable.
 const SERVING: &str = "serving";
 /// How long to wait for a holder that has just died: its session may still be finishing a statement.
 const WAIT: Duration = Duration::from_secs(10);
@@ -99,14 +100,19 @@ async fn raise(db: &Db, name: &str) -> Result<Fence, db::Error> {
     Ok(Fence { name: name.to_owned(), number, former })
 }
 
-/// Says to other serving processes that this one is there, for as long as the lock lives. `None` on SQLite.
-pub async fn announce(db: &Db) -> Result<Option<SessionLock>, db::Error> {
-    db.shared_lock(key_of(SERVING)).await
+/// The name of what the processes of each mode have for themselves: those of the other do none of their work.
+pub fn name_of(what: &str, mode: Mode) -> String {
+    format!("{what}:{mode}")
 }
 
-/// How many processes serve this database, by what they announced.
-pub async fn count_processes(db: &Db) -> Result<u64, db::Error> {
-    db.lock_holders(key_of(SERVING)).await
+/// Says to other processes that serve this mode that this one is there, for as long as the lock lives. `None` on SQLite.
+pub async fn announce(db: &Db, mode: Mode) -> Result<Option<SessionLock>, db::Error> {
+    db.shared_lock(key_of(&name_of(SERVING, mode))).await
+}
+
+/// How many processes serve a mode of this database, by what they announced.
+pub async fn count_processes(db: &Db, mode: Mode) -> Result<u64, db::Error> {
+    db.lock_holders(key_of(&name_of(SERVING, mode))).await
 }
 
 /// The advisory lock of a lease: the first 8 bytes of the SHA-256 of its name.

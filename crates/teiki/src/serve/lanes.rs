@@ -1,4 +1,4 @@
-//! Which lanes of an installation this process works in.
+//! Which lanes of an installation this process works in, in its mode: servers of test and of live mode have lanes of their own.
 //!
 //! SQLite: all of them, guarded by the lock file. PostgreSQL: its share of those whose lease it could take. Each process
 //! holds a lock that can be counted, so every one knows how many there are; who has more lanes than its share gives
@@ -63,7 +63,7 @@ impl Lanes {
             }
             return Ok(());
         }
-        let share = self.share(db).await?;
+        let share = self.share(db, mode).await?;
         while self.held.len() > share {
             self.leaving.extend(self.held.pop().map(|lane| (lane, busy.clone())));
         }
@@ -76,7 +76,7 @@ impl Lanes {
             {
                 continue;
             }
-            let name = format!("slots:{:02x}-{:02x}", lane.first, lane.last);
+            let name = leases::name_of(&format!("slots:{:02x}-{:02x}", lane.first, lane.last), mode);
             if let Some(lease) = leases::try_take(db, &name).await? {
                 self.held.push(take_over((db, mode), lane, Some(lease)).await?);
             }
@@ -85,15 +85,15 @@ impl Lanes {
     }
 
     /// How many lanes are this process's part.
-    async fn share(&mut self, db: &Db) -> Result<usize, db::Error> {
+    async fn share(&mut self, db: &Db, mode: Mode) -> Result<usize, db::Error> {
         let is_present = match &self.presence {
             Some(presence) => presence.is_alive().await,
             None => false,
         };
         if !is_present {
-            self.presence = leases::announce(db).await?;
+            self.presence = leases::announce(db, mode).await?;
         }
-        let processes = usize::try_from(leases::count_processes(db).await?).unwrap_or(usize::MAX);
+        let processes = usize::try_from(leases::count_processes(db, mode).await?).unwrap_or(usize::MAX);
         Ok(COUNT.div_ceil(processes.max(1)))
     }
 

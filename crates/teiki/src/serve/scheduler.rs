@@ -171,8 +171,10 @@ impl Scheduler {
             self.lanes.look((&self.app.db, self.app.mode), &self.busy).await?;
             self.accounts = accounts::list(&self.app.db).await?;
         }
+        // One whose work failed is no reason to leave the others alone.
+        let mut ended = Ok(());
         while let Some(worked) = self.working.try_join_next() {
-            self.finished(worked)?;
+            ended = ended.and(self.finished(worked));
         }
         let looked = self.look(now).await;
         // Who cannot see the switch must not charge.
@@ -189,7 +191,7 @@ impl Scheduler {
         if look.has_outbox {
             self.outbox.notify_one();
         }
-        Ok(())
+        ended
     }
 
     /// A clock that jumped stops everything until a person has looked.

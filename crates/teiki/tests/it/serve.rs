@@ -280,6 +280,25 @@ async fn servers_on_one_database_share_the_work_and_take_over() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_of_test_and_of_live_mode_have_all_lanes_each() {
+    on_postgres(async |installation| {
+        account(installation, 20);
+        installation.place.run(&["hold", "on", "--reason", "until all are there"]).text();
+        let test = Server::start(&installation.place, &[]);
+        test.wait_for("teiki_lanes", 4);
+        let live = Server::start(&installation.place, &["--mode", "live"]);
+        live.wait_for("teiki_lanes", 4);
+        test.wait_for_ticks(8);
+        assert_eq!((test.metric("teiki_lanes"), live.metric("teiki_lanes")), (4, 4));
+        installation.place.run(&["hold", "off"]).text();
+        test.wait_for("teiki_charges_succeeded_total", 20);
+        assert_eq!((test.stop(), live.stop()), (Some(0), Some(0)));
+        assert_each_charged_once(installation, 20);
+    })
+    .await;
+}
+
 #[test]
 fn a_file_that_nobody_uses_stands_alone_without_its_log() {
     let place = Place::sqlite();

@@ -5,7 +5,8 @@ use billing::mode::Mode;
 use db::Error;
 use teiki::payment_methods::{self, MethodRow};
 
-use super::shop::{GOOD, Merchant, account, must_be_well};
+use super::life::Life;
+use super::shop::{GOOD, Merchant, account, must_be_well, seconds};
 use super::store::{connections, open_charges};
 use crate::installation::{Side, on_both};
 use crate::serve::Server;
@@ -47,6 +48,42 @@ async fn a_server_charges_one_mode_and_refuses_the_other_without_a_trace() {
         let server = Server::start(&installation.place, &[]);
         let merchant = Merchant::new(&created, &server.url());
         merchant.test.post("/v1/charges", &[&SALE[..], &[("card", &token)]].concat()).await.ok();
+        assert_eq!(server.stop(), Some(0));
+        must_be_well(&installation.place);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_of_live_mode_moves_no_test_clock() {
+    on_both(async |installation| {
+        let created = account(&installation.place, "one");
+        let server = Server::start(&installation.place, &[]);
+        let client = Merchant::new(&created, &server.url()).test;
+        let life = Life::begin(&client, "2027-01-01T00:00:00Z").await;
+        let customer = life.customer(GOOD).await;
+        client.plan("daily", 500, &[("interval", "day")]).await;
+        client.subscribe(&customer, "daily", &[]).await;
+        installation.place.run(&["hold", "on", "--reason", "it waits on its way"]).text();
+        server.wait_for("teiki_held_accounts", 1);
+        life.set_out("2027-01-02T12:00:00Z").await;
+        assert_eq!(server.stop(), Some(0));
+
+        let server = Server::start(&installation.place, &["--mode", "live"]);
+        installation.place.run(&["hold", "off"]).text();
+        let client = Merchant::new(&created, &server.url()).test;
+        let path = format!("/v1/test_clocks/{}", life.clock);
+        let farther = seconds("2027-02-01T00:00:00Z").to_string();
+        let form = [("frozen_time", farther.as_str())];
+        client.post(&format!("{path}/advance"), &form).await.refused(400, "mode_not_charged");
+        server.wait_for_ticks(8);
+        assert_eq!(client.get(&path).await.ok()["status"], "advancing");
+        assert_eq!(server.stop(), Some(0));
+
+        let server = Server::start(&installation.place, &[]);
+        let client = Merchant::new(&created, &server.url()).test;
+        Life { client: &client, clock: life.clock.clone() }.arrive().await;
+        assert_eq!(client.get("/v1/charges").await.ok()["count"], 2);
         assert_eq!(server.stop(), Some(0));
         must_be_well(&installation.place);
     })

@@ -88,9 +88,12 @@ fn lock_subscriptions(
     let rows = store::lock_subscriptions(tx, ids)?;
     let brings_success: BTreeSet<History> =
         news.iter().filter(|news| news.fact == Fact::Succeeded).map(|news| news.history).collect();
+    // Another charge of the batch may make it past due before that.
+    let is_alone = |history| news.iter().filter(|news| news.history == history).nth(1).is_none();
     let needs_count = |row: &&store::SubscriptionRow| {
-        brings_success.contains(&History::Subscription(row.id))
-            && (row.state == subscription::State::PastDue || row.remaining == Some(0))
+        let history = History::Subscription(row.id);
+        brings_success.contains(&history)
+            && (row.state == subscription::State::PastDue || row.remaining == Some(0) || !is_alone(history))
     };
     let counted: Vec<SubscriptionId> = rows.iter().filter(needs_count).map(|row| row.id).collect();
     let counts: BTreeMap<SubscriptionId, i64> = if counted.is_empty() {

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use billing::charge::{Fact, State};
-use billing::id::ConnectionId;
+use billing::id::{ChargeId, ConnectionId};
 use billing::mode::Mode;
 use billing::resolution::{self, Capabilities, Inquiry, Step, pause_after, plus_ms};
 use futures_util::{StreamExt, stream};
@@ -108,11 +108,13 @@ async fn take_up(
 ) -> Result<usize, db::Error> {
     let (to_send, to_ask): (Vec<_>, Vec<_>) =
         group.into_iter().partition(|row| is_to_be_sent(line, row, now));
+    let (to_send, unwanted) = part_unwanted(line, to_send).await?;
     let sendable = mark(line, to_send, now).await?;
     let sent = stream::iter(sendable).map(|row| resend(line, row, now)).buffer_unordered(CONCURRENCY);
     let asked = stream::iter(to_ask).map(|row| ask(line, row)).buffer_unordered(CONCURRENCY);
     let (sent, asked): (Vec<News>, Vec<News>) = tokio::join!(sent.collect(), asked.collect());
-    let news: Vec<News> = sent.into_iter().chain(asked).collect();
+    let given_up = unwanted.iter().map(|row| News::of(row.charge, row.history, Fact::NeverExecuted));
+    let news: Vec<News> = sent.into_iter().chain(asked).chain(given_up).collect();
     let found_out = |by| news.iter().filter(|news| is_final(news) && news.resolved_by == Some(by)).count();
     add(&line.counters.resolved_by_replay, found_out(ResolvedBy::Replay));
     add(&line.counters.resolved_by_lookup, found_out(ResolvedBy::Lookup));
@@ -208,8 +210,25 @@ fn inquiry(row: &CheckRow, now: Timestamp) -> Inquiry {
     }
 }
 
-/// Commits, before any byte leaves, that these may have been sent now. If another process took one of them
-/// meanwhile nothing is marked and the next pass reads again.
+/// Parts what never left and is not asked for any more from what is to be sent.
+async fn part_unwanted(
+    line: &Line,
+    rows: Vec<CheckRow>,
+) -> Result<(Vec<CheckRow>, Vec<CheckRow>), db::Error> {
+    let unsent = never_sent(&rows);
+    if unsent.is_empty() {
+        return Ok((rows, Vec::new()));
+    }
+    let unwanted = line.db.read(move |tx| checks::unwanted(tx, &unsent)).await?;
+    Ok(rows.into_iter().partition(|row| !unwanted.contains(&row.charge)))
+}
+
+fn never_sent(rows: &[CheckRow]) -> Vec<ChargeId> {
+    rows.iter().filter(|row| row.state == State::Prepared).map(|row| row.charge).collect()
+}
+
+/// Commits, before any byte leaves, that these may have been sent now. If another process took one of them, or somebody ended
+/// what one is for meanwhile, nothing is marked and the next pass reads again.
 async fn mark(line: &Line, rows: Vec<CheckRow>, now: Timestamp) -> Result<Vec<CheckRow>, db::Error> {
     if rows.is_empty() {
         return Ok(rows);
@@ -221,15 +240,18 @@ async fn mark(line: &Line, rows: Vec<CheckRow>, now: Timestamp) -> Result<Vec<Ch
         .max()
         .unwrap_or(now);
     let marks: Vec<_> = rows.iter().map(|row| (row.charge, row.state, row.sent_at)).collect();
+    let unsent = never_sent(&rows);
     let marked = line
         .db
         .write(move |tx| {
             let marked = checks::mark_sending(tx, &marks, now, until)?;
-            if usize::try_from(marked) == Ok(marks.len()) {
+            if usize::try_from(marked) == Ok(marks.len()) && checks::unwanted(tx, &unsent)?.is_empty() {
                 Ok(true)
             } else {
                 Err(db::Error::Busy {
-                    cause: "another process took some of these charges".into(),
+                    cause:
+                        "some of these charges were taken by another process, or are not asked for any more"
+                            .into(),
                     statement: "mark_sending".into(),
                 })
             }

@@ -1,5 +1,7 @@
 //! SQL of charges that are not final: which must be sent, looked after or found out.
 
+use std::collections::BTreeSet;
+
 use billing::charge::State;
 use billing::event::History;
 use billing::id::{ChargeId, ConnectionId};
@@ -177,6 +179,24 @@ pub(in crate::charges) fn unsent(tx: &mut Tx<'_>, scope: &Scope) -> Result<Vec<(
         &[Value::Text(scope.account.as_str()), Value::Text(scope.mode.as_str()), Value::Text(&scope.clock)],
     )?;
     rows.iter().map(|row| Ok((parsed(row, 0, "charges.id", "an id")?, history_of(row, 1, 2)?))).collect()
+}
+
+/// Which of these are no longer asked for: their invoice is not open, or their subscription was paused or ended meanwhile.
+pub(in crate::charges) fn unwanted(
+    tx: &mut Tx<'_>,
+    charges: &[ChargeId],
+) -> Result<BTreeSet<ChargeId>, Error> {
+    let rows = tx.select_many(
+        "select c.id from charges c join invoices i on i.slot = c.slot and i.id = c.invoice_id
+             left join subscriptions s on s.slot = c.slot and s.id = c.subscription_id
+         where c.slot = $1 and c.id = $2
+             and (i.status <> 'open' or s.deleted_at is not null or s.status not in ('trialing', 'active', 'past_due'))",
+        &[
+            slots(charges.iter().map(ChargeId::slot)),
+            Column::Text(charges.iter().map(ChargeId::as_str).collect()),
+        ],
+    )?;
+    rows.iter().map(|(_, row)| parsed(row, 0, "charges.id", "an id")).collect()
 }
 
 /// Marks charges as being sent (again) at `now`, before any byte leaves. Returns those that were still in

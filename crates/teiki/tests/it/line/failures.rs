@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use billing::charge::Fact;
+use billing::decline::DeclineClass;
 use billing::event::History;
 use billing::id::{ChargeId, SubscriptionId};
 use billing::resolution::Idempotency;
 use db::Error;
+
 use teiki::actor::Actor;
 use teiki::charges::Report;
 use teiki::charges::send::send_and_settle;
@@ -126,6 +128,84 @@ async fn truth_told_by_many_at_once_is_written_once() {
         assert_eq!(told.0.succeeded + told.1.succeeded + told.2.succeeded, 1);
         assert_eq!(world.column("invoices", "status"), ["paid", "scheduled"]);
         world.assert_healthy();
+    })
+    .await;
+}
+
+/// Charges of one subscription, the older one first.
+fn both_news(world: &World<'_>, facts: [Fact; 2]) -> Vec<News> {
+    let mut charges = world.export("charges");
+    charges.sort_by_key(|charge| charge["billing_at"].as_str().map(str::to_owned));
+    let text = |charge: &serde_json::Value, column: &str| charge[column].as_str().expect("a text").to_owned();
+    let news = charges.iter().zip(facts).map(|(charge, fact)| {
+        let id: ChargeId = text(charge, "charge_id").parse().expect("an id");
+        let subscription: SubscriptionId = text(charge, "subscription_id").parse().expect("an id");
+        let decline =
+            (fact == Fact::Declined).then(|| ("insufficient_funds".to_owned(), DeclineClass::Funds));
+        let gateway_charge_id = Some(format!("gw_{id}"));
+        News { gateway_charge_id, decline, ..News::of(id, History::Subscription(subscription), fact) }
+    });
+    news.collect()
+}
+
+#[tokio::test]
+async fn a_debt_is_seen_also_when_the_next_payment_is_found_out_at_the_same_moment() {
+    on_both(async |installation| {
+        for (facts, is_turned) in [
+            ([Fact::Declined, Fact::Succeeded], false),
+            ([Fact::Declined, Fact::Succeeded], true),
+            ([Fact::Succeeded, Fact::Declined], false),
+        ] {
+            let world = World::new(installation, &[("a", "monthly")]).await;
+            let gateway = Scripted::new(quick(Idempotency::None), |_, _| Does::Vanish);
+            let line = world.line(&gateway).await;
+            world.bill(&line, DUE).await;
+            world.bill(&line, "2027-02-28T09:00:00+09:00").await;
+            assert_eq!(world.column("charges", "status"), ["unknown", "unknown"]);
+            let mut news = both_news(&world, facts);
+            if is_turned {
+                news.reverse();
+            }
+            tell(&line, news).await;
+            assert_eq!(world.column("subscriptions", "status"), ["past_due"], "{facts:?} {is_turned}");
+            assert_eq!(world.column("invoices", "status"), ["open", "paid", "scheduled"], "{facts:?}");
+            world.assert_healthy();
+        }
+    })
+    .await;
+}
+
+/// The first request does not get through.
+fn away_at_first(_: &str, request: usize) -> Does {
+    if request == 1 { Does::Refuse } else { Does::Succeed }
+}
+
+#[tokio::test]
+async fn what_was_never_sent_is_not_sent_after_it_was_stopped() {
+    on_both(async |installation| {
+        for (status, invoice) in [("paused", "open"), ("canceled", "open"), ("active", "uncollectible")] {
+            let world = World::new(installation, &[("a", "monthly")]).await;
+            let gateway = Scripted::new(quick(Idempotency::None), away_at_first);
+            let line = world.line(&gateway).await;
+            world.bill(&line, DUE).await;
+            assert_eq!(world.column("charges", "status"), ["prepared"]);
+            let own = || vec![("account_id", (&world.id().to_string()).into())];
+            let mut after = vec![("status", status.into())];
+            if status == "canceled" {
+                after.push(("cancel_reason", "requested".into()));
+            }
+            installation.change("subscriptions", own(), after).await;
+            let open = vec![("account_id", (&world.id().to_string()).into()), ("status", "open".into())];
+            installation.change("invoices", open, vec![("status", invoice.into())]).await;
+            world.take_over(&line).await;
+            world.resolve(&line, DUE).await;
+            world.bill(&line, DUE).await;
+            assert_eq!(world.column("charges", "status"), ["void"], "{status}");
+            assert_eq!(gateway.successes(), BTreeMap::new(), "{status}");
+            let mut invoices = [invoice, "scheduled"];
+            invoices.sort_unstable();
+            assert_eq!(world.column("invoices", "status"), invoices, "{status}");
+        }
     })
     .await;
 }

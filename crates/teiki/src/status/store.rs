@@ -15,7 +15,8 @@ fn keys(side: &Side) -> [Value<'_>; 2] {
 
 pub(super) fn subscriptions_by_status(tx: &mut Tx<'_>, side: Side) -> Result<BTreeMap<String, i64>, Error> {
     let rows = tx.query(
-        "select status, count(*) from subscriptions where account_id = $1 and mode = $2 group by status order by status",
+        "select status, count(*) from subscriptions where account_id = $1 and mode = $2 and deleted_at is null
+         group by status order by status",
         &keys(&side),
     )?;
     rows.iter().map(|row| Ok((shown_status(row.str(0)?)?.to_owned(), row.i64(1)?))).collect()
@@ -30,10 +31,13 @@ fn shown_status(stored: &str) -> Result<&str, Error> {
     }
 }
 
+/// What is charged next. At the turn of a canceled subscription's invoice nothing is: it ends.
 pub(super) fn next_due(tx: &mut Tx<'_>, side: Side, clock: &str) -> Result<Option<NextDue>, Error> {
     tx.query_opt(
         "select id, subscription_id, amount - amount_paid - amount_credited, currency, next_action_at from invoices
          where account_id = $1 and mode = $2 and clock_id = $3 and next_action_at is not null
+             and not exists (select 1 from subscriptions s
+                             where s.slot = invoices.slot and s.id = invoices.subscription_id and s.status = 'canceled')
          order by next_action_at, slot, id limit 1",
         &[Value::Text(side.account.as_str()), Value::Text(side.mode.as_str()), Value::Text(clock)],
     )?

@@ -3,7 +3,7 @@
 //! The caller holds the subscription's row, or settles a charge of it. A bill that is not paid leaves everything as it
 //! was; a subscription whose first bill is not paid is gone.
 
-use billing::agreement::{Course, Upcoming};
+use billing::agreement::{self, Course, Upcoming};
 use billing::calendar::Period;
 use billing::event::Kind;
 use billing::guard::DayTotal;
@@ -67,6 +67,7 @@ pub fn resolve(
                 tell(tx, key, outcome.side, (&mut row, kind_of(asked)?), times)?;
             }
             (OnPaid::Asked(asked), false) if kind_of(asked)? == Kind::SubscriptionCreated => {
+                row.state = agreement::deleted(row.state);
                 store::delete(tx, &row, times.real)?;
             }
             (OnPaid::Renewed(_), false) if row.state == State::Paused => {

@@ -37,7 +37,7 @@ pub struct ShownRow {
     pub(in crate::invoices) charge_count: u64,
     pub(in crate::invoices) memo: Option<String>,
     pub(in crate::invoices) reason: Option<String>,
-    /// When it is charged next by itself; none while a person must act.
+    /// When it is charged next by itself; none while a person must act, and where its subscription ends instead.
     pub(in crate::invoices) next_action_at: Option<Timestamp>,
     pub(in crate::invoices) opened_at: Option<Timestamp>,
     pub(in crate::invoices) paid_at: Option<Timestamp>,
@@ -63,7 +63,9 @@ pub(in crate::invoices) fn find_many(
 ) -> Result<Vec<ShownRow>, Error> {
     let rows = tx.select_many(
         "select id, status, customer_id, subscription_id, plan_id, currency, amount, amount_paid, amount_credited, lines, tax,
-                due_at, period_start, period_end, charge_count, opened_at, paid_at, amount_outside, memo, reason, next_action_at
+                due_at, period_start, period_end, charge_count, opened_at, paid_at, amount_outside, memo, reason,
+                case when exists (select 1 from subscriptions s where s.slot = invoices.slot and s.id = invoices.subscription_id
+                                  and s.status = 'canceled') then null else next_action_at end
          from invoices where slot = $1 and id = $2 and account_id = $3 and mode = $4",
         &[
             slots(ids.iter().map(InvoiceId::slot)),
@@ -84,7 +86,9 @@ pub(in crate::invoices) fn of_obligations(
 ) -> Result<Vec<ShownRow>, Error> {
     let rows = tx.select_many(
         "select id, status, customer_id, subscription_id, plan_id, currency, amount, amount_paid, amount_credited, lines, tax,
-                due_at, period_start, period_end, charge_count, opened_at, paid_at, amount_outside, memo, reason, next_action_at
+                due_at, period_start, period_end, charge_count, opened_at, paid_at, amount_outside, memo, reason,
+                case when exists (select 1 from subscriptions s where s.slot = invoices.slot and s.id = invoices.subscription_id
+                                  and s.status = 'canceled') then null else next_action_at end
          from invoices where slot = $1 and obligation = $2 and account_id = $3 and mode = $4",
         &[
             Column::I64(vec![slot.as_i64(); obligations.len()]),

@@ -161,6 +161,10 @@ async fn a_declined_first_payment_leaves_its_charge_and_no_subscription() {
             let customer = life.customer(SMALL).await;
             client.subscribe(&customer, "basic", &[]).await;
         }
+        let status = shop.installation.run(&["status", "--json"]).json();
+        for account in status["accounts"].as_array().unwrap() {
+            assert_eq!(account["subscriptions"], serde_json::json!({"active": 5}), "{status}");
+        }
     })
     .await;
 }

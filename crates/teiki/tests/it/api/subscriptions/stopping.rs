@@ -50,6 +50,29 @@ async fn a_pause_within_the_period_costs_nothing() {
 }
 
 #[tokio::test]
+async fn nobody_is_told_that_a_canceled_subscription_is_charged_again() {
+    in_a_shop(async |shop| {
+        let client = &shop.teiki.test;
+        client.plan("basic", 1_000, &[]).await;
+        let id = client.subscribe(&client.customer(GOOD).await, "basic", &[]).await.id;
+        let scheduled = format!("/v1/invoices?status=scheduled&subscription={id}");
+        let next = async || client.get(&scheduled).await.ok()["data"][0]["next_attempt_at"].clone();
+        let status = || shop.installation.run(&["status", "--json"]).text().to_owned();
+        let invoice = client.get(&scheduled).await.ok()["data"][0]["id"].as_str().unwrap().to_owned();
+        for canceled in [false, true, false] {
+            if canceled {
+                client.act(&id, "cancel", &[]).await.ok();
+            } else if client.subscription(&id).await.status == "canceled" {
+                client.act(&id, "resume", &[]).await.ok();
+            }
+            assert_eq!(next().await.is_null(), canceled);
+            assert_eq!(status().contains(&invoice), !canceled);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_resume_after_the_period_is_paid_now_and_dates_count_from_it() {
     in_a_shop(async |shop| {
         for (client, first) in

@@ -33,6 +33,9 @@ use crate::web::{ApiError, Call, Unbegun};
 const WAIT: Duration = Duration::from_secs(25);
 /// What is said when surely nothing was sent.
 const AWAY: &str = "The payment gateway could not be reached. Nothing was charged; try again later.";
+/// The same of a charge that its card holder has confirmed.
+const OVER: &str = "The payment gateway could not be reached. Nothing was charged, and this charge is over: make a new one, which \
+    the card holder confirms anew.";
 /// What is said when a request may have been begun, or not.
 const IN_DOUBT: &str = "Whether this was begun is not known yet. Repeat the request with the same Idempotency-Key to learn it; \
     without one, first look whether what it asks for is there: its charge is listed while it is under way.";
@@ -185,7 +188,7 @@ async fn outcome(site: &Site, owner: (AccountId, Mode), id: ChargeId) -> Looked 
     Ok(match shown.state() {
         State::Succeeded | State::Authorized => Some(Ok(shown)),
         State::Failed => Some(Err(declined(&shown))),
-        State::Void => Some(Err(not_sent(id))),
+        State::Void => Some(Err(not_sent(&shown))),
         State::Prepared | State::Sending | State::Unknown | State::Pending | State::RequiresCustomer => None,
     })
 }
@@ -234,8 +237,10 @@ pub(crate) fn declined(shown: &ShownCharge) -> ApiError {
     ApiError::card(code, message).about_charge(shown.id().to_string())
 }
 
-fn not_sent(id: ChargeId) -> ApiError {
-    ApiError::server("pg_wrong", AWAY).about_charge(id.to_string()).undone()
+/// 500: surely nothing was sent. A card holder confirms one charge, and not the one that is made in its place.
+fn not_sent(shown: &ShownCharge) -> ApiError {
+    let message = if shown.has_card_holder() { OVER } else { AWAY };
+    ApiError::server("pg_wrong", message).about_charge(shown.id().to_string()).undone()
 }
 
 /// 500, never a success: whether money was taken is not known yet.

@@ -64,7 +64,6 @@ async fn create(call: Call) -> Result<Answer, ApiError> {
         return Err(ApiError::param("unnecessary_expiry_days", "expiry_days", message));
     }
     let metadata = metadata::merged(Metadata::new(), params.metadata())?;
-    let side = request::side_of(&call.site, call.caller.account).await?;
     let sale = Sale {
         side: call.side(),
         amount: Money::yen(params.int("amount").unwrap_or_default()),
@@ -74,17 +73,16 @@ async fn create(call: Call) -> Result<Answer, ApiError> {
         description: params.text("description").map(str::to_owned),
         metadata: metadata::to_stored(&metadata),
         key: hex::encode(&call.random[..16]),
-        clock: side.account.test_clock.clone().filter(|_| call.caller.mode == Mode::Test),
         now: call.now,
     };
-    let (line, key, terms) = (Arc::clone(&side.line), call.site.app.key.clone(), side.account.terms.clone());
-    let begun = call.begin(move |tx| {
-        Ok(match sale::prepare(tx, &line, (&key, &terms), &sale)? {
+    let key = call.site.app.key.clone();
+    let begun = request::begin(&call, move |tx, side| {
+        Ok(match sale::prepare(tx, &side.line, (&key, &side.account), &sale)? {
             Intent::Send(outgoing, billing) => begun(outgoing.charge, Some((outgoing, billing))),
             Intent::Wait(id) => (Begun { about: id.to_string(), charge: None }, None),
         })
     });
-    answered(&call, &side, begun.await?).await
+    answered(&call, begun.await?).await
 }
 
 /// A charge that a request sends, or has sent.
@@ -95,11 +93,10 @@ fn begun(charge: ChargeId, to_send: Option<ToSend>) -> (Begun, Option<ToSend>) {
 /// The charge when its outcome is known; at once if it waits for its card holder.
 async fn answered(
     call: &Call,
-    side: &Arc<Side>,
-    (begun, to_send): (Begun, Option<Option<ToSend>>),
+    (begun, live): (Begun, Option<(Arc<Side>, Option<ToSend>)>),
 ) -> Result<Answer, ApiError> {
     let owner = call.side();
-    let charge = match request::paid(&call.site, side, owner, (&begun, to_send.flatten())).await? {
+    let charge = match request::paid(&call.site, owner, (&begun, live)).await? {
         Some(charge) => charge,
         None => call.site.app.db.read(move |tx| find(tx, owner, &begun.about)).await?,
     };
@@ -119,15 +116,17 @@ pub static FINISH: Operation = Operation {
 async fn finish(call: Call) -> Result<Answer, ApiError> {
     let (owner, now) = (call.side(), call.now);
     let id: ChargeId = call.id(0).parse().map_err(|_| ApiError::not_found("charge", call.id(0)))?;
-    let side = request::side_of(&call.site, call.caller.account).await?;
-    let line = Arc::clone(&side.line);
-    let begun = call.begin(move |tx| {
-        Ok(match three_d_secure::begin(tx, &line, owner, (id, now))? {
+    // Of what a former request has sent nothing is left to do, with the gateway or without.
+    if call.site.app.db.read(move |tx| three_d_secure::is_begun(tx, owner, id)).await? {
+        return answered(&call, (begun(id, None).0, None)).await;
+    }
+    let begun = request::begin(&call, move |tx, side| {
+        Ok(match three_d_secure::begin(tx, &side.line, owner, (id, now))? {
             three_d_secure::Begun::Send(outgoing, billing) => begun(id, Some((outgoing, billing))),
             three_d_secure::Begun::Before(id) => begun(id, None),
         })
     });
-    answered(&call, &side, begun.await?).await
+    answered(&call, begun.await?).await
 }
 
 fn source(call: &Call) -> Result<Source, ApiError> {

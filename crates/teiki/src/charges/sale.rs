@@ -16,7 +16,7 @@ use jiff::{Span, Timestamp, tz::TimeZone};
 
 use super::settle::Times;
 use super::{Later, NewCharge, Outgoing, request, store};
-use crate::accounts::REAL_CLOCK;
+use crate::accounts::{Account, REAL_CLOCK};
 use crate::actor::Actor;
 use crate::invoices::{self, NewRequested};
 use crate::line::{Line, Scope};
@@ -55,8 +55,6 @@ pub struct Sale {
     pub description: Option<String>,
     /// The merchant's texts, as JSON.
     pub metadata: String,
-    /// The clock of a sale that has no customer; none is real time.
-    pub clock: Option<String>,
     /// What makes its obligation its own.
     pub key: String,
     /// Real time.
@@ -84,14 +82,14 @@ struct Payer {
 pub fn prepare(
     tx: &mut Tx<'_>,
     line: &Line,
-    (key, terms): (&DerivationKey, &AccountTerms),
+    (key, account): (&DerivationKey, &Account),
     sale: &Sale,
 ) -> Result<Intent, ApiError> {
     if let Some(hold) = holds::active(tx, sale.side.0)? {
         return Err(ApiError::held(&hold.reason));
     }
-    let payer = payer(tx, sale)?;
-    let invoice = invoice(key, terms, sale, &payer)?;
+    let payer = payer(tx, account, sale)?;
+    let invoice = invoice(key, &account.terms, sale, &payer)?;
     let id = ChargeId::derive(key, invoice.id.as_str(), payer.slot, payer.billing, 1);
     let connection = payer.method.connection;
     let charge = NewCharge {
@@ -144,11 +142,12 @@ pub fn prepare(
     Ok(Intent::Send(Box::new(outgoing), payer.billing))
 }
 
-fn payer(tx: &mut Tx<'_>, sale: &Sale) -> Result<Payer, ApiError> {
+fn payer(tx: &mut Tx<'_>, account: &Account, sale: &Sale) -> Result<Payer, ApiError> {
     match &sale.source {
         Source::Token(token) => {
             let method = tokens::redeem(tx, sale.side, token, sale.now)?;
-            let clock = sale.clock.clone().unwrap_or_else(|| REAL_CLOCK.to_owned());
+            let clock = account.test_clock.clone().filter(|_| sale.side.1 == Mode::Test);
+            let clock = clock.unwrap_or_else(|| REAL_CLOCK.to_owned());
             let billing = clocks::now_for_change(tx, &clock, sale.now)?;
             Ok(Payer { customer: None, clock, billing, slot: method.id.slot(), method })
         }

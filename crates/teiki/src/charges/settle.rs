@@ -44,15 +44,23 @@ pub struct Times {
     pub real: Timestamp,
 }
 
-/// Writes down `news`. A database that fails is tried again; a batch that it refuses is halved until the
-/// bad row is alone, which is then frozen and shown to an operator.
+/// Writes down `news`. A database that fails is tried again; a batch that it refuses, or of which something cannot be read, is
+/// halved until the bad row is alone, which is then frozen and shown to an operator.
 pub async fn settle(line: &Line, news: Vec<News>, times: Times) -> Result<Report, Error> {
     let mut total = Report::default();
     let mut batches = vec![news];
     while let Some(batch) = batches.pop() {
         match write(line, Arc::new(batch.clone()), times).await {
             Ok(report) => total = total.plus(report),
-            Err(refused @ (Error::UniqueViolation { .. } | Error::Check { .. } | Error::Assertion(_))) => {
+            Err(
+                refused @ (Error::UniqueViolation { .. }
+                | Error::Check { .. }
+                | Error::Assertion(_)
+                | Error::Decode { .. }),
+            ) => {
+                if let [news] = batch.as_slice() {
+                    tracing::error!(error = %refused, charge = %news.charge, "what became of a charge is refused");
+                }
                 batches.extend(smaller(batch, &refused, times));
             }
             Err(error) => return Err(error),

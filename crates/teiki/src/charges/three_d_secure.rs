@@ -58,6 +58,11 @@ pub fn answer(
     Ok(())
 }
 
+/// Whether a request has marked it as being sent.
+pub(super) fn is_begun(tx: &mut Tx<'_>, side: (AccountId, Mode), id: ChargeId) -> Result<bool, db::Error> {
+    Ok(store::find(tx, side, id)?.is_some_and(|charge| charge.is_confirmed))
+}
+
 /// Marks a charge as being sent, once its card holder has confirmed. Errors: 400 and 402 of 3-D Secure, the hold, the
 /// customer or the card is gone.
 pub(super) fn begin(
@@ -68,9 +73,6 @@ pub(super) fn begin(
 ) -> Result<Begun, ApiError> {
     let none = || ApiError::not_found("charge", id.as_str());
     let found = store::find(tx, side, id)?.ok_or_else(none)?;
-    if found.is_confirmed {
-        return Ok(Begun::Before(id));
-    }
     if let Some(hold) = holds::active(tx, side.0)? {
         return Err(ApiError::held(&hold.reason));
     }

@@ -124,6 +124,11 @@ impl ShownCharge {
         !self.row.capture
     }
 
+    /// Whether it waited for its card holder.
+    pub fn has_card_holder(&self) -> bool {
+        self.view.three_d_secure_status.is_some()
+    }
+
     /// The history that tells of it.
     pub fn history(&self) -> History {
         History::of(self.row.subscription, self.row.invoice)

@@ -118,7 +118,8 @@ pub(super) fn refund_mismatches(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<Strin
     rows.iter().map(line).collect()
 }
 
-/// Live subscriptions, with invoices still to issue, that have no scheduled invoice or more than one.
+/// Live subscriptions, with invoices still to issue, that have more than one scheduled invoice, or none and do not wait for
+/// the payment that they begin with.
 pub(super) fn schedule_mismatches(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<String>, Error> {
     let rows = tx.query(
         "select s.account_id, s.mode, s.id, coalesce(i.scheduled, 0)
@@ -129,7 +130,8 @@ pub(super) fn schedule_mismatches(tx: &mut Tx<'_>, slot: Slot) -> Result<Vec<Str
              group by subscription_id, account_id, mode
          ) i on i.account_id = s.account_id and i.mode = s.mode and i.subscription_id = s.id
          where s.slot = $1 and s.status in ('active', 'trialing', 'past_due') and s.deleted_at is null
-             and (s.remaining is null or s.remaining > 0) and coalesce(i.scheduled, 0) <> 1
+             and (s.remaining is null or s.remaining > 0)
+             and (i.scheduled > 1 or (i.scheduled is null and s.pending_invoice_id is null))
          order by s.id limit $2",
         &keys(slot),
     )?;

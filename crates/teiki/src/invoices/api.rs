@@ -1,7 +1,5 @@
 //! Invoices over HTTP.
 
-use std::sync::Arc;
-
 use billing::agreement::Resumption;
 use billing::invoice::State;
 use db::Tx;
@@ -16,7 +14,7 @@ use crate::subscriptions::api::{PRORATE, QUANTITY, TRIAL_END, trial_end};
 use crate::subscriptions::requests::{self, Context, Prepared, Update};
 use crate::web::list::{LIMIT, List, OFFSET, Page, STARTING_AFTER};
 use crate::web::params::{Given, Param, Params};
-use crate::web::{Access, Answer, ApiError, Call, Operation, Shape};
+use crate::web::{Access, Answer, ApiError, Call, Operation, Shape, object};
 
 /// Longest note or reason, in characters.
 const TEXT_MAX: usize = 500;
@@ -127,14 +125,13 @@ async fn change(
     call: Call,
     change: impl Fn(&mut Tx<'_>, &Context<'_>, &str) -> Result<(), ApiError> + Send + Sync + 'static,
 ) -> Result<Answer, ApiError> {
-    let side = request::side_of(&call.site, call.caller.account).await?;
     let (owner, now, key, id) = (call.side(), call.now, call.site.app.key.clone(), call.id(0).to_owned());
-    let changed = call.change(move |tx| {
+    let changed = request::begin(&call, move |tx, side| {
         let context = Context { key: &key, line: &side.line, account: &side.account, side: owner, now };
         change(tx, &context, &id)?;
-        view::get(tx, &key, owner, &id)
+        Ok((object(&view::get(tx, &key, owner, &id)?)?, ()))
     });
-    changed.await
+    Ok(Answer::Json(changed.await?.0))
 }
 
 /// POST /v1/invoices/{invoice}/pay
@@ -148,17 +145,15 @@ pub static PAY: Operation = Operation {
 };
 
 async fn pay(call: Call) -> Result<Answer, ApiError> {
-    let side = request::side_of(&call.site, call.caller.account).await?;
     let (owner, now, key, id) = (call.side(), call.now, call.site.app.key.clone(), call.id(0).to_owned());
-    let (charging, asked) = (Arc::clone(&side), id.clone());
-    let begun = call.begin(move |tx| {
-        let context =
-            Context { key: &key, line: &charging.line, account: &charging.account, side: owner, now };
+    let asked = id.clone();
+    let begun = request::begin(&call, move |tx, side| {
+        let context = Context { key: &key, line: &side.line, account: &side.account, side: owner, now };
         requests::pay(tx, &context, &asked).map(Prepared::begun)
     });
-    let (begun, to_send) = begun.await?;
-    request::paid(&call.site, &side, owner, (&begun, to_send.flatten())).await?;
-    shown(call, id).await
+    let (begun, live) = begun.await?;
+    request::paid(&call.site, owner, (&begun, live)).await?;
+    shown(call, id).await.map_err(|error| request::unseen(&begun, error))
 }
 
 /// POST /v1/invoices/{invoice}/skip

@@ -12,6 +12,8 @@ use super::Lane;
 use super::store;
 use super::store::day::{self, OverdueRow};
 use crate::line::Scope;
+use crate::plans;
+use crate::subscriptions::SubscriptionRow;
 
 /// The day at `now` in the account's zone, with its plan written down. A day that has a plan keeps it.
 pub fn ensure(
@@ -91,6 +93,38 @@ pub fn raise(
         return Ok(());
     }
     day::raise_day_plan(tx, scope, terms.zone.day_of(at), (added.count, added.amount))
+}
+
+/// The scheduled invoice of `row` was off the work list and is due at `at` again: [`raise`] with it and with the cycles after it
+/// that came due meanwhile, as in a plan that is computed now.
+pub(crate) fn raise_again(
+    tx: &mut Tx<'_>,
+    scope: &Scope,
+    terms: &AccountTerms,
+    (at, row, next): (Timestamp, &SubscriptionRow, &Next),
+) -> Result<(), db::Error> {
+    let Some(day) = day::last_day_plan(tx, scope)? else {
+        return Ok(());
+    };
+    let end = terms.zone.end_of(day).map_err(|error| db::Error::Assertion(error.to_string()))?;
+    let (side, ids) = ((scope.account, scope.mode), [row.plan.as_str()]);
+    let ids: Vec<&str> = ids.into_iter().chain(row.next_plan.as_deref()).collect();
+    let plans = plans::find_many(tx, side, &ids)?;
+    let plan = plans.iter().find(|plan| plan.id == row.plan);
+    let gone = || db::Error::Assertion(format!("plan {} of subscription {} is gone", row.plan, row.id));
+    let plan = plan.ok_or_else(gone)?.terms()?;
+    let dearest = plans.iter().map(|plan| plan.amount).max().unwrap_or_default();
+    let overdue = OverdueRow {
+        calendar: row.calendar,
+        anchor: row.anchor,
+        interval: plan.interval,
+        billing_day: plan.billing_day,
+        cycle: next.cycle.number,
+        amount: next.amount.minor,
+        plan_amount: dearest.saturating_mul(row.quantity),
+        remaining: row.remaining,
+    };
+    raise(tx, scope, terms, (at, missed_cycles(terms, &overdue, end)))
 }
 
 /// What a scheduled invoice that is another one now adds to the day on which that is charged.

@@ -69,21 +69,19 @@ async fn change(
     call: Call,
     prepare: impl Fn(&mut Tx<'_>, &Context<'_>) -> Result<Prepared, ApiError> + Send + Sync + 'static,
 ) -> Result<Answer, ApiError> {
-    let side = request::side_of(&call.site, call.caller.account).await?;
     let (owner, now, key) = (call.side(), call.now, call.site.app.key.clone());
-    let charging = Arc::clone(&side);
-    let begun = call.begin(move |tx| {
-        let context =
-            Context { key: &key, line: &charging.line, account: &charging.account, side: owner, now };
+    let begun = request::begin(&call, move |tx, side| {
+        let context = Context { key: &key, line: &side.line, account: &side.account, side: owner, now };
         prepare(tx, &context).map(Prepared::begun)
     });
-    let (begun, to_send) = begun.await?;
-    request::paid(&call.site, &side, owner, (&begun, to_send.flatten())).await?;
+    let (begun, live) = begun.await?;
+    request::paid(&call.site, owner, (&begun, live)).await?;
+    let id = begun.about.clone();
     let shown = call.site.app.db.read(move |tx| {
-        let row = super::get(tx, owner, &begun.about)?;
+        let row = super::get(tx, owner, &id)?;
         Ok::<_, ApiError>(view::of_row(tx, owner, &row)?)
     });
-    Answer::json(&shown.await?)
+    Answer::json(&shown.await.map_err(|error| request::unseen(&begun, error))?)
 }
 
 /// GET /v1/subscriptions/{subscription}

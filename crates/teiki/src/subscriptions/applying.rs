@@ -140,8 +140,7 @@ pub(crate) fn put_back(tx: &mut Tx<'_>, scope: &Scope, row: &SubscriptionRow) ->
     }
     if let (None, Some(at)) = (found.next_action_at, due) {
         let terms = accounts::read(tx, scope.account)?.terms;
-        let added = DayTotal { count: 1, amount: found.next.amount.minor };
-        day_plan::raise(tx, scope, &terms, (at, added))?;
+        day_plan::raise_again(tx, scope, &terms, (at, row, &found.next))?;
     }
     scheduled::set_action(tx, found.id, due)
 }

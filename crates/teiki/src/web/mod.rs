@@ -23,6 +23,6 @@ pub mod strangers;
 
 pub use auth::{Access, Caller};
 pub use error::ApiError;
-pub use operation::{Answer, Call, Operation, deleted, object};
+pub use operation::{Answer, Call, Operation, Unbegun, deleted, object};
 pub use params::new_object_id;
 pub use shape::{Deleted, Shape};

@@ -122,16 +122,13 @@ impl Call {
     pub async fn begin<T, L>(
         &self,
         work: impl Fn(&mut Tx<'_>) -> Result<(T, L), ApiError> + Send + 'static,
-    ) -> Result<(T, Option<L>), ApiError>
+    ) -> Result<(T, Option<L>), Unbegun>
     where
         T: Serialize + DeserializeOwned + Send + 'static,
         L: Send + 'static,
     {
-        let unreadable = |error: serde_json::Error| {
-            ApiError::inside(format!("what a request has done does not read: {error}"))
-        };
-        if let Some(done) = self.ticket.as_ref().and_then(|ticket| ticket.done.clone()) {
-            return Ok((serde_json::from_value(done).map_err(unreadable)?, None));
+        if let Some(done) = self.begun()? {
+            return Ok((done, None));
         }
         let ticket = self.ticket.clone();
         let begun = self.site.app.db.write(move |tx| {
@@ -139,15 +136,53 @@ impl Call {
             if let Some(ticket) = &ticket {
                 idempotency::mark(tx, ticket, &object(&done)?)?;
             }
-            Ok::<_, ApiError>((done, live))
+            Ok::<_, Unbegun>((done, live))
         });
         let (done, live) = begun.await?;
         Ok((done, Some(live)))
     }
 
+    /// What a former try with the same `Idempotency-Key` has begun.
+    pub fn begun<T: DeserializeOwned>(&self) -> Result<Option<T>, ApiError> {
+        let done = self.ticket.as_ref().and_then(|ticket| ticket.done.clone());
+        done.map(serde_json::from_value)
+            .transpose()
+            .map_err(|error| ApiError::inside(format!("what a request has done does not read: {error}")))
+    }
+
     /// Variable part `index` of the address.
     pub fn id(&self, index: usize) -> &str {
         self.path.get(index).map_or("", String::as_str)
+    }
+}
+
+/// Why what a request is for was not begun.
+#[derive(Debug)]
+pub enum Unbegun {
+    /// It was refused.
+    Refused(ApiError),
+    /// The database failed, perhaps while it was committed.
+    Db(db::Error),
+}
+
+impl From<ApiError> for Unbegun {
+    fn from(error: ApiError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<db::Error> for Unbegun {
+    fn from(error: db::Error) -> Self {
+        Self::Db(error)
+    }
+}
+
+impl From<Unbegun> for ApiError {
+    fn from(unbegun: Unbegun) -> Self {
+        match unbegun {
+            Unbegun::Refused(error) => error,
+            Unbegun::Db(error) => error.into(),
+        }
     }
 }
 

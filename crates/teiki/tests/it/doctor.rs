@@ -174,14 +174,17 @@ async fn a_live_subscription_without_a_scheduled_invoice_is_found_unless_none_is
                 ],
             )
             .await;
-        for (status, remaining, is_found) in [
-            ("active", Is::NoNumber, true),
-            ("trialing", 3.into(), true),
-            ("past_due", 1.into(), true),
-            ("active", 0.into(), false),
-            ("paused", Is::NoNumber, false),
+        for (status, remaining, waits_for, is_found) in [
+            ("active", Is::NoNumber, Is::NoText, true),
+            ("trialing", 3.into(), Is::NoText, true),
+            ("past_due", 1.into(), Is::NoText, true),
+            ("active", 0.into(), Is::NoText, false),
+            ("paused", Is::NoNumber, Is::NoText, false),
+            // Its first payment is under way: it is active when that is paid, and gone when it is not.
+            ("past_due", Is::NoNumber, "in_first".into(), false),
         ] {
-            let set = vec![("status", status.into()), ("remaining", remaining)];
+            let set =
+                vec![("status", status.into()), ("remaining", remaining), ("pending_invoice_id", waits_for)];
             installation.change("subscriptions", key(&second, &second.id), set).await;
             let examined = examine(installation);
             assert_eq!(

@@ -1,7 +1,5 @@
 //! Capture, refund and reauthorization over HTTP.
 
-use std::sync::Arc;
-
 use billing::charge_action::{Asked, Kind, Refusal};
 use billing::id::ChargeId;
 use billing::three_d_secure::Refused;
@@ -72,7 +70,6 @@ pub static REAUTHORIZE: Operation = Operation {
 };
 
 async fn act(call: Call, asked: Asked) -> Result<Answer, ApiError> {
-    let side = request::side_of(&call.site, call.caller.account).await?;
     let reason = match call.params.given("refund_reason") {
         Given::Set(text) => Some(text.to_owned()),
         Given::Cleared => Some(String::new()),
@@ -86,13 +83,13 @@ async fn act(call: Call, asked: Asked) -> Result<Answer, ApiError> {
         expiry_days: call.params.int("expiry_days").unwrap_or(RESERVE_DAYS),
         now: call.now,
     };
-    let (line, key) = (Arc::clone(&side.line), call.site.app.key.clone());
-    let begun = call.begin(move |tx| {
-        let order = prepare(tx, &line, &key, &intent)?;
+    let key = call.site.app.key.clone();
+    let begun = request::begin(&call, move |tx, side| {
+        let order = prepare(tx, &side.line, &key, &intent)?;
         Ok((order.begun(), order))
     });
     let shown = match begun.await? {
-        (_, Some(order)) => perform(&call.site, &side, order).await?,
+        (_, Some((side, order))) => perform(&call.site, &side, order).await?,
         (begun, None) => watch(&call.site, call.side(), &begun).await?,
     };
     Answer::json(&shown.view)

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use self::prepare::{Intent, prepare};
-use super::request::{give_up_at, wait};
+use super::request::{Looked, give_up_at, wait};
 use super::send::{Meaning, Ticket, clear};
 use super::view::{self, ShownCharge};
 use crate::line::{Aloft, Line};
@@ -144,8 +144,8 @@ pub(crate) async fn perform(site: &Site, side: &Arc<Side>, order: Order) -> Resu
         let news = send(&line, &order).await;
         settle::settle(&line, news, rounding).await
     };
-    let known = wait(site, charge, give_up_at, sending, || outcome(site, owner, (action, charge))).await?;
-    known.ok_or_else(|| api::not_known(charge))
+    let known = wait(site, charge, give_up_at, sending, || outcome(site, owner, (action, charge))).await;
+    known.unwrap_or_else(|| Err(api::not_known(charge)))
 }
 
 /// What becomes of an action that a former try of the request sent. Errors: as [`perform`].
@@ -154,30 +154,30 @@ async fn watch(site: &Site, owner: (AccountId, Mode), begun: &Begun) -> Result<S
         return Err(ApiError::inside(format!("{begun:?} has no ids")));
     };
     let look = || outcome(site, owner, (action, charge));
-    let known = wait(site, charge, give_up_at(), async { Ok(()) }, look).await?;
-    known.ok_or_else(|| api::not_known(charge))
+    let known = wait(site, charge, give_up_at(), async { Ok(()) }, look).await;
+    known.unwrap_or_else(|| Err(api::not_known(charge)))
 }
 
-/// The charge after an action; `None` while nothing is known. Errors: refused (4xx), not sent (500).
+/// The charge after an action, or why it was not done: refused (4xx), not sent (500).
 async fn outcome(
     site: &Site,
     owner: (AccountId, Mode),
     (action, charge): (ChargeActionId, ChargeId),
-) -> Result<Option<ShownCharge>, ApiError> {
+) -> Looked {
     let read = site
         .app
         .db
         .read(move |tx| Ok::<_, db::Error>((store::outcome(tx, action)?, view::find(tx, owner, charge)?)));
     let (outcome, shown) = read.await?;
-    match outcome.state {
+    Ok(match outcome.state {
         State::Succeeded => {
-            let gone = || ApiError::inside(format!("charge {charge} is gone"));
-            shown.map(Some).ok_or_else(gone)
+            let gone = || db::Error::Assertion(format!("charge {charge} is gone"));
+            Some(Ok(shown.ok_or_else(gone)?))
         }
-        State::Failed => Err(api::failed(charge, &outcome)),
-        State::Void => Err(api::not_sent(charge)),
-        State::Sending | State::Unknown => Ok(None),
-    }
+        State::Failed => Some(Err(api::failed(charge, &outcome))),
+        State::Void => Some(Err(api::not_sent(charge))),
+        State::Sending | State::Unknown => None,
+    })
 }
 
 /// Sends one request, if sending is allowed, and says what its answer means.

@@ -75,6 +75,16 @@ pub(in crate::renewals) fn add_to_day_run(
     Ok(())
 }
 
+/// The last day that has a plan.
+pub(in crate::renewals) fn last_day_plan(tx: &mut Tx<'_>, scope: &Scope) -> Result<Option<Date>, Error> {
+    let row = tx.query_one(
+        "select max(day) from day_plans where account_id = $1 and mode = $2 and clock_id = $3",
+        &[Value::Text(scope.account.as_str()), Value::Text(scope.mode.as_str()), Value::Text(&scope.clock)],
+    )?;
+    let day = |day: &str| day.parse().map_err(|_| unreadable("day_plans.day", "a date", day));
+    row.opt_str(0)?.map(day).transpose()
+}
+
 /// Adds to the plan of the last day that has one, unless `day` is after it.
 pub(in crate::renewals) fn raise_day_plan(
     tx: &mut Tx<'_>,

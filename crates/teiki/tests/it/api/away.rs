@@ -110,6 +110,44 @@ async fn a_token_whose_charge_was_never_sent_is_charged_when_the_gateway_is_back
     .await;
 }
 
+/// Its card holder has confirmed this charge, and no other one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_charge_with_3d_secure_that_was_never_sent_is_over_and_says_so() {
+    on_both(async |installation| {
+        let created = account(&installation.place, "one");
+        let gateway = sandbox(installation, 0).await;
+        let port = gateway.url().rsplit_once(':').unwrap().1.parse().unwrap();
+        let server = Server::start(&installation.place, &["--sandbox", &gateway.url()]);
+        let merchant = Merchant::new(&created, &server.url());
+        let client = &merchant.test;
+        let customer = client.customer("sbx_ok").await;
+        let sale = [&SALE[..], &[("customer", customer.as_str()), ("three_d_secure", "true")]].concat();
+        let page = CardHolder::with_page(client.url(), merchant.public.key().unwrap());
+        let waiting = async || {
+            let charge = id_of(&client.post("/v1/charges", &sale).await.ok());
+            assert_eq!(page.answer(&charge, "succeed", "").await.status, 200);
+            format!("/v1/charges/{charge}/tds_finish")
+        };
+        let finish = waiting().await;
+        gateway.stop().await;
+        let must_be_over = async || {
+            let error = client.post(&finish, &[]).await.refused(500, "pg_wrong");
+            let message = error["message"].as_str().unwrap();
+            assert!(message.contains("make a new one") && !message.contains("try again"), "{message}");
+        };
+        must_be_over().await;
+        let gateway = sandbox(installation, port).await;
+        let finish_anew = waiting().await;
+        client.post(&finish_anew, &[]).await.ok();
+        must_be_over().await;
+        assert_eq!(booked(installation).len(), 1);
+        assert_eq!(server.stop(), Some(0));
+        gateway.stop().await;
+        must_be_well(&installation.place);
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_stays_used_while_its_charge_may_still_have_succeeded() {
     on_both(async |installation| {

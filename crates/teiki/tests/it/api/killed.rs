@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::client::Client;
 use super::gateway::Gateway;
 use super::payer::{Payer, What, plans};
-use super::shop::{Merchant, account, must_be_well, soon};
-use super::store::open_charges;
+use super::shop::{Merchant, account, id_of, must_be_well, soon};
+use super::store::{abandon, open_charges};
 use crate::installation::{Installation, on_both};
 use crate::serve::Server;
 
@@ -223,4 +223,45 @@ async fn must_agree(client: &Client, gateway: &Gateway, all: &[(Payer, bool)]) {
     let booked = gateway.successes();
     assert_eq!(booked.len(), paid, "{booked:?}");
     assert!(booked.values().all(|count| *count == 1), "{booked:?}");
+}
+
+/// What was begun stands in the database; the gateway is away when the server comes back.
+#[tokio::test]
+async fn a_repeat_is_answered_without_the_gateway() {
+    on_both(async |installation| {
+        let created = account(&installation.place, "one");
+        let gateway = Gateway::start(&installation.place, "");
+        let server = Server::start(&installation.place, &["--sandbox", &gateway.url]);
+        let client = Merchant::new(&created, &server.url()).test;
+        plans(&client).await;
+        let payers = Payer::all(&client, &What::ALL, &["sbx_ok"]).await;
+        let mut paid = Vec::new();
+        for (_, payer) in &payers {
+            paid.push(payer.begin(&client).await.unwrap().unwrap().ok());
+        }
+        let refund = format!("/v1/charges/{}/refund", id_of(&paid[0]));
+        client.keyed("refund").post(&refund, &[]).await.ok();
+        let hanging = Payer::of(&client, What::Sale, "sbx_timeout_after_1").await;
+        let under_way = hanging.begin(&client);
+        soon("it hangs", async || (gateway.hung() == 1).then_some(())).await;
+        server.signal("-KILL");
+        assert!(under_way.await.unwrap().is_err(), "a dead server does not answer");
+        drop((server, gateway));
+        // As if it had been killed before any answer was kept.
+        abandon(&installation.db).await;
+        let server = Server::start(&installation.place, &["--sandbox", "http://127.0.0.1:9"]);
+        let client = Merchant::new(&created, &server.url()).test;
+        let unknown = hanging.begin(&client);
+        for (_, payer) in &payers {
+            payer.begin(&client).await.unwrap().unwrap().ok();
+            if payer.what == What::Finish {
+                payer.begin_anew(&client).await.unwrap().unwrap().ok();
+            }
+        }
+        client.keyed("refund").post(&refund, &[]).await.ok();
+        let error = unknown.await.unwrap().unwrap().refused(500, "payment_unknown");
+        assert!(error["charge"].is_string(), "{error}");
+        assert_eq!(server.stop(), Some(0));
+    })
+    .await;
 }

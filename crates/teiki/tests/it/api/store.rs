@@ -152,3 +152,28 @@ pub(super) async fn connections(db: &Db) -> Vec<(String, String)> {
     });
     read.await.unwrap()
 }
+
+/// Takes a table away, so that nothing can be read of it, or puts it back.
+pub(super) async fn take_away(db: &Db, table: &str, is_away: bool) {
+    let away = format!("{table}_away");
+    let (from, to) = if is_away { (table, away.as_str()) } else { (away.as_str(), table) };
+    let statement = format!("alter table {from} rename to {to}");
+    let renamed: Result<u64, Error> = db.write(move |tx| tx.execute(&statement, &[])).await;
+    renamed.unwrap();
+}
+
+/// Every commit that has a new charge loses its connection, until it is stopped again; on PostgreSQL.
+pub(super) fn lose_commits(client: &mut postgres::Client) {
+    let made = client.batch_execute(
+        "create function lose() returns trigger language plpgsql as
+         $$ begin perform pg_terminate_backend(pg_backend_pid()); return null; end $$;
+         create constraint trigger loses after insert on charges deferrable initially deferred
+         for each row execute function lose()",
+    );
+    made.unwrap();
+}
+
+/// They are kept again.
+pub(super) fn keep_commits(client: &mut postgres::Client) {
+    client.batch_execute("drop trigger loses on charges").unwrap();
+}

@@ -6,8 +6,9 @@ use super::client::{Answer, Client};
 use super::gateway::Gateway;
 use super::payer::{Payer, What, plans};
 use super::shop::{Merchant, account, must_be_well, soon};
-use super::store::open_charges;
+use super::store::{abandon, keep_commits, lose_commits, open_charges, take_away};
 use crate::installation::{Installation, on_both, on_postgres, on_sqlite};
+use crate::place::with_client;
 use crate::serve::Server;
 
 /// All kinds, as many at once as may hang before the breaker opens.
@@ -181,4 +182,96 @@ async fn must_not_be_known(client: &Client, payer: &Payer, answer: Answer) {
     }
     let path = format!("/v1/subscriptions/{}", waiting.id);
     client.delete(&path).await.refused(409, "payment_in_progress");
+}
+
+/// A database that fails says nothing of the payment: whoever takes that for a failure pays twice.
+#[tokio::test]
+async fn what_cannot_be_read_in_time_is_not_known() {
+    on_both(async |installation| {
+        let world = World::begin(installation, "").await;
+        let client = &world.client;
+        let payers = Payer::all(client, &What::ALL, &[AFTER]).await;
+        let under_way: Vec<_> = payers.iter().map(|payer| payer.1.begin(client)).collect();
+        soon("all hang", async || (world.gateway.hung() == payers.len()).then_some(())).await;
+        take_away(&installation.db, "charges", true).await;
+        let mut charges = Vec::new();
+        for answer in under_way {
+            let error = answer.await.unwrap().unwrap().refused(500, "payment_unknown");
+            charges.push(error["charge"].as_str().unwrap().to_owned());
+        }
+        take_away(&installation.db, "charges", false).await;
+        for ((_, payer), charge) in payers.iter().zip(charges) {
+            let answer = soon("the answer", async || {
+                let answer = payer.begin(client).await.unwrap().unwrap();
+                (answer.status == 200).then_some(answer)
+            });
+            answer.await;
+            assert_eq!(client.get(&format!("/v1/charges/{charge}")).await.ok()["paid"], true);
+            payer.must_stand(client, true).await;
+        }
+        world.end(payers.len()).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_can_be_read_again_in_time_is_answered_as_it_is() {
+    on_both(async |installation| {
+        let world = World::begin(installation, "").await;
+        let payer = Payer::of(&world.client, What::Sale, AFTER).await;
+        let under_way = payer.begin(&world.client);
+        soon("it hangs", async || (world.gateway.hung() == 1).then_some(())).await;
+        // Only looking needs them.
+        take_away(&installation.db, "payment_methods", true).await;
+        let is_told = async || Server::log(&installation.place).contains("could not be read").then_some(());
+        soon("the failed look", is_told).await;
+        take_away(&installation.db, "payment_methods", false).await;
+        under_way.await.unwrap().unwrap().ok();
+        world.end(1).await;
+    })
+    .await;
+}
+
+/// It is paid, and the repeat cannot show what was paid for.
+#[tokio::test]
+async fn a_payment_whose_object_cannot_be_shown_is_not_known() {
+    on_both(async |installation| {
+        let world = World::begin(installation, "").await;
+        let client = &world.client;
+        let payer = Payer::of(client, What::First, "sbx_ok").await;
+        payer.begin(client).await.unwrap().unwrap().ok();
+        // As if it had been killed before the answer was kept.
+        abandon(&installation.db).await;
+        take_away(&installation.db, "plans", true).await;
+        let error = payer.begin(client).await.unwrap().unwrap().refused(500, "payment_unknown");
+        take_away(&installation.db, "plans", false).await;
+        let charge = client.get(&format!("/v1/charges/{}", error["charge"].as_str().unwrap())).await.ok();
+        assert_eq!(charge["paid"], true);
+        payer.begin(client).await.unwrap().unwrap().ok();
+        world.end(0).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_payment_whose_commit_is_lost_is_not_known_and_the_same_key_makes_it_once() {
+    on_postgres(async |installation| {
+        let world = World::begin(installation, "").await;
+        let client = &world.client;
+        let kinds = [What::Sale, What::First, What::Change, What::Resume, What::Pay];
+        let payers = Payer::all(client, &kinds, &["sbx_ok"]).await;
+        with_client(&installation.place.url, lose_commits);
+        for (_, payer) in &payers {
+            let error = payer.begin(client).await.unwrap().unwrap().refused(500, "payment_unknown");
+            let message = error["message"].as_str().unwrap();
+            assert!(message.contains("same Idempotency-Key") && !message.contains("try again"), "{message}");
+        }
+        with_client(&installation.place.url, keep_commits);
+        for (_, payer) in &payers {
+            payer.begin(client).await.unwrap().unwrap().ok();
+            payer.must_stand(client, true).await;
+        }
+        world.end(0).await;
+    })
+    .await;
 }

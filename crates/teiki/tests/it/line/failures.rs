@@ -436,3 +436,22 @@ async fn what_must_not_be_sent_is_not_in_the_way_of_what_is_asked() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn one_payment_that_cannot_be_read_keeps_no_other_one_unknown() {
+    on_both(async |installation| {
+        let world = World::new(installation, &[("a", "monthly"), ("b", "monthly"), ("c", "monthly")]).await;
+        let gateway = Scripted::new(quick(FOR_EVER), |_, _| Does::SucceedSilently);
+        let line = world.line(&gateway).await;
+        world.bill(&line, DUE).await;
+        assert_eq!(world.column("charges", "status"), ["unknown", "unknown", "unknown"]);
+        let of = |customer: &str| vec![("customer_id", customer.into()), ("status", "open".into())];
+        installation.change("invoices", of("b"), vec![("on_paid", "of another version".into())]).await;
+        let line = world.line(&gateway).await;
+        world.resolve(&line, DUE).await;
+        assert_eq!(world.column("charges", "status"), ["succeeded", "succeeded", "unknown"]);
+        let status = installation.run(&["status", "--json"]);
+        assert!(status.text().contains("charge_refused_by_database"), "{status:?}");
+    })
+    .await;
+}

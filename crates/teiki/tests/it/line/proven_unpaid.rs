@@ -158,6 +158,32 @@ async fn what_was_parked_is_billed_again_when_a_person_says_so() {
     .await;
 }
 
+/// What was missed while it was parked belongs to the plan of the day on which it goes on: it is no runaway.
+#[tokio::test]
+async fn what_was_missed_while_parked_is_billed_on_a_day_that_has_its_plan() {
+    on_both(async |installation| {
+        let world = World::new(installation, &[("a", "daily"), ("b", "daily")]).await;
+        let gateway = Scripted::new(quick(Idempotency::None), |_, _| Does::Succeed);
+        let line = world.line(&gateway).await;
+        let scheduled = || vec![("customer_id", "b".into()), ("status", "scheduled".into())];
+        installation.change("invoices", scheduled(), vec![("currency", "xyz".into())]).await;
+        let mut last = String::new();
+        for day in ["01-31", "02-01", "02-02", "02-03"] {
+            last = format!("2027-{day}T09:00:00+09:00");
+            assert_eq!(world.bill(&line, &last).await, Ended::Done, "{day}");
+        }
+        assert_eq!(gateway.successes(), BTreeMap::from([("tok.a".to_owned(), 4)]));
+        installation.change("invoices", scheduled(), vec![("currency", "jpy".into())]).await;
+        let account = world.id().to_string();
+        assert_eq!(installation.run(&["unpark", "--account", &account, "--json"]).json()["unparked"], 1);
+        assert_eq!(world.bill(&line, &last).await, Ended::Done);
+        let both = [("tok.a".to_owned(), 4), ("tok.b".to_owned(), 4)];
+        assert_eq!(gateway.successes(), BTreeMap::from(both));
+        world.assert_healthy();
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn the_doctor_finds_an_open_invoice_that_nobody_is_at() {
     on_both(async |installation| {

@@ -23,7 +23,8 @@ pub struct Site {
     pub(crate) sides: Arc<Sides>,
     /// What the scheduler tells.
     pub(crate) shared: Arc<Shared>,
-    /// Payments that requests have begun: they go on when their client leaves, and the server waits for them when it stops.
+    /// Requests that change something, and payments that they have begun: they go on when their client leaves, and the server
+    /// waits for them when it stops.
     pub(crate) payments: TaskTracker,
     /// What secrets are encrypted with.
     pub(crate) secrets: Arc<Secrets>,

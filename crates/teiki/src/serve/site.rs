@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use db::Db;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
 use super::Shared;
@@ -32,6 +32,8 @@ pub struct Site {
     pub(crate) allow_private_webhooks: bool,
     /// Exports that run.
     pub(crate) exports: Places,
+    /// Turns of previews of plan switches.
+    pub(crate) previews: Semaphore,
     /// For what reads much: it has connections of its own.
     pub(crate) background: Db,
     /// Whether the server is asked to stop.

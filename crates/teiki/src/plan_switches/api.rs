@@ -11,6 +11,9 @@ use crate::web::list::{LIMIT, List, OFFSET, Page, SINCE, STARTING_AFTER, UNTIL};
 use crate::web::params::{Given, ID_MAX, Param, Params};
 use crate::web::{Access, Answer, ApiError, Call, Operation, Shape};
 
+/// Previews that are made at once; the others wait for their turn. The background has two readers.
+pub const PREVIEWS_MAX: usize = 1;
+
 const PLAN: Param = Param::id("plan", "The plan that is left, by all who have it now.").required();
 const NEXT_PLAN: Param = Param::id("next_plan", "The plan that takes over.").required();
 const EFFECTIVE_AT: Param =
@@ -79,7 +82,10 @@ pub static PREVIEW: Operation = Operation {
 async fn preview(call: Call) -> Result<Answer, ApiError> {
     let (side, now, asked) = (call.side(), call.now, asked(&call.params)?);
     let limit = call.params.int("limit").unwrap_or(10);
-    call.change(move |tx| members::preview(tx, side, &asked, (limit, now))).await
+    // It counts all subscriptions of a plan: nobody who pays waits for that, and the renewals keep a reader.
+    let _turn = call.site.previews.acquire().await;
+    let shown = call.site.background.read(move |tx| members::preview(tx, side, &asked, (limit, now)));
+    Answer::json(&shown.await?)
 }
 
 /// GET /v1/plan_switches

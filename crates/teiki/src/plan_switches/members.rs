@@ -84,16 +84,14 @@ fn joined(
     Ok(rows.into_iter().skip(count(page.offset)).take(count(page.rows())).collect())
 }
 
-/// What a switch would do, with the newest of those that it would be for.
+/// What a switch would do, with the newest of those that it would be for. Reads, and holds nothing.
 pub fn preview(
     tx: &mut Tx<'_>,
     side: Side,
     asked: &Asked,
     (limit, now): (i64, jiff::Timestamp),
 ) -> Result<PreviewView, ApiError> {
-    check(tx, side, asked, now)?;
-    let found = plans::find_many(tx, side, &[&asked.plan, &asked.next_plan])?;
-    let amount = |id: &str| found.iter().find(|plan| plan.id == id).map_or(0, |plan| plan.amount);
+    let (plan, next) = check(tx, side, asked, (plans::get, now))?;
     let (mut count, mut quantity) = store::count_of_plan(tx, side, &asked.plan)?;
     for left_out in subscriptions::find_many(tx, side, &asked.excluded)? {
         (count, quantity) = (count - 1, quantity - left_out.quantity);
@@ -114,8 +112,8 @@ pub fn preview(
         next_plan: asked.next_plan.clone(),
         effective_at: seconds(asked.effective_at),
         subscriptions: count,
-        amount_before: quantity.saturating_mul(amount(&asked.plan)),
-        amount_after: quantity.saturating_mul(amount(&asked.next_plan)),
+        amount_before: quantity.saturating_mul(plan.amount),
+        amount_after: quantity.saturating_mul(next.amount),
         first: view::of_rows(tx, side, &rows)?,
     })
 }

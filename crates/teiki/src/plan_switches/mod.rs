@@ -19,7 +19,7 @@ use db::Tx;
 use jiff::Timestamp;
 
 use crate::events::{self, NewEvent};
-use crate::plans;
+use crate::plans::{self, PlanRow};
 use crate::web::list::Page;
 use crate::web::{ApiError, object};
 
@@ -125,14 +125,22 @@ pub struct Asked {
     pub excluded: Vec<SubscriptionId>,
 }
 
+/// How a plan is looked up: [`plans::hold`], or [`plans::get`] where nothing is written.
+type LookUp = fn(&mut Tx<'_>, Side, &str) -> Result<PlanRow, ApiError>;
+
 /// Checks what is asked for: both plans are there and differ, the excluded ones have the plan, the others fit an invoice of
-/// the next one, and in real time the instant is to come. The plans are held.
-fn check(tx: &mut Tx<'_>, side: Side, asked: &Asked, now: Timestamp) -> Result<(), ApiError> {
-    let held = |tx: &mut Tx<'_>, param: &'static str, id: &str| {
-        plans::hold(tx, side, id).map_err(|error| error.about_param(param).coded("invalid_plan"))
+/// the next one, and in real time the instant is to come. Gives the two plans.
+fn check(
+    tx: &mut Tx<'_>,
+    side: Side,
+    asked: &Asked,
+    (look_up, now): (LookUp, Timestamp),
+) -> Result<(PlanRow, PlanRow), ApiError> {
+    let named = |tx: &mut Tx<'_>, param: &'static str, id: &str| {
+        look_up(tx, side, id).map_err(|error| error.about_param(param).coded("invalid_plan"))
     };
-    let plan = held(tx, "plan", &asked.plan)?;
-    let next = held(tx, "next_plan", &asked.next_plan)?;
+    let plan = named(tx, "plan", &asked.plan)?;
+    let next = named(tx, "next_plan", &asked.next_plan)?;
     if plan.id == next.id || plan.currency != next.currency {
         let message = "Invalid next_plan: it must be another plan of the same currency.";
         return Err(ApiError::param("invalid_plan", "next_plan", message));
@@ -149,7 +157,8 @@ fn check(tx: &mut Tx<'_>, side: Side, asked: &Asked, now: Timestamp) -> Result<(
         let message = format!("Invalid exclude: {id} is no subscription of the plan {}.", asked.plan);
         return Err(ApiError::param("invalid_subscription", "exclude", message));
     }
-    must_fit_invoices(tx, side, asked, &next.terms()?)
+    must_fit_invoices(tx, side, asked, &next.terms()?)?;
+    Ok((plan, next))
 }
 
 /// Error: someone who is not left out has more of the plan than an invoice of the next one holds.
@@ -177,7 +186,7 @@ pub fn create(
     (actor, random): (&str, &[u8; 32]),
     now: Timestamp,
 ) -> Result<SwitchView, ApiError> {
-    check(tx, side, asked, now)?;
+    check(tx, side, asked, (plans::hold, now))?;
     let mut row = SwitchRow {
         id: PlanSwitchId::random(Slot(0), now, random),
         side,

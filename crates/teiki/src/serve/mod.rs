@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
@@ -19,6 +19,7 @@ use crate::background::Background;
 use crate::exports::places::Places;
 use crate::failure::Failure;
 use crate::output::{self, Format};
+use crate::plan_switches;
 use crate::secrets::{KeyFile, Secrets};
 use crate::signals::{self, Signals};
 use crate::web::limits::Limits;
@@ -127,6 +128,7 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
         allow_private_webhooks: config.allow_private_webhooks,
         exports: Places::default(),
         background: background.app.db.clone(),
+        previews: Semaphore::new(plan_switches::api::PREVIEWS_MAX),
         stopping: stopping.clone(),
         limits: Limits::default(),
         strangers: Strangers::default(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use db::Db;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
 use super::Shared;
@@ -23,7 +23,8 @@ pub struct Site {
     pub(crate) sides: Arc<Sides>,
     /// What the scheduler tells.
     pub(crate) shared: Arc<Shared>,
-    /// Payments that requests have begun: they go on when their client leaves, and the server waits for them when it stops.
+    /// Requests that change something, and payments that they have begun: they go on when their client leaves, and the server
+    /// waits for them when it stops.
     pub(crate) payments: TaskTracker,
     /// What secrets are encrypted with.
     pub(crate) secrets: Arc<Secrets>,
@@ -31,6 +32,8 @@ pub struct Site {
     pub(crate) allow_private_webhooks: bool,
     /// Exports that run.
     pub(crate) exports: Places,
+    /// Turns of previews of plan switches.
+    pub(crate) previews: Semaphore,
     /// For what reads much: it has connections of its own.
     pub(crate) background: Db,
     /// Whether the server is asked to stop.

@@ -2,6 +2,9 @@
 //!
 //! A POST with an `Idempotency-Key` is done once ([`crate::idempotency`]): its row is held while the operation runs.
 //!
+//! What changes something is a task of the server. It goes on when its client leaves: what it has written that it will do,
+//! such as a charge, it does at once, and the row of its key is given back.
+//!
 //! Every answer has a `Request-Id`; what the framework refuses (no such address, another method, a body that is too long)
 //! is answered like everything else.
 
@@ -97,15 +100,15 @@ async fn answer(
     }
     let has_chunks = parts.version > Version::HTTP_10;
     let call = Call { site, caller, path, params, has_chunks, now, random, ticket: None };
-    match repeatable {
-        None => (operation.run)(call).await,
-        // A task of its own: it goes on when its client leaves, so that its row is given back.
-        Some(request) => {
-            let payments = call.site.payments.clone();
-            let working = payments.spawn(once(call, operation.run, request));
-            working.await.map_err(|error| ApiError::inside(format!("a request did not end: {error}")))?
-        }
+    if route.method == Method::Get {
+        return (operation.run)(call).await;
     }
+    let payments = call.site.payments.clone();
+    let working = match repeatable {
+        Some(request) => payments.spawn(once(call, operation.run, request)),
+        None => payments.spawn((operation.run)(call)),
+    };
+    working.await.map_err(|error| ApiError::inside(format!("a request did not end: {error}")))?
 }
 
 /// Whose request it is, when its key may make it.

@@ -21,6 +21,7 @@ mod invoices;
 mod isolation;
 mod keys;
 mod killed;
+mod left;
 mod life;
 mod lists;
 mod live;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::client::{Client, Form};
 use super::life::Life;
 use super::shop::{GOOD, Merchant, account, charged, id_of, in_a_shop, must_be_well, seconds, soon};
-use super::store::reservations;
+use super::store::{lock_plan, reservations, while_held};
 use crate::installation::on_both;
 use crate::serve::Server;
 
@@ -149,6 +149,23 @@ async fn a_preview_says_who_how_many_and_how_much_and_changes_nothing() {
         for (name, value) in expected {
             assert_eq!(made[name], value, "{name}");
         }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_waits_for_nobody_who_writes() {
+    in_a_shop(async |shop| {
+        let client = &shop.teiki.test;
+        plans(client).await;
+        client.subscribe(&client.customer(GOOD).await, "basic", &[]).await;
+        let at = seconds("2099-01-01T00:00:00Z").to_string();
+        let form = [("plan", "basic"), ("next_plan", "plus"), ("effective_at", at.as_str())];
+        let previewing = async {
+            let seen = client.post("/v1/plan_switches/preview", &form).await.ok();
+            assert_eq!((&seen["subscriptions"], &seen["amount_after"]), (&json!(1), &json!(1_100)));
+        };
+        while_held(&shop.installation.db, |tx| lock_plan(tx, "basic"), previewing).await;
     })
     .await;
 }

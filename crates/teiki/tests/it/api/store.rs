@@ -1,5 +1,8 @@
 //! SQL of the tests of the API: what it does not show yet.
 
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+
 use db::{Column, Db, Error, Tx, Value};
 
 /// Invoices of a subscription by their due time: status and amount.
@@ -24,6 +27,15 @@ pub(super) async fn open_charges(db: &Db) -> i64 {
             &[],
         )?;
         row.i64(0)
+    });
+    read.await.unwrap()
+}
+
+/// The states of all charges.
+pub(super) async fn charge_states(db: &Db) -> Vec<String> {
+    let read = db.read(|tx| {
+        let rows = tx.query("select status from charges order by slot, id", &[])?;
+        rows.iter().map(|row| row.text(0)).collect::<Result<_, Error>>()
     });
     read.await.unwrap()
 }
@@ -75,6 +87,40 @@ pub(super) async fn abandon(db: &Db) {
 /// Holds a key's row; on SQLite, where one transaction writes at a time, everything.
 pub(super) fn lock_key(tx: &mut Tx<'_>, id: &str) -> Result<(), Error> {
     tx.lock_many("select id from api_keys where id = $1", &[Column::Text(vec![id])]).map(drop)
+}
+
+/// The same of a customer.
+pub(super) fn lock_customer(tx: &mut Tx<'_>, id: &str) -> Result<(), Error> {
+    tx.lock_many("select id from customers where id = $1", &[Column::Text(vec![id])]).map(drop)
+}
+
+/// The same of a plan.
+pub(super) fn lock_plan(tx: &mut Tx<'_>, id: &str) -> Result<(), Error> {
+    tx.lock_many("select id from plans where id = $1", &[Column::Text(vec![id])]).map(drop)
+}
+
+/// Does this while `hold` holds something.
+pub(super) async fn while_held(
+    db: &Db,
+    hold: impl Fn(&mut Tx<'_>) -> Result<(), Error> + Send + 'static,
+    doing: impl Future<Output = ()>,
+) {
+    let ((release, released), (tell, is_held)) = (channel::<()>(), channel());
+    let released = Mutex::new(released);
+    let holding = db.write(move |tx| {
+        hold(tx)?;
+        tell.send(()).unwrap();
+        // An error means that the test has failed.
+        let _ = released.lock().unwrap().recv();
+        Ok::<_, Error>(())
+    });
+    let doing = async {
+        tokio::task::block_in_place(|| is_held.recv()).unwrap();
+        doing.await;
+        release.send(()).unwrap();
+    };
+    let (held, ()) = tokio::join!(holding, doing);
+    held.unwrap();
 }
 
 /// How many subscriptions have anything of a reservation.

@@ -1,7 +1,5 @@
 //! When keys were last used: written behind the requests, at most once an hour, whatever the database does meanwhile.
 
-use std::sync::Mutex;
-use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use db::Engine;
@@ -79,27 +77,16 @@ async fn requests_do_not_wait_for_a_use_that_cannot_be_written_yet() {
     in_a_shop(async |shop| {
         let owner = &shop.teiki.test;
         let (body, client) = made(owner, "public", &[]).await;
-        let ((release, released), (lock, locked)) = (channel::<()>(), channel());
-        let (released, id) = (Mutex::new(released), id_of(&body));
-        let holding = shop.installation.db.write(move |tx| {
-            store::lock_key(tx, &id)?;
-            lock.send(()).unwrap();
-            // An error means that the test has failed.
-            let _ = released.lock().unwrap().recv();
-            Ok::<_, db::Error>(())
-        });
+        let id = id_of(&body);
         let using = async {
-            tokio::task::block_in_place(|| locked.recv()).unwrap();
             let started = Instant::now();
             for _ in 0..3 {
                 assert!(opens(&client).await);
             }
             assert_eq!(last_used(owner, &id_of(&body)).await, None);
             assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
-            release.send(()).unwrap();
         };
-        let (held, ()) = tokio::join!(holding, using);
-        held.unwrap();
+        store::while_held(&shop.installation.db, move |tx| store::lock_key(tx, &id), using).await;
         soon_used(owner, &id_of(&body)).await;
     })
     .await;

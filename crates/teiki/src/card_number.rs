@@ -1,8 +1,9 @@
 //! Recognises card numbers, so that they are refused wherever they stand and never shown.
 //!
 //! 14 to 19 digits, also full-width, that pass Luhn's check and begin and are as long as the numbers of a brand. They stand
-//! alone, or in groups of 2 to 6 with spaces, hyphens or points between them, as people write them; groups count group by
-//! group, so a number beside a date is found too. Digits that touch a letter of ASCII are part of an id, and digits after
+//! together, or in the groups that cards are printed in ([`is_printed`]), with spaces, hyphens, points, underscores or
+//! slashes between: of one kind, so that a number beside a date is found and two phone numbers are none; of several kinds
+//! but points when no other digits stand beside them. Digits that touch a letter of ASCII are part of an id, and digits after
 //! a decimal point part of an amount: neither is a card number. Of other numbers of 16 digits that begin as cards do, one
 //! in ten passes Luhn's check and is taken for one. Says nothing about whether the card exists.
 
@@ -14,8 +15,8 @@ use crate::half_width;
 /// How many digits a card number has. Those of 13 have not been issued for long, and are what Japan's registration numbers
 /// (`T` and 13 digits) and clocks in milliseconds have.
 const DIGITS: RangeInclusive<usize> = 14..=19;
-/// Digits of one group of a number that is written in groups: 4-4-4-4, 4-6-5, 4-6-4. The groups of a UUID are longer.
-const GROUP: RangeInclusive<usize> = 2..=6;
+/// Most groups of a number that is written in groups: the longest by four.
+const GROUPS_MAX: usize = 5;
 /// As many of its last digits are shown.
 const SHOWN: usize = 4;
 
@@ -96,8 +97,8 @@ struct Group {
     digits: Vec<u8>,
     /// Where they stand, in bytes.
     span: Range<usize>,
-    /// Whether nothing but separators stands between it and the group before.
-    goes_on: bool,
+    /// What stands between it and the group before, if that is separators alone; alike ones in a row are one.
+    gap: Option<String>,
     /// Whether they touch a letter of ASCII.
     is_in_word: bool,
     /// Whether they stand right after a digit and a point.
@@ -116,24 +117,36 @@ fn find(text: &str) -> Option<Range<usize>> {
 
 /// Where the card number stands that begins with the first of `groups` and ends with one of them.
 fn begins_card_number(groups: &[Group]) -> Option<Range<usize>> {
-    let first = groups.first()?;
+    let (first, others) = groups.split_first()?;
     if !first.is_in_word && !first.is_decimal && is_card_number(&first.digits) {
         return Some(first.span.clone());
     }
-    let is_part = |(place, group): &(usize, &Group)| {
-        (*place == 0 || group.goes_on) && !group.is_in_word && GROUP.contains(&group.digits.len())
+    // One more than are a number, so that it is known whether anything follows.
+    let following = others.iter().take(GROUPS_MAX).take_while(|group| group.gap.is_some()).count();
+    let run = &groups[..=following];
+    let has_decimal = |part: &[Group]| part.iter().any(|group| group.is_decimal);
+    let stands_alone = |part: &[Group]| first.gap.is_none() && part.len() == run.len() && !has_decimal(part);
+    let found = (2..=run.len().min(GROUPS_MAX)).map(|count| &run[..count]).find(|part| {
+        let digits = || part.iter().flat_map(|group| &group.digits).copied().collect::<Vec<u8>>();
+        is_printed(part) && (has_one_gap(part) || stands_alone(part)) && is_card_number(&digits())
+    })?;
+    Some(first.span.start..found.last()?.span.end)
+}
+
+/// Whether cards show their numbers in such groups: by four with what is left at the end, or 4-6-4 and 4-6-5.
+fn is_printed(groups: &[Group]) -> bool {
+    let lengths: Vec<usize> = groups.iter().map(|group| group.digits.len()).collect();
+    let is_right = match lengths.as_slice() {
+        [4, 6, 4 | 5] => true,
+        [by_four @ .., last] => by_four.iter().all(|length| *length == 4) && (1..=4).contains(last),
+        [] => false,
     };
-    let mut digits = Vec::with_capacity(*DIGITS.end());
-    for (_, group) in groups.iter().enumerate().take_while(is_part) {
-        digits.extend_from_slice(&group.digits);
-        if digits.len() > *DIGITS.end() {
-            return None;
-        }
-        if is_card_number(&digits) {
-            return Some(first.span.start..group.span.end);
-        }
-    }
-    None
+    is_right && groups.iter().all(|group| !group.is_in_word)
+}
+
+/// Whether the same stands between all of them.
+fn has_one_gap(groups: &[Group]) -> bool {
+    groups.iter().skip(1).zip(groups.iter().skip(2)).all(|(one, next)| one.gap == next.gap)
 }
 
 fn is_card_number(digits: &[u8]) -> bool {
@@ -150,7 +163,7 @@ fn is_of_a_brand(digits: &[u8]) -> bool {
 
 fn groups(text: &str) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
-    let (mut is_in_group, mut goes_on) = (false, false);
+    let (mut is_in_group, mut gap): (bool, Option<String>) = (false, None);
     let (mut before_last, mut last) = (' ', ' ');
     for (at, letter) in text.char_indices().filter(|(_, letter)| !is_invisible(*letter)) {
         let folded = half_width::letter(letter);
@@ -164,18 +177,24 @@ fn groups(text: &str) -> Vec<Group> {
                 groups.push(Group {
                     digits: vec![digit],
                     span: at..end,
-                    goes_on,
+                    gap: gap.replace(String::new()),
                     is_in_word: last.is_ascii_alphabetic(),
                     is_decimal: last == '.' && before_last.is_ascii_digit(),
                 });
-                (is_in_group, goes_on) = (true, true);
+                is_in_group = true;
             }
             (None, group) => {
                 if let Some(group) = group.filter(|_| is_in_group && folded.is_ascii_alphabetic()) {
                     group.is_in_word = true;
                 }
                 is_in_group = false;
-                goes_on &= is_separator(letter);
+                gap = separator(letter).and_then(|next| {
+                    let mut gap = gap.take()?;
+                    if !gap.ends_with(next) {
+                        gap.push(next);
+                    }
+                    Some(gap)
+                });
             }
         }
         (before_last, last) = (last, folded);
@@ -187,10 +206,14 @@ fn digit(letter: char) -> Option<u8> {
     half_width::letter(letter).to_digit(10).and_then(|digit| u8::try_from(digit).ok())
 }
 
-/// What people and programs put between the digits of a card number.
-fn is_separator(letter: char) -> bool {
-    let folded = half_width::letter(letter);
-    folded.is_whitespace() || matches!(folded, '-' | '.' | '‐'..='―' | '−' | 'ー' | 'ｰ' | '・')
+/// What people and programs put between the digits of a card number; what looks alike is one.
+fn separator(letter: char) -> Option<char> {
+    match half_width::letter(letter) {
+        '-' | '‐'..='―' | '−' | 'ー' | 'ｰ' => Some('-'),
+        '.' | '・' => Some('.'),
+        other @ ('_' | '/') => Some(other),
+        other => other.is_whitespace().then_some(' '),
+    }
 }
 
 /// What stands in a text and cannot be seen.
@@ -234,6 +257,19 @@ mod tests {
             "6011111111111117",
             "6200000000000005",
             "6304000000000000000",
+            "6304 0000 0000 0000 000",
+            "3056 9309 0259 04",
+            "3622-720627-1667",
+            "3782 8224 6310 005",
+            "4242_4242_4242_4242",
+            "4242/4242/4242/4242",
+            "4242 - 4242 - 4242 - 4242",
+            "4242  4242 4242\n4242",
+            "4242-4242 4242 4242",
+            "card: 4242 4242-4242_4242, thank you",
+            "c1-4242-4242-4242-4242",
+            "090-1234-5678 4242-4242-4242-4242",
+            "2026/07/31 4242/4242/4242/4242",
         ] {
             assert!(is_in(value), "{value} should be found");
         }
@@ -268,6 +304,19 @@ mod tests {
             "2027-01-31T00:00:00",
             "20261231235959",
             "user9999@example.com",
+            // What stands side by side in ordinary texts; digits of each, taken together, pass for a card's.
+            "35.545465 139.817640",
+            "650-0076 078-495-7062",
+            "03-5096-6252 090-3603-5428",
+            "03-4406-5658 090-1972-1019",
+            "30 32 34 36 38 40 42 44 46 48",
+            "246.118.220.65 92.226.212.168 195.170.241.153",
+            "2029-12-26 2023-03-17 2026-03-23 2032-11-18",
+            "2028/05/26 2039/11/20 2035/09/14 2032/11/24",
+            "4682-6842-2657 2814-1649-3337",
+            "4000.4242 4242.4004",
+            "4242,4242,4242,4242",
+            "4242 42424242 4242",
         ] {
             assert!(!is_in(value), "{value} should not be found");
         }

@@ -96,7 +96,7 @@ async fn answered(
     (begun, live): (Begun, Option<(Arc<Side>, Option<ToSend>)>),
 ) -> Result<Answer, ApiError> {
     let owner = call.side();
-    let charge = match request::paid(&call.site, owner, (&begun, live)).await? {
+    let charge = match request::paid(call, (&begun, live)).await? {
         Some(charge) => charge,
         None => call.site.app.db.read(move |tx| find(tx, owner, &begun.about)).await?,
     };

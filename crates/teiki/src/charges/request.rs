@@ -1,7 +1,7 @@
 //! The road to money of a request: one charge, sent at once, and what became of it within a bounded time.
 //!
 //! The charge has been committed as being sent. It goes on when the client leaves: it is a task of the server, not of the
-//! request. What surely was not sent is given up at once. What is not known after [`WAIT`] is answered as not known, never
+//! request. What surely was not sent is given up at once. What is not known when the request gives up is answered as not known, never
 //! as paid and never as unpaid; it is found out later as every other charge is. A database that fails says nothing of the
 //! payment: it is looked at again.
 
@@ -29,8 +29,6 @@ use crate::serve::sides::Side;
 use crate::serve::site::Site;
 use crate::web::{ApiError, Call, Unbegun};
 
-/// A request waits no longer for its payment.
-const WAIT: Duration = Duration::from_secs(25);
 /// What is said when surely nothing was sent.
 const AWAY: &str = "The payment gateway could not be reached. Nothing was charged; try again later.";
 /// The same of a charge that its card holder has confirmed.
@@ -111,12 +109,12 @@ pub(crate) fn not_after(now: Timestamp) -> Timestamp {
 
 /// Sends a committed charge and says what became of it. Errors: declined (402), not sent (500), not known (500).
 async fn collect(
-    site: &Site,
+    call: &Call,
     side: &Arc<Side>,
-    (owner, billing): ((AccountId, Mode), Timestamp),
+    billing: Timestamp,
     outgoing: Outgoing,
 ) -> Result<ShownCharge, ApiError> {
-    let give_up_at = give_up_at();
+    let (site, owner) = (&call.site, call.side());
     let id = outgoing.charge;
     let line = Arc::clone(&side.line);
     let sending = async move {
@@ -125,9 +123,8 @@ async fn collect(
         let fact = if news.fact == Fact::NotSent { Fact::Withdrawn } else { news.fact };
         settle(&line, vec![News { fact, ..news }], Times { billing, real: clock::now() }).await.map(|_| ())
     };
-    wait(site, id, give_up_at, sending, || outcome(site, owner, id))
-        .await
-        .unwrap_or_else(|| Err(not_known(id)))
+    let known = wait(call, id, sending, || outcome(site, owner, id)).await;
+    known.unwrap_or_else(|| Err(not_known(id)))
 }
 
 /// What a request about money has begun, kept with its `Idempotency-Key` so that a repeat goes on from there. Persisted; only
@@ -146,17 +143,16 @@ pub(crate) type ToSend = (Box<Outgoing>, Timestamp);
 /// Waits for the payment that a request has begun: sends it the first time, and only looks at it on a repeat, which has
 /// nothing to send. Errors: as [`collect`].
 pub(crate) async fn paid(
-    site: &Site,
-    owner: (AccountId, Mode),
+    call: &Call,
     (begun, live): (&Begun, Option<(Arc<Side>, Option<ToSend>)>),
 ) -> Result<Option<ShownCharge>, ApiError> {
     match (&begun.charge, live) {
         (_, Some((side, Some((outgoing, billing))))) => {
-            collect(site, &side, (owner, billing), *outgoing).await.map(Some)
+            collect(call, &side, billing, *outgoing).await.map(Some)
         }
         (Some(charge), _) => {
             let gone = |_| ApiError::inside(format!("charge {charge} is no id"));
-            watch(site, owner, charge.parse().map_err(gone)?).await.map(Some)
+            watch(call, charge.parse().map_err(gone)?).await.map(Some)
         }
         (None, _) => Ok(None),
     }
@@ -173,8 +169,8 @@ pub(crate) fn unseen(begun: &Begun, error: ApiError) -> ApiError {
 }
 
 /// What becomes of a charge that another request sent. Errors: as [`collect`].
-async fn watch(site: &Site, owner: (AccountId, Mode), id: ChargeId) -> Result<ShownCharge, ApiError> {
-    let known = wait(site, id, give_up_at(), async { Ok(()) }, || outcome(site, owner, id)).await;
+async fn watch(call: &Call, id: ChargeId) -> Result<ShownCharge, ApiError> {
+    let known = wait(call, id, async { Ok(()) }, || outcome(&call.site, call.side(), id)).await;
     known.unwrap_or_else(|| Err(not_known(id)))
 }
 
@@ -193,24 +189,18 @@ async fn outcome(site: &Site, owner: (AccountId, Mode), id: ChargeId) -> Looked 
     })
 }
 
-/// Until when a request that comes now waits for its payment.
-pub(super) fn give_up_at() -> Instant {
-    Instant::now() + WAIT
-}
-
 /// Runs `sending` as a task of the server, and looks until there is an outcome or it is time to give up: `None` is not known.
 pub(super) async fn wait<F>(
-    site: &Site,
+    call: &Call,
     charge: ChargeId,
-    give_up_at: Instant,
     sending: impl Future<Output = Result<(), db::Error>> + Send + 'static,
     look: impl Fn() -> F,
 ) -> Option<Result<ShownCharge, ApiError>>
 where
     F: Future<Output = Looked>,
 {
-    let sending = site.payments.spawn(sending);
-    if let Ok(Ok(Err(error))) = tokio::time::timeout_at(give_up_at, sending).await {
+    let sending = call.site.payments.spawn(sending);
+    if let Ok(Ok(Err(error))) = tokio::time::timeout_at(call.give_up_at, sending).await {
         tracing::error!(%error, %charge, "the outcome of a payment could not be written down; it is found out later");
     }
     let mut is_told = false;
@@ -224,7 +214,7 @@ where
             }
             Err(_) => {}
         }
-        if Instant::now() >= give_up_at {
+        if Instant::now() >= call.give_up_at {
             return None;
         }
         tokio::time::sleep(LOOK_PAUSE).await;

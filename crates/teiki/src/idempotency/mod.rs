@@ -20,6 +20,7 @@ use billing::mode::Mode;
 use db::{Db, Engine, Tx};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::api_keys::KeyKind;
 use crate::clock;
@@ -35,8 +36,6 @@ pub const LENGTH_MAX: usize = 255;
 const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// No request works longer than this on what it holds: payments are waited for 25 seconds.
 const HELD_MAX: SignedDuration = SignedDuration::from_secs(60);
-/// A repeat waits so long for a request that is still at work.
-const WAIT: Duration = Duration::from_secs(25);
 /// Pause before the second look at it; it doubles up to [`LOOK_PAUSE_MAX`], for each look is a turn at the writer.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
 /// The longest.
@@ -129,9 +128,13 @@ pub enum Claimed {
 }
 
 /// Takes a key. `random` becomes the seed of a new one. Errors (409): it was used for another request; a request under it
-/// is still at work after [`WAIT`].
-pub async fn claim(db: &Db, request: &Request, random: [u8; 32]) -> Result<Claimed, ApiError> {
-    let give_up_at = tokio::time::Instant::now() + WAIT;
+/// is still at work at `give_up_at`.
+pub async fn claim(
+    db: &Db,
+    request: &Request,
+    random: [u8; 32],
+    give_up_at: Instant,
+) -> Result<Claimed, ApiError> {
     let mut pause = LOOK_PAUSE;
     let mut is_busy = false;
     loop {
@@ -149,7 +152,7 @@ pub async fn claim(db: &Db, request: &Request, random: [u8; 32]) -> Result<Claim
         };
         match looked? {
             Some(claimed) => return Ok(claimed),
-            None if tokio::time::Instant::now() < give_up_at => {
+            None if Instant::now() < give_up_at => {
                 is_busy = true;
                 tokio::time::sleep(pause).await;
                 pause = LOOK_PAUSE_MAX.min(pause * 2);

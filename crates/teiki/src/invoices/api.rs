@@ -152,7 +152,7 @@ async fn pay(call: Call) -> Result<Answer, ApiError> {
         requests::pay(tx, &context, &asked).map(Prepared::begun)
     });
     let (begun, live) = begun.await?;
-    request::paid(&call.site, owner, (&begun, live)).await?;
+    request::paid(&call, (&begun, live)).await?;
     shown(call, id).await.map_err(|error| request::unseen(&begun, error))
 }
 

@@ -75,7 +75,7 @@ async fn change(
         prepare(tx, &context).map(Prepared::begun)
     });
     let (begun, live) = begun.await?;
-    request::paid(&call.site, owner, (&begun, live)).await?;
+    request::paid(&call, (&begun, live)).await?;
     let id = begun.about.clone();
     let shown = call.site.app.db.read(move |tx| {
         let row = super::get(tx, owner, &id)?;
@@ -301,7 +301,7 @@ async fn delete(call: Call) -> Result<Answer, ApiError> {
     });
     if let Some(order) = order.await? {
         let (charge, yen) = (order.charge(), order.amount().minor);
-        actions::perform(&call.site, &side, order).await.map_err(|error| {
+        actions::perform(&call, &side, order).await.map_err(|error| {
             error.saying(format!(
                 "The subscription is deleted, but whether {yen} yen were refunded is not certain. While that is under way, a refund of \
                  the charge {charge} answers 409; after that, read its amount_refunded before you refund it."

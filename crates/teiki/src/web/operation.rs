@@ -13,6 +13,7 @@ use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use super::auth::{Access, Caller};
 use super::error::ApiError;
@@ -80,6 +81,8 @@ pub struct Call {
     pub has_chunks: bool,
     /// Real time.
     pub now: Timestamp,
+    /// Until when it waits for a payment, or for another request with its `Idempotency-Key`.
+    pub give_up_at: Instant,
     /// 32 bytes that nobody can guess, for the ids of what it makes. The same for every try with one `Idempotency-Key`.
     pub random: [u8; 32],
     /// With an `Idempotency-Key`: its row, which this try holds.

@@ -36,6 +36,8 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// A body that has not come whole by then is given up.
 const BODY_WAIT: Duration = Duration::from_secs(30);
+/// What is not known after this is answered as not known.
+const PATIENCE: Duration = Duration::from_secs(25);
 /// The id of a request when the system has no random bytes.
 const NO_ID: &str = "req_none";
 
@@ -99,7 +101,8 @@ async fn answer(
         params.none_is_cleared()?;
     }
     let has_chunks = parts.version > Version::HTTP_10;
-    let call = Call { site, caller, path, params, has_chunks, now, random, ticket: None };
+    let give_up_at = tokio::time::Instant::now() + PATIENCE;
+    let call = Call { site, caller, path, params, has_chunks, now, give_up_at, random, ticket: None };
     if route.method == Method::Get {
         return (operation.run)(call).await;
     }
@@ -141,7 +144,7 @@ fn why(error: &ApiError) -> Option<Why> {
 /// Runs an operation once for its key.
 async fn once(call: Call, run: Run, request: idempotency::Request) -> Result<Answer, ApiError> {
     let site = Arc::clone(&call.site);
-    let ticket = match idempotency::claim(&site.app.db, &request, call.random).await? {
+    let ticket = match idempotency::claim(&site.app.db, &request, call.random, call.give_up_at).await? {
         Claimed::Kept(kept) => return Ok(Answer::Again(kept)),
         Claimed::Mine(ticket) => ticket,
     };

@@ -89,8 +89,8 @@ async fn act(call: Call, asked: Asked) -> Result<Answer, ApiError> {
         Ok((order.begun(), order))
     });
     let shown = match begun.await? {
-        (_, Some((side, order))) => perform(&call.site, &side, order).await?,
-        (begun, None) => watch(&call.site, call.side(), &begun).await?,
+        (_, Some((side, order))) => perform(&call, &side, order).await?,
+        (begun, None) => watch(&call, &begun).await?,
     };
     Answer::json(&shown.view)
 }

@@ -18,13 +18,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use self::prepare::{Intent, prepare};
-use super::request::{Looked, give_up_at, wait};
+use super::request::{Looked, wait};
 use super::send::{Meaning, Ticket, clear};
 use super::view::{self, ShownCharge};
 use crate::line::{Aloft, Line};
 use crate::serve::sides::Side;
 use crate::serve::site::Site;
-use crate::web::ApiError;
+use crate::web::{ApiError, Call};
 
 pub mod api;
 mod prepare;
@@ -136,25 +136,24 @@ impl News {
 }
 
 /// Sends a committed action and gives the charge as it then is. Errors: refused (4xx), not sent (500), not known (500).
-pub(crate) async fn perform(site: &Site, side: &Arc<Side>, order: Order) -> Result<ShownCharge, ApiError> {
-    let give_up_at = give_up_at();
+pub(crate) async fn perform(call: &Call, side: &Arc<Side>, order: Order) -> Result<ShownCharge, ApiError> {
     let (action, charge, owner) = (order.action, order.charge, order.side);
     let (line, rounding) = (Arc::clone(&side.line), side.account.terms.tax_rounding);
     let sending = async move {
         let news = send(&line, &order).await;
         settle::settle(&line, news, rounding).await
     };
-    let known = wait(site, charge, give_up_at, sending, || outcome(site, owner, (action, charge))).await;
+    let known = wait(call, charge, sending, || outcome(&call.site, owner, (action, charge))).await;
     known.unwrap_or_else(|| Err(api::not_known(charge)))
 }
 
 /// What becomes of an action that a former try of the request sent. Errors: as [`perform`].
-async fn watch(site: &Site, owner: (AccountId, Mode), begun: &Begun) -> Result<ShownCharge, ApiError> {
+async fn watch(call: &Call, begun: &Begun) -> Result<ShownCharge, ApiError> {
     let (Ok(action), Ok(charge)) = (begun.action.parse(), begun.charge.parse()) else {
         return Err(ApiError::inside(format!("{begun:?} has no ids")));
     };
-    let look = || outcome(site, owner, (action, charge));
-    let known = wait(site, charge, give_up_at(), async { Ok(()) }, look).await;
+    let look = || outcome(&call.site, call.side(), (action, charge));
+    let known = wait(call, charge, async { Ok(()) }, look).await;
     known.unwrap_or_else(|| Err(api::not_known(charge)))
 }
 

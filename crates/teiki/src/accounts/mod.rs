@@ -159,7 +159,7 @@ pub fn random() -> Result<[u8; 32], Failure> {
 /// The account with this id. Error: no id, or no such account.
 pub async fn get(db: &Db, id: &str) -> Result<Account, Failure> {
     let id: AccountId =
-        id.parse().map_err(|error: billing::id::InvalidId| Failure::usage(format!("--account: {error}")))?;
+        id.parse().map_err(|error: billing::id::InvalidId| Failure::usage(format!("account: {error}")))?;
     db.read(move |tx| store::find_account(tx, id)).await?.ok_or_else(|| {
         Failure::usage(format!("there is no account {id} in this database; `teiki status` lists them"))
     })

@@ -15,7 +15,7 @@ use billing::settlement::{self, ByHand, OfSubscription, Settled};
 use db::Tx;
 use jiff::Timestamp;
 
-use super::{ShownRow, scheduled, store, view};
+use super::{ShownRow, not_open, scheduled, store, view};
 use crate::charges;
 use crate::charges::settle::Times;
 use crate::clocks;
@@ -57,7 +57,7 @@ pub(super) fn edit(tx: &mut Tx<'_>, context: &Context<'_>, id: &str, edit: &Edit
     let Taken { invoice, customer, mut row, present } = take(tx, context, id, not_scheduled)?;
     let stored = present.scheduled.as_ref().filter(|scheduled| scheduled.id == invoice.id);
     let Some(stored) = stored else {
-        return Err(not_scheduled(id));
+        return Err(not_scheduled(id, invoice.state));
     };
     let terms = Terms { account: &context.account.terms, calendar: row.calendar };
     let mut next = stored.next.clone();
@@ -110,7 +110,7 @@ pub(super) fn skip(tx: &mut Tx<'_>, context: &Context<'_>, id: &str, reason: &st
     match taken.invoice.state {
         State::Scheduled => skip_scheduled(tx, context, &mut taken, reason),
         State::Open => close_open(tx, context, &mut taken, (ByHand::Waived, reason, None)),
-        State::Paid | State::Void | State::Uncollectible => Err(not_open(id)),
+        State::Paid | State::Void | State::Uncollectible => Err(not_open(id, taken.invoice.state)),
     }
 }
 
@@ -122,7 +122,7 @@ fn skip_scheduled(
 ) -> Result<(), ApiError> {
     let Taken { invoice, customer, row, present } = taken;
     if present.scheduled.as_ref().is_none_or(|scheduled| scheduled.id != invoice.id) {
-        return Err(not_scheduled(invoice.id.as_str()));
+        return Err(not_scheduled(invoice.id.as_str(), invoice.state));
     }
     let terms = Terms { account: &context.account.terms, calendar: row.calendar };
     let course = agreement::skip(&terms, &present.agreement(row)?).map_err(refused_of(row.id))?;
@@ -152,7 +152,7 @@ pub(super) fn mark_paid(
     }
     let mut taken = take(tx, context, id, not_open)?;
     if taken.invoice.state != State::Open {
-        return Err(not_open(id));
+        return Err(not_open(id, taken.invoice.state));
     }
     close_open(tx, context, &mut taken, how)
 }
@@ -191,7 +191,7 @@ fn recover(
     let mut row = subscriptions::lock(tx, context.side, subscription)?.ok_or_else(gone)?;
     let invoice = super::find(tx, context.side, id)?;
     if invoice.state != State::Uncollectible {
-        return Err(not_open(id));
+        return Err(not_open(id, invoice.state));
     }
     let of = OfSubscription {
         state: row.state,
@@ -285,13 +285,13 @@ fn take(
     tx: &mut Tx<'_>,
     context: &Context<'_>,
     id: &str,
-    refusal: fn(&str) -> ApiError,
+    refusal: fn(&str, State) -> ApiError,
 ) -> Result<Taken, ApiError> {
     let found = super::find(tx, context.side, id)?;
     let subscription = match (found.state, found.subscription) {
         (State::Scheduled | State::Open, Some(subscription)) => subscription,
         (State::Scheduled | State::Open | State::Paid | State::Void | State::Uncollectible, _) => {
-            return Err(refusal(id));
+            return Err(refusal(id, found.state));
         }
     };
     let (customer, row) = lock(tx, context, subscription.as_str())?;
@@ -301,14 +301,10 @@ fn take(
     Ok(Taken { invoice, customer, row, present })
 }
 
-fn not_open(id: &str) -> ApiError {
-    ApiError::client("invoice_not_open", format!("The invoice {id} is not open."))
-}
-
-fn not_scheduled(id: &str) -> ApiError {
+fn not_scheduled(id: &str, state: State) -> ApiError {
     ApiError::client(
         "invoice_not_scheduled",
-        format!("The invoice {id} is not scheduled: it can no longer be changed."),
+        format!("The invoice {id} is {}, not scheduled: it can no longer be changed.", state.as_str()),
     )
 }
 

@@ -1,7 +1,7 @@
 //! Invoices: the bill and the debt; also the work list of the schedule.
 
 use billing::id::{AccountId, DerivationKey, InvoiceId, SubscriptionId};
-use billing::invoice::{Line, cycle_obligation};
+use billing::invoice::{Line, State, cycle_obligation};
 use billing::mode::Mode;
 use billing::money::{Currency, Money};
 use billing::renewal::Next;
@@ -121,6 +121,22 @@ pub struct NewRequested {
     pub period: (Timestamp, Timestamp),
     /// What its payment does to the subscription, as JSON.
     pub on_paid: Option<String>,
+}
+
+/// 400: nothing can be paid, waived or marked as paid of an invoice that stands so.
+pub(crate) fn not_open(id: &str, state: State) -> ApiError {
+    let why = match state {
+        State::Scheduled => {
+            "is scheduled: it is charged when it is due, and a new due_at brings that forward"
+        }
+        State::Open => "is of a single charge, which is under way: read that",
+        State::Paid => "is paid: nothing is owed",
+        State::Void => "is void: nobody owes it",
+        State::Uncollectible => {
+            "was given up with its subscription; if it was paid after all, mark it as paid"
+        }
+    };
+    ApiError::client("invoice_not_open", format!("The invoice {id} {why}."))
 }
 
 /// The invoice `id`. Error: the account has none.

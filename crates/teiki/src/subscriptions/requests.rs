@@ -287,7 +287,7 @@ fn open_invoice(tx: &mut Tx<'_>, context: &Context<'_>, id: &str) -> Result<Subs
     let invoice = invoices::find(tx, context.side, id)?;
     match (invoice.state, invoice.subscription) {
         (invoice::State::Open, Some(subscription)) => Ok(subscription),
-        (..) => Err(ApiError::client("invoice_not_open", format!("The invoice {id} is not open."))),
+        (state, _) => Err(invoices::not_open(id, state)),
     }
 }
 

@@ -229,7 +229,7 @@ fn bad_input_is_answered_with_one_sentence() {
         ),
         (&[account, "subscribers.csv", "subscribers.csv"], "subscribers.csv:1: unknown column customer_id; "),
         (&[stranger, "plans.csv", "subscribers.csv"], "there is no account acct_0000"),
-        (&["nobody", "plans.csv", "subscribers.csv"], "--account: \"nobody\" is not an id"),
+        (&["nobody", "plans.csv", "subscribers.csv"], "account: \"nobody\" is not an id"),
         (
             &[account, "plans.csv", "subscribers.csv", "--clock", "2027-01-01"],
             "--clock: 2027-01-01 is not an instant with an offset; write it as 2027-01-01T00:00:00+09:00",

@@ -239,7 +239,13 @@ async fn mark(line: &Line, rows: Vec<CheckRow>, now: Timestamp) -> Result<Vec<Ch
         .map(|connection| check_after_send(connection.gateway.capabilities(), now))
         .max()
         .unwrap_or(now);
-    let marks: Vec<_> = rows.iter().map(|row| (row.charge, row.state, row.sent_at)).collect();
+    let unmarked = |row: &CheckRow| checks::Unmarked {
+        charge: row.charge,
+        state: row.state,
+        sent_at: row.sent_at,
+        last_sent_at: row.last_sent_at,
+    };
+    let marks: Vec<_> = rows.iter().map(unmarked).collect();
     let unsent = never_sent(&rows);
     let marked = line
         .db

@@ -258,7 +258,7 @@ fn still_open(news: &News, charge: &ChargeRow, next: State, times: Times, writes
         gateway_charge_id: news.gateway_charge_id.clone().or_else(|| charge.gateway_charge_id.clone()),
         note: news.note.clone(),
         absent_at: news.absent_at.or(charge.absent_at),
-        last_sent_at: news.sent_at.or(charge.last_sent_at),
+        last_sent_at: news.sent_at.max(charge.last_sent_at),
         tries: if is_fresh { 0 } else { charge.tries + 1 },
         // Reserved money waits for a request that takes it or lets it go.
         check_at: (next != State::Authorized).then(|| news.check_at.unwrap_or(times.real)),

@@ -427,7 +427,9 @@ pub(super) fn mark_sending(
     (now, check_at): (Timestamp, Timestamp),
 ) -> Result<bool, Error> {
     let changed = tx.execute(
-        "update charge_actions set status = 'unknown', last_sent_at = $4, check_at = $5 where slot = $1 and id = $2 and check_at = $3",
+        "update charge_actions set status = 'unknown', absent_at = null, check_at = $5,
+                last_sent_at = case when last_sent_at > $4 then last_sent_at else $4 end
+         where slot = $1 and id = $2 and check_at = $3",
         &[
             Value::I64(action.slot().as_i64()),
             Value::Text(action.as_str()),

@@ -199,27 +199,38 @@ pub(in crate::charges) fn unwanted(
     rows.iter().map(|(_, row)| parsed(row, 0, "charges.id", "an id")).collect()
 }
 
-/// Marks charges as being sent (again) at `now`, before any byte leaves. Returns those that were still in
-/// the state that was read; another process may have taken the others.
+/// A charge as it was read before it is sent (again).
+pub(in crate::charges) struct Unmarked {
+    pub(in crate::charges) charge: ChargeId,
+    pub(in crate::charges) state: State,
+    pub(in crate::charges) sent_at: Option<Timestamp>,
+    pub(in crate::charges) last_sent_at: Option<Timestamp>,
+}
+
+/// Marks charges as being sent (again) at `now`, before any byte leaves: until when one may be on its way never moves back, and
+/// that it was not there before says nothing any more. Returns how many were still in the state that was read; another process
+/// may have taken the others.
 pub(in crate::charges) fn mark_sending(
     tx: &mut Tx<'_>,
-    charges: &[(ChargeId, State, Option<Timestamp>)],
+    charges: &[Unmarked],
     now: Timestamp,
     check_at: Timestamp,
 ) -> Result<u64, Error> {
     let keys = [
-        ("slot", slots(charges.iter().map(|charge| charge.0.slot()))),
-        ("id", Column::Text(charges.iter().map(|charge| charge.0.as_str()).collect())),
-        ("status", Column::Text(charges.iter().map(|charge| charge.1.as_str()).collect())),
+        ("slot", slots(charges.iter().map(|mark| mark.charge.slot()))),
+        ("id", Column::Text(charges.iter().map(|mark| mark.charge.as_str()).collect())),
+        ("status", Column::Text(charges.iter().map(|mark| mark.state.as_str()).collect())),
     ];
     let next = |state: State| {
         if state == State::Prepared { State::Sending } else { state }
     };
-    let first = |sent: Option<Timestamp>| sent.unwrap_or(now).as_microsecond();
+    let first = |mark: &Unmarked| mark.sent_at.unwrap_or(now).as_microsecond();
+    let last = |mark: &Unmarked| mark.last_sent_at.map_or(now, |at| at.max(now)).as_microsecond();
     let set = [
-        ("status", Column::Text(charges.iter().map(|charge| next(charge.1).as_str()).collect())),
-        ("sent_at", Column::I64(charges.iter().map(|charge| first(charge.2)).collect())),
-        ("last_sent_at", Column::I64(charges.iter().map(|_| now.as_microsecond()).collect())),
+        ("status", Column::Text(charges.iter().map(|mark| next(mark.state).as_str()).collect())),
+        ("sent_at", Column::I64(charges.iter().map(first).collect())),
+        ("last_sent_at", Column::I64(charges.iter().map(last).collect())),
+        ("absent_at", Column::OptI64(vec![None; charges.len()])),
         ("check_at", Column::I64(charges.iter().map(|_| check_at.as_microsecond()).collect())),
     ];
     tx.update_many("charges", &keys, &set, "")

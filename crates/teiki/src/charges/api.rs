@@ -1,17 +1,14 @@
 //! Charges over HTTP.
 
-use std::sync::Arc;
-
 use billing::event::Kind;
 use billing::id::{AccountId, ChargeId};
 use billing::mode::Mode;
 use billing::money::Money;
 
-use super::request::{Begun, ToSend};
+use super::request::{Begun, Live, ToSend};
 use super::sale::{self, Intent, Sale, Source};
 use super::view::{self, ChargeView, ShownCharge};
 use super::{listing, request, store, three_d_secure};
-use crate::serve::sides::Side;
 use crate::web::list::{LIMIT, List, OFFSET, Page, SINCE, STARTING_AFTER, UNTIL};
 use crate::web::metadata::{self, Metadata};
 use crate::web::params::{Given, Param};
@@ -91,10 +88,7 @@ fn begun(charge: ChargeId, to_send: Option<ToSend>) -> (Begun, Option<ToSend>) {
 }
 
 /// The charge when its outcome is known; at once if it waits for its card holder.
-async fn answered(
-    call: &Call,
-    (begun, live): (Begun, Option<(Arc<Side>, Option<ToSend>)>),
-) -> Result<Answer, ApiError> {
+async fn answered(call: &Call, (begun, live): (Begun, Live)) -> Result<Answer, ApiError> {
     let owner = call.side();
     let charge = match request::paid(call, (&begun, live)).await? {
         Some(charge) => charge,

@@ -140,11 +140,14 @@ pub(crate) struct Begun {
 /// A payment that is to be sent, and its billing time.
 pub(crate) type ToSend = (Box<Outgoing>, Timestamp);
 
+/// What only the one who has begun a request has: the line, and what is to be sent through it.
+pub(crate) type Live = Option<(Arc<Side>, Option<ToSend>)>;
+
 /// Waits for the payment that a request has begun: sends it the first time, and only looks at it on a repeat, which has
 /// nothing to send. Errors: as [`collect`].
 pub(crate) async fn paid(
     call: &Call,
-    (begun, live): (&Begun, Option<(Arc<Side>, Option<ToSend>)>),
+    (begun, live): (&Begun, Live),
 ) -> Result<Option<ShownCharge>, ApiError> {
     match (&begun.charge, live) {
         (_, Some((side, Some((outgoing, billing))))) => {

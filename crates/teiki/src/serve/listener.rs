@@ -2,7 +2,9 @@
 //! send nothing.
 //!
 //! Of the descriptors of this process clients have at most half ([`places`]): the others are for the database, the gateway and
-//! webhooks. Who comes when all places are taken waits with the system until one is free; the log says so once a minute.
+//! webhooks. When all places are taken, the next who comes rings for one: the connection that has rested longest between two
+//! requests ends ([`super::connections`]), or else the next one that rests. Until then it waits, and all others with the
+//! system; the log says so once a minute.
 //!
 //! An answer that is longer than the buffers of the system is written as its client takes it. A client that takes nothing for
 //! [`STALL_MAX`] has its connection closed, and so has one that is still behind [`STOP_PATIENCE`] after the server began to
@@ -20,7 +22,7 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{Resource, getrlimit};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Sleep, sleep};
 
 use super::refusals;
@@ -46,6 +48,7 @@ pub(super) struct Patient {
     listener: TcpListener,
     stopping: watch::Receiver<bool>,
     places: Arc<Semaphore>,
+    place_bell: Arc<Notify>,
     places_max: usize,
     full: Seldom,
     failed: Seldom,
@@ -56,6 +59,8 @@ pub(super) struct Client {
     pub(super) connection: Connection<TcpStream>,
     /// Given back when its connection ends.
     pub(super) _place: OwnedSemaphorePermit,
+    /// Rung when its place is wanted.
+    pub(super) place_bell: Arc<Notify>,
 }
 
 /// How many clients may be connected at once: half of the descriptors that this process may have open.
@@ -70,22 +75,37 @@ impl Patient {
         Self::with_places(listener, stopping, places())
     }
 
-    fn with_places(listener: TcpListener, stopping: watch::Receiver<bool>, places_max: usize) -> Self {
-        let places = Arc::new(Semaphore::new(places_max));
-        Self { listener, stopping, places, places_max, full: Seldom::default(), failed: Seldom::default() }
+    pub(super) fn with_places(
+        listener: TcpListener,
+        stopping: watch::Receiver<bool>,
+        places_max: usize,
+    ) -> Self {
+        Self {
+            listener,
+            stopping,
+            places: Arc::new(Semaphore::new(places_max)),
+            place_bell: Arc::default(),
+            places_max,
+            full: Seldom::default(),
+            failed: Seldom::default(),
+        }
     }
 
     /// The next client, when there is place for it.
     pub(super) async fn accept(&mut self) -> Client {
+        let stream = self.arrival().await;
         let place = self.place().await;
+        Client {
+            connection: Connection::new(stream, self.stopping.clone()),
+            _place: place,
+            place_bell: Arc::clone(&self.place_bell),
+        }
+    }
+
+    async fn arrival(&mut self) -> TcpStream {
         loop {
             match self.listener.accept().await {
-                Ok((stream, _)) => {
-                    return Client {
-                        connection: Connection::new(stream, self.stopping.clone()),
-                        _place: place,
-                    };
-                }
+                Ok((stream, _)) => return stream,
                 // It left before it was taken.
                 Err(error) if is_of_client(&error) => {}
                 // The system has no descriptor or memory left, which passes when something ends.
@@ -100,9 +120,15 @@ impl Patient {
     }
 
     async fn place(&mut self) -> OwnedSemaphorePermit {
-        if self.places.available_permits() == 0 && self.full.is_time(Instant::now(), WARN_PAUSE).is_some() {
-            let connected = self.places_max;
-            tracing::warn!(connected, "no more clients are taken until one leaves");
+        if self.places.available_permits() == 0 {
+            self.place_bell.notify_one();
+            if self.full.is_time(Instant::now(), WARN_PAUSE).is_some() {
+                let connected = self.places_max;
+                tracing::warn!(
+                    connected,
+                    "all places are taken: who comes waits until a client leaves or rests"
+                );
+            }
         }
         Arc::clone(&self.places).acquire_owned().await.expect("nobody closes the places")
     }
@@ -252,6 +278,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use futures_util::FutureExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use tokio::time::Instant;
@@ -289,9 +317,10 @@ mod tests {
             connected.push(TcpStream::connect(address).await.expect("it connects"));
         }
         let taken = [clients.accept().await, clients.accept().await];
-        assert!(clients.accept().now_or_never().is_none(), "there is no place");
+        let mut third = pin!(clients.accept());
+        assert!(third.as_mut().now_or_never().is_none(), "there is no place");
         drop(taken);
-        clients.accept().await;
+        third.await;
         drop((connected, stop));
     }
 

@@ -41,6 +41,7 @@ mod scheduler;
 pub(crate) mod sides;
 pub mod site;
 mod store;
+mod unread;
 
 /// What the server is started with.
 #[derive(Clone, Debug)]
@@ -127,8 +128,8 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
         secrets,
         allow_private_webhooks: config.allow_private_webhooks,
         exports: Places::default(),
-        background: background.app.db.clone(),
         previews: Semaphore::new(plan_switches::api::PREVIEWS_MAX),
+        background: background.app.db.clone(),
         stopping: stopping.clone(),
         limits: Limits::default(),
         strangers: Strangers::default(),

@@ -56,6 +56,42 @@ async fn what_is_no_request_at_all_is_answered_like_everything_else() {
 }
 
 #[tokio::test]
+async fn who_sends_far_too_much_is_answered_and_may_go_on() {
+    on_sqlite(async |installation| {
+        let created = installation.place.run(&["account", "create", "one", "--json"]).json();
+        let key = created["test"]["secret_key"].as_str().unwrap();
+        let server = Server::start(&installation.place, &[]);
+        let length = 1024 * 1024;
+        for (path, key, code) in [
+            ("/v1/customers", key, "request_too_large"),
+            ("/v1/customers", "sk_test_0", "invalid_api_key"),
+            ("/v1/nothing", key, "not_found"),
+        ] {
+            let mut stream = TcpStream::connect(server.address()).unwrap();
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nhost: teiki\r\nauthorization: Bearer {key}\r\ncontent-length: {length}\r\n\r\n"
+            );
+            stream.write_all(head.as_bytes()).unwrap();
+            let mut answer = String::new();
+            while !answer.ends_with("}}") {
+                let mut part = [0; 1_024];
+                let count = stream.read(&mut part).unwrap();
+                assert!(count > 0, "{path}: {answer}");
+                answer.push_str(std::str::from_utf8(&part[..count]).unwrap());
+            }
+            assert!(answer.contains(code), "{path}: {answer}");
+            stream.write_all(&vec![b'a'; length]).unwrap();
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: teiki\r\nconnection: close\r\n\r\n").unwrap();
+            let mut next = String::new();
+            stream.read_to_string(&mut next).unwrap();
+            assert!(next.starts_with("HTTP/1.1 200 "), "{path}: {next}");
+        }
+        assert_eq!(server.stop(), Some(0));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_style_of_pages_is_nothing_else() {
     on_sqlite(async |installation| {
         let server = Server::start(&installation.place, &[]);

@@ -186,6 +186,14 @@ impl Interval {
         Ok(on_billing_day(self.shifted(next.first_of_month(), -1)?, day))
     }
 
+    /// The last billing day of `day` that is within one interval of a day whose first one after it is `nearest`. An interval
+    /// of one month has no other. Error: beyond the calendar.
+    pub fn last_billing_day(self, nearest: Date, day: u8) -> Result<Date, CalendarError> {
+        let former = nearest.first_of_month().checked_sub(Span::new().months(1));
+        let former = former.map_err(|_| CalendarError::OutOfRange)?;
+        Ok(on_billing_day(self.shifted(former, 1)?, day))
+    }
+
     /// `anchor` moved by `steps` intervals, which may be negative.
     fn shifted(self, anchor: Date, steps: i64) -> Result<Date, CalendarError> {
         let units = self.count * steps;

@@ -28,8 +28,8 @@ pub struct Change<'a> {
 /// Plans a change of a trialing, active or past-due subscription.
 ///
 /// - Another plan is paid now at its full price, and the cycle restarts; its trial days and its billing day do not delay
-///   that, but the next renewal is on the billing day. Kept `prorate`, or given with the change, charges the days up to
-///   that billing day only. The rest of the old plan is not credited. Its instalments count anew; a set-up fee is charged
+///   that, but the next renewal is on the last billing day within its interval. Kept `prorate`, or given with the change,
+///   charges the days up to the next billing day only. The rest of the old plan is not credited. Its instalments count anew; a set-up fee is charged
 ///   only if nothing has been billed before. A reserved next plan is dropped (specs/billing-cases.md E25).
 /// - A trial end in the future makes it free until then, whatever it has paid for; the first full payment is made there
 ///   (moved to the billing day, as in [`super::create`]), and dates count from it. The end of a trial counts as a renewal

@@ -7,7 +7,7 @@
 //! | no billing day | at the instant | one interval | all |
 //! | billing day, by the day (prorate) | at the instant | to the next billing day | its days, all of them in full |
 //! | billing day, not by the day, may wait | on the billing day at or after the instant | one interval | all |
-//! | billing day, not by the day, at once | at the instant | to the next billing day | all |
+//! | billing day, not by the day, at once | at the instant | to the last billing day within one interval | all |
 //!
 //! Source: specs/payjp-v1.md 6.3–6.8.
 
@@ -55,7 +55,7 @@ pub fn first(terms: &Terms<'_>, offer: &Offer, begin: &Begin) -> Result<First, C
 
 /// The first period of `next`, which takes over at a boundary of a schedule that has `anchor`. A day stays a day; but
 /// PAY.JP's calendar drifts from an instant. Where its billing day begins on the same day of the account, as the days of
-/// PAY.JP's calendar may, the hours before it belong to the period that begins then: a day has one charge.
+/// PAY.JP's calendar may, the hours before it belong to the whole period that begins then: a day has one charge.
 pub fn after_switch(
     terms: &Terms<'_>,
     anchor: Anchor,
@@ -63,14 +63,18 @@ pub fn after_switch(
     (number, from, prorate): (u32, Timestamp, bool),
 ) -> Result<First, CalendarError> {
     let by_day = anchor.at.is_none() && terms.calendar == Calendar::Anchor;
-    let taken = first(terms, next, &Begin { from, number, prorate, may_wait: false, by_day })?;
+    let begin = Begin { from, number, prorate, may_wait: false, by_day };
+    let Some(day) = next.billing_day else {
+        return first(terms, next, &begin);
+    };
     let zone = &terms.account.zone;
-    if next.billing_day.is_none() || zone.day_of(from) != zone.day_of(taken.cycle.period.end) {
-        return Ok(taken);
+    let billing = midnight(terms, billing_day_after(terms.calendar.civil(zone, from).date(), day)?)?;
+    if zone.day_of(from) != zone.day_of(billing) {
+        return first(terms, next, &begin);
     }
-    let end = terms.schedule(taken.anchor, next).cycle(taken.anchor.cycle)?.period.end;
-    let anchor = Anchor { on: terms.calendar.civil(zone, end).date(), ..taken.anchor };
-    Ok(First { anchor, cycle: Cycle { period: Period { start: from, end }, ..taken.cycle }, share: None })
+    let taken = first(terms, next, &Begin { from: billing, prorate: false, ..begin })?;
+    let period = Period { start: from, ..taken.cycle.period };
+    Ok(First { cycle: Cycle { period, ..taken.cycle }, ..taken })
 }
 
 /// The period `first` of `present`, taken over by `next`: the same where the rhythm is, else one that begins there. The charge
@@ -175,7 +179,8 @@ fn until_the_billing_day(
     day: u8,
 ) -> Result<First, CalendarError> {
     let here = terms.calendar.civil(&terms.account.zone, begin.from).date();
-    let next_on = billing_day_after(here, day)?;
+    let nearest = billing_day_after(here, day)?;
+    let next_on = if begin.prorate { nearest } else { offer.interval.last_billing_day(nearest, day)? };
     let number = begin.number.checked_add(1).ok_or(CalendarError::OutOfRange)?;
     let anchor = Anchor { on: next_on, at: None, cycle: number };
     let schedule = terms.schedule(anchor, offer);

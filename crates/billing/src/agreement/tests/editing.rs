@@ -41,7 +41,7 @@ fn a_skip_forgoes_no_instalment_no_fee_and_no_switch() {
     }
 }
 
-/// 1,000 yen for each of these, and two with a billing day.
+/// 1,000 yen for each of these, and three with a billing day.
 fn rhythms() -> Vec<Plan> {
     let each = [
         (Unit::Day, 1),
@@ -56,18 +56,21 @@ fn rhythms() -> Vec<Plan> {
         interval: every(unit, count),
         ..plan()
     };
-    each.into_iter().map(of).chain([on_day(15), on_day(28)]).collect()
+    let quarterly = Plan { id: "quarterly_15".into(), interval: every(Unit::Month, 3), ..on_day(15) };
+    each.into_iter().map(of).chain([on_day(15), on_day(28), quarterly]).collect()
 }
 
 #[test]
 fn after_a_skip_the_invoices_are_those_that_a_preview_had_after_it_also_where_a_plan_is_reserved() {
     let plans = rhythms();
     for calendar in BOTH {
-        for (present, next) in plans.iter().flat_map(|one| plans.iter().map(move |other| (one, other))) {
-            let mut book = Book::create(calendar, &new(present), &[next], "2027-01-15T06:00:00Z");
+        let pairs = plans.iter().flat_map(|one| plans.iter().map(move |other| (one, other)));
+        let starts = ["2027-01-15T06:00:00Z", "2027-02-10T06:00:00Z"];
+        for ((present, next), start) in pairs.flat_map(|pair| starts.map(|start| (pair, start))) {
+            let mut book = Book::create(calendar, &new(present), &[next], start);
             if present.id != next.id {
                 let reserve = Change { next_plan: Some(Some(next)), ..Change::default() };
-                book.update(&reserve, "2027-01-15T07:00:00Z").expect("reserved");
+                book.update(&reserve, start).expect("reserved");
             }
             let seen = |book: &Book<'_>, count| {
                 let seen = preview(&book.terms, &book.held, book.next().clone(), count).expect("previewed");
@@ -77,11 +80,11 @@ fn after_a_skip_the_invoices_are_those_that_a_preview_had_after_it_also_where_a_
             };
             let before = seen(&book, 5);
             book.skip().expect("skipped");
-            assert_eq!(seen(&book, 4), before[1..], "{calendar:?} {} {}", present.id, next.id);
+            assert_eq!(seen(&book, 4), before[1..], "{calendar:?} {} {} {start}", present.id, next.id);
             assert_eq!(book.held.period.end, before[1].1.start);
             // The reservation taken back, the present plan goes on from there.
             let clear = Change { next_plan: Some(None), ..Change::default() };
-            book.update(&clear, "2027-01-15T08:00:00Z").expect("taken back");
+            book.update(&clear, start).expect("taken back");
             let back = seen(&book, 2);
             assert_eq!(back[0].1.start, before[1].1.start);
             assert_eq!(back[0].1.end, back[1].1.start);

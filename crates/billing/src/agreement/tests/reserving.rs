@@ -92,6 +92,11 @@ fn hours_before_a_billing_day_that_is_the_same_day_here_are_not_charged_by_thems
     let boundary = ("2019-10-27T23:59:59Z", 1_000);
     assert_eq!(book.charges()[1..], charges(&[boundary, ("2019-11-28T00:00:00Z", 1_000)]));
     assert_eq!(book.paid[1].1, period("2019-10-27T23:59:59Z", "2019-11-28T00:00:00Z"));
+    // Nor are they a part of a quarter: it has its three months.
+    let quarterly = Plan { interval: every(Unit::Month, 3), ..day.clone() };
+    let mut book = switched(Calendar::Payjp, &basic, &quarterly, "2019-09-27T23:59:59Z");
+    book.run("2020-02-01T00:00:00Z");
+    assert_eq!(book.charges()[1..], charges(&[boundary, ("2020-01-28T00:00:00Z", 1_000)]));
     // A day earlier they are.
     let mut book = switched(Calendar::Payjp, &basic, &day, "2019-09-26T23:59:59Z");
     book.run("2019-11-01T00:00:00Z");

@@ -11,4 +11,5 @@ mod events;
 mod failing;
 mod periods;
 mod prorating;
+mod quarters;
 mod stopping;

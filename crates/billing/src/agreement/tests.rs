@@ -330,7 +330,8 @@ fn each_refusal_has_one_code() {
         Refused::InvalidAmount,
         Refused::NothingScheduled,
         Refused::CannotProratedRefund,
-        Refused::Bill(CalendarError::OutOfRange.into()),
+        CalendarError::OutOfRange.into(),
+        Refused::Bill(renewal::Refused::NothingLeft),
     ];
     let codes: BTreeSet<_> = all.iter().map(Refused::code).collect();
     assert_eq!(codes.len(), all.len());

@@ -404,6 +404,7 @@ const fn param_of(refused: &Refused) -> Option<&'static str> {
         | Refused::AlreadyCanceled
         | Refused::SubscriptionWorked
         | Refused::NothingScheduled
+        | Refused::BeyondCalendar
         | Refused::Bill(_) => None,
     }
 }
@@ -424,6 +425,7 @@ pub fn refused_of(id: SubscriptionId) -> impl Fn(Refused) -> ApiError {
             | Refused::InvalidAmount
             | Refused::NothingScheduled
             | Refused::CannotProratedRefund
+            | Refused::BeyondCalendar
             | Refused::Bill(_) => refused(it),
         }
     }
@@ -443,7 +445,8 @@ pub fn refused(refused: Refused) -> ApiError {
         | Refused::InvalidQuantity { .. }
         | Refused::InvalidAmount
         | Refused::NothingScheduled
-        | Refused::CannotProratedRefund => {
+        | Refused::CannotProratedRefund
+        | Refused::BeyondCalendar => {
             let text = refused.to_string();
             let mut letters = text.chars();
             let sentence =

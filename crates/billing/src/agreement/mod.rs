@@ -378,10 +378,12 @@ fn valid_trial_end(end: Timestamp, now: Timestamp) -> Result<Timestamp, Refused>
     if end > now && end <= last { Ok(end) } else { Err(Refused::InvalidTrialEnd) }
 }
 
-/// The most of `plan` that a subscription is for: its price times that fits an invoice.
+/// The most of `plan` that a subscription is for: its price times that fits an invoice, with the set-up fee on it.
 pub fn quantity_max(plan: &Plan) -> u32 {
     match plan.amount.minor {
-        price @ 1.. => u32::try_from(AMOUNT_MAX / price).unwrap_or(QUANTITY_MAX).min(QUANTITY_MAX),
+        price @ 1.. => u32::try_from((AMOUNT_MAX - plan.setup_fee.minor) / price)
+            .unwrap_or(QUANTITY_MAX)
+            .min(QUANTITY_MAX),
         _ => QUANTITY_MAX,
     }
 }

@@ -212,6 +212,18 @@ fn no_change_makes_more_than_an_invoice_holds() {
 }
 
 #[test]
+fn a_set_up_fee_is_on_the_same_invoice_as_the_quantity() {
+    let plan = Plan { amount: Money::yen(9_999_999), setup_fee: Money::yen(9_999_999), ..plan() };
+    let asked = |quantity| create(&terms(Calendar::Anchor), &New { quantity, ..new(&plan) }, at(START));
+    let refused = Refused::InvalidQuantity { plan: plan.id.clone(), most: 9, found: 10 };
+    assert_eq!(asked(10).map(|step| step.then.quantity), Err(refused));
+    let DueNow::Bill(bill) = asked(9).expect("fits").due_now else {
+        panic!("nothing is paid");
+    };
+    assert_eq!(bill.amount.minor, 9_999_999 * 10);
+}
+
+#[test]
 fn a_next_plan_is_paid_from_the_next_renewal_on() {
     // The worked example of 6.10: 1,080 until 2019-09-20, 1,100 from 2019-10-20 on.
     let a = Plan { amount: Money::yen(1_080), ..plan() };

@@ -92,10 +92,7 @@ pub fn create(tx: &mut Tx<'_>, context: &Context<'_>, create: &Create) -> Result
         .map_err(|error| error.about_param("plan").coded("invalid_plan"))?
         .terms()?;
     must_be_new(tx, &customer, (Named::Plan, &create.plan), None)?;
-    let Some(card) = customer.default_card() else {
-        let message = format!("The customer {} has no default card.", customer.id);
-        return Err(ApiError::param("doesnt_have_card", "customer", message));
-    };
+    let card = payment::card_of(tx, &customer).map_err(|error| error.about_param("customer"))?.id;
     let new = New {
         plan: &plan,
         quantity: quantity_of(create.quantity)?.unwrap_or(1),

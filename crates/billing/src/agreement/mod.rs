@@ -216,7 +216,7 @@ pub enum Refused {
     /// Not after now, more than [`TRIAL_YEARS_MAX`] years ahead, given where an open invoice is paid, or after the last
     /// instalment.
     #[error(
-        "invalid trial_end: it must be after now, at most {TRIAL_YEARS_MAX} years ahead, and before something is charged"
+        "invalid trial_end: it must be after now and at most {TRIAL_YEARS_MAX} years ahead; none is taken where a resume pays an open invoice, nor after the last instalment"
     )]
     InvalidTrialEnd,
     /// `prorate` without `plan`.

@@ -110,6 +110,8 @@ fn pay_oldest(terms: &Terms<'_>, then: &Agreement<'_>, now: Timestamp) -> Result
     let has_completed = !owes_more && then.remaining == Some(0);
     let state = if has_completed { COMPLETED } else { state };
     let upcoming = match then.scheduled {
+        // What stood for the end after a cancel.
+        Some(_) if then.remaining == Some(0) => Upcoming::Void,
         Some(missed) if missed.period.end <= now && then.state != State::PastDue => {
             Upcoming::Replaced(running(terms, then, &missed, now)?)
         }

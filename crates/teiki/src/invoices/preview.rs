@@ -57,7 +57,7 @@ pub(super) fn preview(
         }
         Planned::Update(update) => plan_update(tx, context, (&customer, &row, &present), update)?,
         Planned::Pause => at_no_cost(agreement::pause(&standing).map_err(refused_of(row.id))?),
-        Planned::Cancel => at_no_cost(agreement::cancel(&standing).map_err(refused_of(row.id))?),
+        Planned::Cancel => at_no_cost(agreement::cancel(&terms, &standing).map_err(refused_of(row.id))?),
         Planned::Resume(resumption) => {
             agreement::resume(&terms, &standing, resumption, customer.billing).map_err(refused_of(row.id))?
         }

@@ -237,7 +237,8 @@ pub fn cancel(tx: &mut Tx<'_>, context: &Context<'_>, id: &str) -> Result<Prepar
     must_be_free(&row)?;
     let course = {
         let present = Present::read(tx, context, &row)?;
-        agreement::cancel(&present.agreement(&row)?).map_err(refused_of(row.id))?
+        let terms = Terms { account: &context.account.terms, calendar: row.calendar };
+        agreement::cancel(&terms, &present.agreement(&row)?).map_err(refused_of(row.id))?
     };
     let at = Some(customer.billing.as_microsecond());
     let stamps = Stamps { canceled_at: at, ..stamps(&row) };

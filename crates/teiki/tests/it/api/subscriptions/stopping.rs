@@ -50,6 +50,30 @@ async fn a_pause_within_the_period_costs_nothing() {
 }
 
 #[tokio::test]
+async fn a_pause_while_a_renewal_is_put_off_costs_nothing_and_moves_nothing() {
+    in_a_shop(async |shop| {
+        for client in shop.both() {
+            client.plan("basic", 1_000, &[]).await;
+            let life = Life::begin(client, START).await;
+            let customer = life.customer(GOOD).await;
+            let id = client.subscribe(&customer, "basic", &[]).await.id;
+            let later = "2027-02-25T00:00:00Z";
+            let path = format!("/v1/invoices?subscription={id}&status=scheduled");
+            let path = format!("/v1/invoices/{}", id_of(&client.list(&path).await[0]));
+            client.post(&path, &[("due_at", &seconds(later).to_string())]).await.ok();
+            life.advance("2027-02-20T00:00:00Z").await;
+            client.act(&id, "pause", &[]).await.ok();
+            client.act(&id, "resume", &[]).await.ok();
+            assert_eq!(client.charges(&customer).await, charged(&[(START, 1_000, "paid")]));
+            life.advance(MARCH).await;
+            let all = [(START, 1_000, "paid"), (later, 1_000, "paid"), (MARCH, 1_000, "paid")];
+            assert_eq!(client.charges(&customer).await, charged(&all));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_resume_after_the_period_is_paid_now_and_dates_count_from_it() {
     in_a_shop(async |shop| {
         for (client, first) in

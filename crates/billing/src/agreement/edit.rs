@@ -63,7 +63,7 @@ fn running(terms: &Terms<'_>, agreement: &Agreement<'_>) -> Result<First, Refuse
 }
 
 /// The cycle after `first`.
-fn following(terms: &Terms<'_>, first: &First, offer: &Offer) -> Result<Cycle, Refused> {
+pub(super) fn following(terms: &Terms<'_>, first: &First, offer: &Offer) -> Result<Cycle, Refused> {
     let number = first.cycle.number.checked_add(1).ok_or(CalendarError::OutOfRange)?;
     Ok(terms.schedule(first.anchor, offer).cycle(number)?)
 }

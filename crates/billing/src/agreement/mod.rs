@@ -216,7 +216,7 @@ pub enum Refused {
     /// Not after now, more than [`TRIAL_YEARS_MAX`] years ahead, given where an open invoice is paid, or after the last
     /// instalment.
     #[error(
-        "invalid trial_end: it must be after now, at most {TRIAL_YEARS_MAX} years ahead, and before something is charged"
+        "invalid trial_end: it must be after now and at most {TRIAL_YEARS_MAX} years ahead; none is taken where a resume pays an open invoice, nor after the last instalment"
     )]
     InvalidTrialEnd,
     /// `prorate` without `plan`.
@@ -246,14 +246,17 @@ pub enum Refused {
     /// The payment that would be refunded is older than [`REFUND_DAYS_MAX`] days.
     #[error("a payment is refunded within {REFUND_DAYS_MAX} days only")]
     CannotProratedRefund,
+    /// A date is beyond the calendar: of a plan of centuries.
+    #[error("its dates would be beyond the year 9999: choose a plan with a shorter interval")]
+    BeyondCalendar,
     /// A bill or a date cannot be computed: a fault of ours, for what requests may name stays in range.
     #[error(transparent)]
     Bill(#[from] renewal::Refused),
 }
 
 impl Refused {
-    /// The error code of PAY.JP's dialect (specs/payjp-v1.md 3.4); `invalid_quantity` and
-    /// `nothing_scheduled` are teiki's own.
+    /// The error code of PAY.JP's dialect (specs/payjp-v1.md 3.4); `invalid_quantity`, `nothing_scheduled` and
+    /// `beyond_calendar` are teiki's own.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::AlreadyPaused => "already_paused",
@@ -267,6 +270,7 @@ impl Refused {
             Self::NothingScheduled => "nothing_scheduled",
             Self::InvalidQuantity { .. } => "invalid_quantity",
             Self::CannotProratedRefund => "cannot_prorated_refund_of_subscription",
+            Self::BeyondCalendar => "beyond_calendar",
             Self::Bill(_) => "payjp_wrong",
         }
     }
@@ -274,7 +278,14 @@ impl Refused {
 
 impl From<CalendarError> for Refused {
     fn from(error: CalendarError) -> Self {
-        Self::Bill(error.into())
+        match error {
+            CalendarError::OutOfRange => Self::BeyondCalendar,
+            CalendarError::UnknownUnit(_)
+            | CalendarError::UnknownCalendar(_)
+            | CalendarError::CountOutOfRange(_)
+            | CalendarError::UnknownZone(_)
+            | CalendarError::BeforeAnchor { .. } => Self::Bill(error.into()),
+        }
     }
 }
 
@@ -367,10 +378,12 @@ fn valid_trial_end(end: Timestamp, now: Timestamp) -> Result<Timestamp, Refused>
     if end > now && end <= last { Ok(end) } else { Err(Refused::InvalidTrialEnd) }
 }
 
-/// The most of `plan` that a subscription is for: its price times that fits an invoice.
+/// The most of `plan` that a subscription is for: its price times that fits an invoice, with the set-up fee on it.
 pub fn quantity_max(plan: &Plan) -> u32 {
     match plan.amount.minor {
-        price @ 1.. => u32::try_from(AMOUNT_MAX / price).unwrap_or(QUANTITY_MAX).min(QUANTITY_MAX),
+        price @ 1.. => u32::try_from((AMOUNT_MAX - plan.setup_fee.minor) / price)
+            .unwrap_or(QUANTITY_MAX)
+            .min(QUANTITY_MAX),
         _ => QUANTITY_MAX,
     }
 }

@@ -1,8 +1,8 @@
 //! The next cycles of a subscription, to be shown: as it stands, or as a change would leave it.
 
 use super::draw::{draw, scheduled};
+use super::edit::following;
 use super::{Agreement, Course, Refused, Upcoming};
-use crate::calendar::CalendarError;
 use crate::plan::Plan;
 use crate::renewal::start::First;
 use crate::renewal::{Next, Offer, Terms};
@@ -40,7 +40,7 @@ pub fn after<'a>(
 
 /// The next `count` invoices, at most [`PREVIEW_MAX`], if nothing changes: `first` is the scheduled one as it is stored,
 /// those after it follow from the plan, or from the plan of a reserved switch. Empty for a subscription that does not run;
-/// ends with the last instalment.
+/// ends with the last instalment, and with the calendar.
 pub fn preview(
     terms: &Terms<'_>,
     agreement: &Agreement<'_>,
@@ -55,7 +55,10 @@ pub fn preview(
     let (mut standing, mut period) = (*agreement, period);
     let mut invoices = Vec::new();
     while invoices.len() < count.min(PREVIEW_MAX) && standing.remaining != Some(0) {
-        let drawn = draw(terms, &standing, &period)?;
+        let drawn = match draw(terms, &standing, &period) {
+            Err(Refused::BeyondCalendar) => break,
+            drawn => drawn?,
+        };
         let (plan, anchor, left) = (drawn.plan, drawn.anchor, drawn.left(&standing));
         let is_switched = plan.id != standing.plan.id;
         standing = Agreement {
@@ -66,10 +69,13 @@ pub fn preview(
             is_first_bill: false,
             ..standing
         };
-        let number = drawn.next.cycle.number.checked_add(1).ok_or(CalendarError::OutOfRange)?;
-        let cycle = terms.schedule(anchor, &Offer::from(plan)).cycle(number)?;
-        period = First { anchor, cycle, share: None };
+        let present = First { anchor, cycle: drawn.next.cycle, share: None };
         invoices.push(given.take().unwrap_or(drawn.next));
+        let cycle = match following(terms, &present, &Offer::from(plan)) {
+            Err(Refused::BeyondCalendar) => break,
+            cycle => cycle?,
+        };
+        period = First { cycle, ..present };
     }
     Ok(invoices)
 }

@@ -24,9 +24,10 @@ pub struct Resumption {
 ///    none is open. Cycles that lay wholly in the pause are left out; the one that runs comes due.
 /// 2. A trial end in the future: free until then, as in [`super::update`].
 /// 3. Still in its trial: trialing again, nothing is paid; `now` ends the trial and is paid now.
-/// 4. Its period still runs: active, nothing is paid; of one that was canceled the cancel is undone.
-/// 5. Its period is over: paid now, and dates count from now; with a billing day up to the next one, at the full price
-///    unless by the day.
+/// 4. Its period still runs, or the one after it does and is only charged later: active, nothing is paid; of one that was
+///    canceled the cancel is undone.
+/// 5. Its period is over: paid now, and dates count from now; with a billing day up to the last one within its interval,
+///    at the full price, or by the day up to the next one.
 ///
 /// A reserved next plan is never applied by a resume, it stays for the next renewal; but one that is reserved for a day that
 /// has come holds for what is paid now. A canceled one whose period is over
@@ -71,7 +72,11 @@ pub fn resume(
         return go_on_in_trial(terms, agreement, &then, now);
     }
     let state = then.state.after(Event::Resumed)?;
-    if is_over || ends_trial {
+    // A person has moved its charge, or the charge window of the day is to come.
+    let awaits_charge = agreement
+        .scheduled
+        .is_some_and(|next| next.period.start == agreement.period.end && next.charge_at > now);
+    if (is_over && !awaits_charge) || ends_trial {
         let then = then.on_the_day(now);
         return pay_now(terms, &then, &from_now(terms, &then, now)?, state, now);
     }
@@ -110,6 +115,8 @@ fn pay_oldest(terms: &Terms<'_>, then: &Agreement<'_>, now: Timestamp) -> Result
     let has_completed = !owes_more && then.remaining == Some(0);
     let state = if has_completed { COMPLETED } else { state };
     let upcoming = match then.scheduled {
+        // What stood for the end after a cancel.
+        Some(_) if then.remaining == Some(0) => Upcoming::Void,
         Some(missed) if missed.period.end <= now && then.state != State::PastDue => {
             Upcoming::Replaced(running(terms, then, &missed, now)?)
         }

@@ -156,7 +156,7 @@ impl<'a> Book<'a> {
             (Upcoming::Edited(_), None) => panic!("nothing is there to be edited"),
             (Upcoming::Replaced(next), _) => {
                 self.schedule(next);
-                Some((next.clone(), true))
+                Some((next.clone(), course.state.is_live()))
             }
             (Upcoming::Void, _) => None,
         };
@@ -239,7 +239,7 @@ impl<'a> Book<'a> {
     }
 
     fn cancel(&mut self) {
-        let course = cancel(&self.held).expect("canceled");
+        let course = cancel(&self.terms, &self.held).expect("canceled");
         self.follow(&course);
     }
 
@@ -295,8 +295,9 @@ fn a_course_is_stored_and_reads_back() {
     assert_eq!(serde_json::from_str::<Course>(&stored).expect("reads"), course);
     insta::assert_snapshot!(stored);
     book.cancel();
-    let canceled =
-        serde_json::to_string(&cancel(&Agreement { state: State::Active, ..book.held }).expect("canceled"));
+    let canceled = serde_json::to_string(
+        &cancel(&book.terms, &Agreement { state: State::Active, ..book.held }).expect("canceled"),
+    );
     assert!(canceled.expect("writes").contains(r#""state":{"canceled":"requested"}"#));
 }
 
@@ -330,7 +331,8 @@ fn each_refusal_has_one_code() {
         Refused::InvalidAmount,
         Refused::NothingScheduled,
         Refused::CannotProratedRefund,
-        Refused::Bill(CalendarError::OutOfRange.into()),
+        CalendarError::OutOfRange.into(),
+        Refused::Bill(renewal::Refused::NothingLeft),
     ];
     let codes: BTreeSet<_> = all.iter().map(Refused::code).collect();
     assert_eq!(codes.len(), all.len());

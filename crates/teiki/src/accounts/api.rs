@@ -57,7 +57,7 @@ pub static CHANGE: Operation = Operation {
             5,
             "The local time from which what is due on a day is charged, such as 09:00.",
         ),
-        Param::id("test_clock", "The test clock of new test customers; empty is real time."),
+        Param::id("test_clock", "The test clock of new test customers; empty is real time.").clearable(),
         Param::choice("rate_limits", RATE_LIMITS, WRONG, "generous, or payjp: PAY.JP's own."),
         Param::text("email", ADDRESS_MAX, "Where mails come from; empty is none."),
     ],
@@ -87,7 +87,7 @@ pub static BRANDS_OF: Operation = Operation {
     access: Access::Public,
     object: "account",
     summary: "Shows the card brands that are accepted.",
-    params: &[Param::id("tenant", "Accepted and not used.")],
+    params: &[Param::id("tenant", "Accepted and not used.").clearable()],
     answer: Shape::one::<BrandsView>(),
     run: |call| Box::pin(brands(call)),
 };

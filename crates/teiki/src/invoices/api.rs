@@ -205,7 +205,8 @@ pub static PREVIEW: Operation = Operation {
             "What would be done to it: update with the parameters below; delete with prorate=true gives back.",
         ),
         Param::id("plan", "With update: another plan, paid at once."),
-        Param::id("next_cycle_plan", "With update: the plan from the next renewal on; empty clears it."),
+        Param::id("next_cycle_plan", "With update: the plan from the next renewal on; empty clears it.")
+            .clearable(),
         QUANTITY,
         TRIAL_END,
         PRORATE,

@@ -11,6 +11,7 @@ use db::Tx;
 use super::scheduled;
 use super::view::{DueView, NextView, PreviewView, RefundView};
 use crate::plans;
+use crate::subscriptions::payment::card_of;
 use crate::subscriptions::present::Present;
 use crate::subscriptions::requests::{Context, Update, look, plan_update, refused, refused_of};
 use crate::subscriptions::{SubscriptionRow, deletion, must_be_free};
@@ -56,7 +57,7 @@ pub(super) fn preview(
         }
         Planned::Update(update) => plan_update(tx, context, (&customer, &row, &present), update)?,
         Planned::Pause => at_no_cost(agreement::pause(&standing).map_err(refused_of(row.id))?),
-        Planned::Cancel => at_no_cost(agreement::cancel(&standing).map_err(refused_of(row.id))?),
+        Planned::Cancel => at_no_cost(agreement::cancel(&terms, &standing).map_err(refused_of(row.id))?),
         Planned::Resume(resumption) => {
             agreement::resume(&terms, &standing, resumption, customer.billing).map_err(refused_of(row.id))?
         }
@@ -67,6 +68,9 @@ pub(super) fn preview(
         DueNow::Bill(bill) => Some(DueView::bill(bill)),
         DueNow::OldestOpen => scheduled::oldest_open(tx, row.id)?.map(|open| DueView::open(&open)),
     };
+    if due_now.is_some() {
+        card_of(tx, &customer)?;
+    }
     let named = Named::read(tx, context, &row, &then)?;
     let changed = agreement::after(&standing, &then, (&named.plan, named.next_plan.as_ref()));
     let changed = Agreement { is_first_bill: changed.is_first_bill && due_now.is_none(), ..changed };

@@ -126,6 +126,7 @@ fn encoding(params: &[Param]) -> Map<String, Value> {
     let nested = params.iter().filter(|param| match param.kind {
         Kind::Metadata | Kind::Texts(_) => true,
         Kind::Text(_)
+        | Kind::Id
         | Kind::Int(..)
         | Kind::Bool
         | Kind::Choice(_)
@@ -166,6 +167,7 @@ fn schema(param: &Param, style: Style) -> Value {
         }
         Kind::Text(max) if param.is_required => json!({"type": "string", "minLength": 1, "maxLength": max}),
         Kind::Text(max) => json!({"type": "string", "maxLength": max}),
+        Kind::Id => json!({"type": "string", "minLength": 1, "maxLength": ID_MAX}),
         Kind::Int(min, max) => json!({"type": "integer", "format": "int64", "minimum": min, "maximum": max}),
         Kind::Bool => json!({"type": "boolean"}),
         Kind::Choice(words) => json!({"type": "string", "enum": words}),

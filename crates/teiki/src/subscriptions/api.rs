@@ -194,7 +194,7 @@ pub static UPDATE: Operation = Operation {
     summary: "Changes a subscription. Another plan is paid now; next_cycle_plan waits for the next renewal.",
     params: &[
         Param::id("plan", "Another plan, paid at once."),
-        Param::id("next_cycle_plan", "The plan from the next renewal on; empty clears it."),
+        Param::id("next_cycle_plan", "The plan from the next renewal on; empty clears it.").clearable(),
         TRIAL_END,
         PRORATE,
         QUANTITY,

@@ -22,7 +22,7 @@ pub mod api;
 pub mod applying;
 pub(crate) mod deletion;
 pub mod on_paid;
-mod payment;
+pub(crate) mod payment;
 pub mod present;
 pub mod requests;
 mod store;

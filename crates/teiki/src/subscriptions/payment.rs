@@ -16,12 +16,20 @@ use super::requests::{Context, Prepared};
 use super::{SubscriptionRow, store};
 use crate::actor::Actor;
 use crate::charges::settle::Times;
-use crate::charges::{self, NewCharge, Outgoing, request, sale};
+use crate::charges::{self, NewCharge, Outgoing, request};
 use crate::customers::Held;
 use crate::holds;
 use crate::invoices::{self, NewRequested, scheduled};
-use crate::payment_methods::MethodRow;
+use crate::payment_methods::{self, MethodRow};
 use crate::web::ApiError;
+
+/// The card that a subscription is paid with. Error: its customer has none.
+pub(crate) fn card_of(tx: &mut Tx<'_>, customer: &Held) -> Result<MethodRow, ApiError> {
+    let message = || format!("The customer {} has no default card: add one first.", customer.id);
+    let none = || ApiError::client("doesnt_have_card", message());
+    let id = customer.default_card().ok_or_else(none)?;
+    payment_methods::find(tx, customer.side, id)?.filter(|method| !method.is_deleted).ok_or_else(none)
+}
 
 /// Charges a bill that the request makes.
 pub(super) fn pay_bill(
@@ -99,7 +107,7 @@ fn wait_for(
     if let Some(hold) = holds::active(tx, context.side.0)? {
         return Err(ApiError::held(&hold.reason));
     }
-    let method = sale::default_card(tx, customer)?;
+    let method = card_of(tx, customer)?;
     row.pending_invoice = Some(due.invoice.to_string());
     if let Some(scheduled) = scheduled::find(tx, row)? {
         scheduled::set_action(tx, scheduled.id, None)?;

@@ -92,10 +92,7 @@ pub fn create(tx: &mut Tx<'_>, context: &Context<'_>, create: &Create) -> Result
         .map_err(|error| error.about_param("plan").coded("invalid_plan"))?
         .terms()?;
     must_be_new(tx, &customer, (Named::Plan, &create.plan), None)?;
-    let Some(card) = customer.default_card() else {
-        let message = format!("The customer {} has no default card.", customer.id);
-        return Err(ApiError::param("doesnt_have_card", "customer", message));
-    };
+    let card = payment::card_of(tx, &customer).map_err(|error| error.about_param("customer"))?.id;
     let new = New {
         plan: &plan,
         quantity: quantity_of(create.quantity)?.unwrap_or(1),
@@ -240,7 +237,8 @@ pub fn cancel(tx: &mut Tx<'_>, context: &Context<'_>, id: &str) -> Result<Prepar
     must_be_free(&row)?;
     let course = {
         let present = Present::read(tx, context, &row)?;
-        agreement::cancel(&present.agreement(&row)?).map_err(refused_of(row.id))?
+        let terms = Terms { account: &context.account.terms, calendar: row.calendar };
+        agreement::cancel(&terms, &present.agreement(&row)?).map_err(refused_of(row.id))?
     };
     let at = Some(customer.billing.as_microsecond());
     let stamps = Stamps { canceled_at: at, ..stamps(&row) };
@@ -404,6 +402,7 @@ const fn param_of(refused: &Refused) -> Option<&'static str> {
         | Refused::AlreadyCanceled
         | Refused::SubscriptionWorked
         | Refused::NothingScheduled
+        | Refused::BeyondCalendar
         | Refused::Bill(_) => None,
     }
 }
@@ -424,6 +423,7 @@ pub fn refused_of(id: SubscriptionId) -> impl Fn(Refused) -> ApiError {
             | Refused::InvalidAmount
             | Refused::NothingScheduled
             | Refused::CannotProratedRefund
+            | Refused::BeyondCalendar
             | Refused::Bill(_) => refused(it),
         }
     }
@@ -443,7 +443,8 @@ pub fn refused(refused: Refused) -> ApiError {
         | Refused::InvalidQuantity { .. }
         | Refused::InvalidAmount
         | Refused::NothingScheduled
-        | Refused::CannotProratedRefund => {
+        | Refused::CannotProratedRefund
+        | Refused::BeyondCalendar => {
             let text = refused.to_string();
             let mut letters = text.chars();
             let sentence =

@@ -8,7 +8,7 @@ use crate::web::list::{LIMIT, List, OFFSET, Page, SINCE, STARTING_AFTER, UNTIL};
 use crate::web::params::Param;
 use crate::web::{Access, Answer, ApiError, Call, Operation, Shape};
 
-const TENANT: Param = Param::id("tenant_id", "Accepted and not used.");
+const TENANT: Param = Param::id("tenant_id", "Accepted and not used.").clearable();
 
 /// POST /v1/three_d_secure_requests
 pub static CREATE: Operation = Operation {

@@ -44,7 +44,7 @@ pub static CREATE: Operation = Operation {
         Param::texts("card", &CARD, "invalid_card", "The card: number, exp_month, exp_year, cvc, name, …"),
         Param::text("sandbox_token", 100, "In test mode: a token of the sandbox, to rehearse any outcome."),
         Param::bool("three_d_secure", "Whether 3-D Secure is to be done before the token is used."),
-        Param::id("tenant", "Accepted and not used."),
+        Param::id("tenant", "Accepted and not used.").clearable(),
     ],
     answer: Shape::one::<TokenView>(),
     run: |call| Box::pin(create(call)),

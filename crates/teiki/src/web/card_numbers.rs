@@ -31,6 +31,7 @@ impl Taken {
         let takes = |param: &Param| match param.kind {
             Kind::Texts(members) => param.name == card && members.iter().any(|member| member.name == number),
             Kind::Text(_)
+            | Kind::Id
             | Kind::Int(..)
             | Kind::Bool
             | Kind::Choice(_)

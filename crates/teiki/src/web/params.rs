@@ -1,8 +1,8 @@
 //! Parameters: what an operation takes, and reading it strictly.
 //!
 //! Every operation lists its parameters; one that is not listed is refused, never ignored. A value is checked here by its
-//! kind, so that an operation reads what is right. An empty value clears a text, and is wrong for anything else; null in
-//! JSON clears a text and counts as not sent for anything else.
+//! kind, so that an operation reads what is right. An empty value clears a text, and is wrong for anything else: an id that
+//! is empty would do another thing than was meant. Null in JSON clears a text and counts as not sent for anything else.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +15,8 @@ use super::metadata::{self, MetadataEdit};
 pub enum Kind {
     /// Text of at most so many characters.
     Text(usize),
+    /// The id of an object.
+    Id,
     /// A whole number within these bounds.
     Int(i64, i64),
     /// True or false, in any case.
@@ -62,7 +64,7 @@ impl Param {
 
     /// The id of another object.
     pub const fn id(name: &'static str, about: &'static str) -> Self {
-        Self::new(name, Kind::Text(ID_MAX), "invalid_id", about)
+        Self::new(name, Kind::Id, "invalid_id", about)
     }
 
     /// A whole number from `min` to `max`.
@@ -129,6 +131,11 @@ impl Param {
     /// The same, and it must be sent.
     pub const fn required(self) -> Self {
         Self { is_required: true, ..self }
+    }
+
+    /// An id that an empty value clears, or that nothing comes of.
+    pub const fn clearable(self) -> Self {
+        Self { kind: Kind::Text(ID_MAX), ..self }
     }
 
     /// The same, and the operation takes these words only.
@@ -239,6 +246,18 @@ impl Params {
         Err(ApiError::param("invalid_querystring", *name, message))
     }
 
+    /// Error: an id of `known` was sent empty, as by a variable of the client's that is not set.
+    pub fn no_id_is_cleared(&self, known: &[Param]) -> Result<(), ApiError> {
+        let is_cleared = |param: &&Param| {
+            matches!(param.kind, Kind::Id) && self.0.get(param.name) == Some(&Value::Cleared)
+        };
+        let Some(param) = known.iter().find(is_cleared) else {
+            return Ok(());
+        };
+        let message = format!("Invalid {}: it is empty. Send an id, or leave it out.", param.name);
+        Err(ApiError::param(param.code, param.name, message))
+    }
+
     /// Whether nothing was sent.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -332,10 +351,17 @@ fn value_of(param: &Param, node: Node) -> Result<Option<Value>, ApiError> {
             Node::Text(_) | Node::List(_) | Node::Null => Err(wrong(format!("Invalid {}.", param.name))),
         },
         Kind::List(items, max) => list_of(param, (items, max), node).map(Some),
-        Kind::Text(_) | Kind::Int(..) | Kind::Bool | Kind::Choice(_) | Kind::InstantOrNow | Kind::Instant => {
+        Kind::Text(_)
+        | Kind::Id
+        | Kind::Int(..)
+        | Kind::Bool
+        | Kind::Choice(_)
+        | Kind::InstantOrNow
+        | Kind::Instant => {
             let is_text = matches!(param.kind, Kind::Text(_));
+            let can_be_empty = is_text || matches!(param.kind, Kind::Id);
             let text = match node {
-                Node::Text(text) if text.is_empty() && is_text => return Ok(Some(Value::Cleared)),
+                Node::Text(text) if text.is_empty() && can_be_empty => return Ok(Some(Value::Cleared)),
                 Node::Text(text) => text,
                 Node::Null => return Ok(is_text.then_some(Value::Cleared)),
                 Node::Map(_) | Node::List(_) => return Err(wrong(format!("Invalid {}.", param.name))),
@@ -350,6 +376,7 @@ fn value_of(param: &Param, node: Node) -> Result<Option<Value>, ApiError> {
 /// A value of a simple kind, or what would be right.
 fn simple(kind: Kind, text: String) -> Result<Value, String> {
     match kind {
+        Kind::Id => simple(Kind::Text(ID_MAX), text),
         Kind::Text(max) if text.chars().count() > max => Err(format!("at most {max} characters long")),
         Kind::Text(_) if text.contains('\0') => Err("text without control characters".to_owned()),
         Kind::Text(_) | Kind::Metadata | Kind::Texts(_) | Kind::List(..) => Ok(Value::Text(text)),

@@ -100,6 +100,7 @@ async fn answer(
     if operation.answer.is_list() {
         params.none_is_cleared()?;
     }
+    params.no_id_is_cleared(operation.params)?;
     let has_chunks = parts.version > Version::HTTP_10;
     let give_up_at = tokio::time::Instant::now() + PATIENCE;
     let call = Call { site, caller, path, params, has_chunks, now, give_up_at, random, ticket: None };

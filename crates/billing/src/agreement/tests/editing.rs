@@ -102,6 +102,35 @@ fn after_a_skip_the_invoices_are_those_that_a_preview_had_after_it_also_where_a_
 }
 
 #[test]
+fn a_reserved_plan_whose_first_cycle_is_skipped_counts_from_the_cycle_after_it() {
+    let weekly = Plan { id: "weekly".into(), interval: every(Unit::Week, 1), ..plan() };
+    let monthly = plan();
+    let mut book = Book::create(Calendar::Anchor, &new(&weekly), &[&monthly], "2027-01-24T06:00:00Z");
+    let reserve = Change { next_plan: Some(Some(&monthly)), ..Change::default() };
+    book.update(&reserve, "2027-01-25T00:00:00Z").expect("reserved");
+    assert_eq!(book.next().cycle.period, period("2027-01-31T06:00:00Z", "2027-02-28T06:00:00Z"));
+    book.skip().expect("skipped");
+    // It keeps its time; and as it is the boundary that the plan begins at, the 31st does not come back.
+    assert_eq!(book.next().cycle.period, period("2027-02-28T06:00:00Z", "2027-03-28T06:00:00Z"));
+}
+
+#[test]
+fn with_a_plan_of_centuries_a_preview_ends_with_the_calendar_and_a_skip_is_refused() {
+    let plan = Plan { interval: every(Unit::Year, 1_000), ..plan() };
+    let mut book = Book::create(Calendar::Anchor, &new(&plan), &[], START);
+    let seen =
+        |book: &Book<'_>| preview(&book.terms, &book.held, book.next().clone(), 12).map(|seen| seen.len());
+    let mut left = seen(&book).expect("previewed");
+    assert!((2..12).contains(&left), "{left}");
+    while left > 1 {
+        book.skip().expect("skipped");
+        left -= 1;
+        assert_eq!(seen(&book), Ok(left));
+    }
+    assert_eq!(book.skip(), Err(Refused::BeyondCalendar));
+}
+
+#[test]
 fn a_day_that_a_person_set_is_kept_by_a_change_as_long_as_it_is_within_the_cycle() {
     let (monthly, weekly) = (plan(), Plan { id: "weekly".into(), interval: every(Unit::Week, 1), ..plan() });
     let reserve = |to| Change { next_plan: Some(to), ..Change::default() };

@@ -34,6 +34,24 @@ fn while_the_period_runs_nothing_is_paid() {
 }
 
 #[test]
+fn a_period_that_is_charged_later_runs_already() {
+    let plan = plan();
+    for calendar in BOTH {
+        let mut book = Book::create(calendar, &new(&plan), &[], START);
+        book.scheduled.as_mut().expect("one is scheduled").0.cycle.charge_at = at("2027-03-10T00:00:00Z");
+        book.held.scheduled = Some(book.next().cycle);
+        let before = (book.held, book.scheduled.clone());
+        book.pause();
+        let mut late = book.clone();
+        book.resume(&as_it_is(), "2027-03-09T23:59:59Z").expect("resumed");
+        assert_eq!((book.held, book.scheduled.clone(), book.paid.len()), (before.0, before.1, 1));
+        // From then on it is paid at once.
+        late.resume(&as_it_is(), "2027-03-10T00:00:00Z").expect("resumed");
+        assert_eq!(late.charges(), charges(&[(START, 1_000), ("2027-03-10T00:00:00Z", 1_000)]));
+    }
+}
+
+#[test]
 fn in_its_trial_it_is_trialing_again_and_now_ends_it() {
     let plan = Plan { trial_days: 14, ..plan() };
     for calendar in BOTH {

@@ -51,7 +51,7 @@ fn ask(book: &mut Book<'_>, request: Request, plans: (Change<'_>, Change<'_>), n
     let held = book.held;
     let step = match request {
         Request::Pause => pause(&held).map(|then| Step { due_now: DueNow::Nothing, then }),
-        Request::Cancel => cancel(&held).map(|then| Step { due_now: DueNow::Nothing, then }),
+        Request::Cancel => cancel(&book.terms, &held).map(|then| Step { due_now: DueNow::Nothing, then }),
         Request::Resume => resume(&book.terms, &held, &resumption(None), now),
         Request::ResumeInTrial => resume(&book.terms, &held, &resumption(Some(end)), now),
         Request::Change => update(&book.terms, &held, &plans.0, now),

@@ -23,11 +23,11 @@ fn a_cancel_runs_to_the_end_of_the_period_or_of_the_trial() {
     for calendar in BOTH {
         for plan in [&paid, &free] {
             let book = Book::create(calendar, &new(plan), &[], START);
-            let course = cancel(&book.held).expect("canceled");
+            let course = cancel(&book.terms, &book.held).expect("canceled");
             assert_eq!(course.state, State::Canceled(CancelReason::Requested));
             assert_eq!((course.ends_at, course.period), (Some(book.held.period.end), book.held.period));
             assert_eq!(course.upcoming, Upcoming::Off);
-            let again = cancel(&Agreement { state: course.state, ..book.held });
+            let again = cancel(&book.terms, &Agreement { state: course.state, ..book.held });
             assert_eq!(again.map(|course| course.state), Err(Refused::AlreadyCanceled));
         }
     }
@@ -42,6 +42,41 @@ fn a_canceled_one_is_not_renewed() {
     assert_eq!(book.paid.len(), 1);
     assert_eq!(ends_at(book.held.state, book.held.period), Some(at("2027-02-28T06:00:00Z")));
     assert_eq!(ends_at(COMPLETED, book.held.period), None);
+}
+
+#[test]
+fn a_cancel_after_the_last_instalment_has_an_end_that_comes_due() {
+    let plan = Plan { instalments: Some(2), ..plan() };
+    let end = "2027-03-31T06:00:00Z";
+    for calendar in BOTH {
+        let mut book = Book::create(calendar, &new(&plan), &[], START);
+        book.run("2027-02-28T06:00:00Z");
+        book.held = Agreement { state: State::PastDue, open_invoices: 1, ..book.held };
+        assert_eq!((book.held.remaining, book.scheduled.is_none()), (Some(0), true));
+        let over = book.held.period.end;
+        book.cancel();
+        assert_eq!(book.next().cycle.period.start, over, "{calendar:?}");
+        assert_eq!((over <= at(end), book.next().amount.minor), (true, 0));
+        // Undone, the last instalment is paid and nothing is left of it.
+        book.resume(&Resumption::default(), "2027-03-10T00:00:00Z").expect("resumed");
+        assert_eq!((book.held.state, book.scheduled.is_none()), (COMPLETED, true));
+    }
+}
+
+#[test]
+fn a_cancel_after_a_last_instalment_that_failed_and_paused_ends_at_once() {
+    let plan = Plan { instalments: Some(2), ..plan() };
+    let mut book = Book::create(Calendar::Payjp, &new(&plan), &[], START);
+    let before = book.held;
+    book.run("2027-02-28T06:00:00Z");
+    book.held =
+        Agreement { state: State::Paused, scheduled: None, next_cycle: book.held.next_cycle, ..before };
+    let course = cancel(&book.terms, &book.held).expect("canceled");
+    let Upcoming::Replaced(next) = &course.upcoming else {
+        panic!("nothing comes due");
+    };
+    assert_eq!((course.ends_at, next.cycle.charge_at), (Some(before.period.end), before.period.end));
+    assert_eq!((course.remaining, next.amount.minor), (Some(1), 1_000));
 }
 
 #[test]
@@ -100,7 +135,7 @@ fn all_requests_with_all_states() {
         let resumption = Resumption::default();
         for (name, answer) in [
             ("pause", pause(&held).map(|then| Step { due_now: DueNow::Nothing, then })),
-            ("cancel", cancel(&held).map(|then| Step { due_now: DueNow::Nothing, then })),
+            ("cancel", cancel(&book.terms, &held).map(|then| Step { due_now: DueNow::Nothing, then })),
             ("change plan", update(&book.terms, &held, &change, running)),
             ("resume in the period", resume(&book.terms, &held, &resumption, running)),
             ("resume after it", resume(&book.terms, &held, &resumption, over)),

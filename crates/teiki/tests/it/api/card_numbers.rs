@@ -79,9 +79,13 @@ fn places(param: &Param, taken: bool) -> Vec<String> {
             others.map(|member| format!("{name}[{}]", member.name)).collect()
         }
         Kind::List(..) => vec![name.to_owned(), format!("{name}[]")],
-        Kind::Text(_) | Kind::Int(..) | Kind::Bool | Kind::Choice(_) | Kind::InstantOrNow | Kind::Instant => {
-            vec![name.to_owned()]
-        }
+        Kind::Text(_)
+        | Kind::Id
+        | Kind::Int(..)
+        | Kind::Bool
+        | Kind::Choice(_)
+        | Kind::InstantOrNow
+        | Kind::Instant => vec![name.to_owned()],
     }
 }
 

@@ -9,7 +9,7 @@ use teiki::routes::{Method, ROUTES};
 use super::client::Client;
 use super::isolation::examples::examples;
 use super::isolation::sides::Side;
-use super::shop::in_a_shop;
+use super::shop::{ALSO_GOOD, GOOD, in_a_shop};
 use crate::installation::{on_both, on_postgres, on_sqlite};
 use crate::serve::Server;
 
@@ -144,6 +144,39 @@ async fn an_empty_filter_does_not_show_everything() {
             }
         }
         assert!(tried > 50, "only {tried}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_empty_id_does_not_do_another_thing() {
+    in_a_shop(async |shop| {
+        let client = &shop.teiki.test;
+        client.plan("basic", 1_000, &[]).await;
+        client.plan("plus", 1_500, &[]).await;
+        let customer = client.customer(GOOD).await;
+        let token = client.token(ALSO_GOOD).await;
+        let id = client.subscribe(&customer, "basic", &[]).await.id;
+        let sale = [("amount", "100"), ("currency", "jpy"), ("customer", customer.as_str())];
+        let subscription = format!("/v1/subscriptions/{id}");
+        for (path, form, empty) in [
+            ("/v1/charges", &sale[..], "card"),
+            ("/v1/customers", &[("card", token.as_str())], "test_clock"),
+            ("/v1/customers", &[], "card"),
+            (&format!("/v1/customers/{customer}"), &[], "default_card"),
+            (&subscription, &[], "plan"),
+        ] {
+            let form = [form, &[(empty, "")]].concat();
+            let refused = client.post(path, &form).await.refused(400, "invalid_id");
+            assert_eq!(refused["param"], empty, "{path}");
+        }
+        let preview = format!("/v1/invoices/preview?subscription={id}&plan=");
+        assert_eq!(client.get(&preview).await.refused(400, "invalid_id")["param"], "plan");
+        assert_eq!(client.charges(&customer).await.len(), 1);
+        // What an empty value clears.
+        client.act(&id, "", &[("next_cycle_plan", "plus")]).await.ok();
+        assert!(client.act(&id, "", &[("next_cycle_plan", "")]).await.ok()["next_cycle_plan"].is_null());
+        client.post("/v1/account_settings", &[("test_clock", "")]).await.ok();
     })
     .await;
 }

@@ -58,6 +58,29 @@ async fn a_preview_is_what_is_charged_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_plan_of_centuries_ends_with_the_calendar_and_is_no_fault() {
+    in_a_shop(async |shop| {
+        for client in shop.both() {
+            let interval = [("interval", "year"), ("interval_count", "1000")];
+            client.plan("millennium", 1_000, &interval).await;
+            let life = Life::begin(client, START).await;
+            let customer = life.customer(GOOD).await;
+            let id = client.subscribe(&customer, "millennium", &[]).await.id;
+            let mut left = coming(&preview(client, &id, &[]).await).len();
+            assert!((2..12).contains(&left), "{left}");
+            while left > 1 {
+                act(client, &scheduled(client, &id).await, "skip", &[("reason", "x")]).await.ok();
+                left -= 1;
+                assert_eq!(coming(&preview(client, &id, &[]).await).len(), left);
+            }
+            let last = act(client, &scheduled(client, &id).await, "skip", &[("reason", "x")]).await;
+            last.refused(400, "beyond_calendar");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_change_now_shows_what_is_paid_at_once() {
     in_a_shop(async |shop| {
         for client in shop.both() {

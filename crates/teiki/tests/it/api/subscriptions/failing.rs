@@ -173,7 +173,9 @@ async fn without_a_card_a_renewal_fails_by_name() {
             let failed = client.subscription(&id).await;
             let paused_at = (status == "paused").then(|| seconds(FEBRUARY));
             assert_eq!((failed.status.as_str(), failed.paused_at), (status, paused_at));
-            client.act(&id, "resume", &[]).await.refused(402, "missing_card");
+            client.act(&id, "resume", &[]).await.refused(400, "doesnt_have_card");
+            let preview = format!("/v1/invoices/preview?subscription={id}&change=resume");
+            client.get(&preview).await.refused(400, "doesnt_have_card");
             client.pay_with(&customer, ALSO_GOOD).await;
             assert_eq!(client.act(&id, "resume", &[]).await.ok()["status"], "active");
             let paid = client.charges(&customer).await;

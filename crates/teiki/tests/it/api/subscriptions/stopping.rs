@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::life::Life;
-use super::super::shop::{DECLINED, GOOD, charged, in_a_shop, seconds};
+use super::super::shop::{ALSO_GOOD, DECLINED, GOOD, charged, id_of, in_a_shop, seconds};
 use super::super::store::invoices;
 
 const START: &str = "2027-01-15T06:00:00Z";
@@ -67,6 +67,30 @@ async fn nobody_is_told_that_a_canceled_subscription_is_charged_again() {
             }
             assert_eq!(next().await.is_null(), canceled);
             assert_eq!(status().contains(&invoice), !canceled);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_pause_while_a_renewal_is_put_off_costs_nothing_and_moves_nothing() {
+    in_a_shop(async |shop| {
+        for client in shop.both() {
+            client.plan("basic", 1_000, &[]).await;
+            let life = Life::begin(client, START).await;
+            let customer = life.customer(GOOD).await;
+            let id = client.subscribe(&customer, "basic", &[]).await.id;
+            let later = "2027-02-25T00:00:00Z";
+            let path = format!("/v1/invoices?subscription={id}&status=scheduled");
+            let path = format!("/v1/invoices/{}", id_of(&client.list(&path).await[0]));
+            client.post(&path, &[("due_at", &seconds(later).to_string())]).await.ok();
+            life.advance("2027-02-20T00:00:00Z").await;
+            client.act(&id, "pause", &[]).await.ok();
+            client.act(&id, "resume", &[]).await.ok();
+            assert_eq!(client.charges(&customer).await, charged(&[(START, 1_000, "paid")]));
+            life.advance(MARCH).await;
+            let all = [(START, 1_000, "paid"), (later, 1_000, "paid"), (MARCH, 1_000, "paid")];
+            assert_eq!(client.charges(&customer).await, charged(&all));
         }
     })
     .await;
@@ -241,6 +265,47 @@ async fn a_canceled_one_runs_to_the_end_of_its_period_and_is_deleted_then() {
             assert_eq!(client.charges(&customer).await, charged(&all));
             // It is gone, so the plan can be taken again.
             client.subscribe(&customer, "basic", &[]).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_cancel_after_the_last_instalment_ends_too() {
+    in_a_shop(async |shop| {
+        for client in shop.both() {
+            client.plan("twice", 1_000, &[("instalments", "2")]).await;
+            let life = Life::begin(client, START).await;
+            let [owing, paying] = [life.customer(GOOD).await, life.customer(GOOD).await];
+            let mut ids = Vec::new();
+            for customer in [&owing, &paying] {
+                ids.push(client.subscribe(customer, "twice", &[]).await.id);
+                client.pay_with(customer, DECLINED).await;
+            }
+            life.advance("2027-02-20T00:00:00Z").await;
+            for id in &ids {
+                client.act(id, "cancel", &[]).await.ok();
+                assert_eq!(client.subscription(id).await.status, "canceled");
+            }
+            // Where the failure has paused, the period was over: it ends with the next second.
+            let is_open = client.list(&format!("/v1/invoices?subscription={}&status=open", ids[1])).await;
+            if let Some(open) = is_open.first() {
+                client.pay_with(&paying, ALSO_GOOD).await;
+                let path = format!("/v1/invoices/{}/pay", id_of(open));
+                client.post(&path, &[]).await.ok();
+                assert_eq!(client.subscription(&ids[1]).await.status, "canceled");
+                life.advance("2027-03-15T05:59:59Z").await;
+                assert_eq!(client.subscription(&ids[0]).await.status, "canceled");
+            }
+            life.advance(MARCH).await;
+            for (id, customer) in ids.iter().zip([&owing, &paying]) {
+                client.get(&format!("/v1/subscriptions/{id}")).await.refused(404, "invalid_id");
+                let left = client.list(&format!("/v1/invoices?subscription={id}")).await;
+                let states: Vec<_> = left.iter().map(|invoice| invoice["status"].as_str().unwrap()).collect();
+                assert!(!states.contains(&"scheduled") && !states.contains(&"open"), "{states:?}");
+                client.pay_with(customer, "5105105105105100").await;
+                client.subscribe(customer, "twice", &[]).await;
+            }
         }
     })
     .await;

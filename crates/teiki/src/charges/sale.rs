@@ -171,7 +171,7 @@ fn payer(tx: &mut Tx<'_>, account: &Account, sale: &Sale) -> Result<Payer, ApiEr
 }
 
 /// The card that a customer pays with. Error: it has none (402).
-pub fn default_card(tx: &mut Tx<'_>, customer: &customers::Held) -> Result<MethodRow, ApiError> {
+fn default_card(tx: &mut Tx<'_>, customer: &customers::Held) -> Result<MethodRow, ApiError> {
     let none =
         || ApiError::card("missing_card", format!("The customer {} has no default card.", customer.id));
     let id = customer.default_card().ok_or_else(none)?;

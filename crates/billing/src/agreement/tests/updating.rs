@@ -363,68 +363,6 @@ fn a_next_plan_without_a_billing_day_counts_from_the_last_one() {
         assert_eq!(book.standing(), standing(State::Active, april, 1_000), "{calendar:?}");
         assert_eq!(book.held.anchor.at.is_some(), calendar == Calendar::Payjp);
     }
-    /// 2,700 yen a quarter, on the 15th.
-    fn quarterly() -> Plan {
-        Plan {
-            id: "quarterly".into(),
-            amount: Money::yen(2_700),
-            interval: every(Unit::Month, 3),
-            ..on_day(15)
-        }
-    }
-
-    #[test]
-    fn a_quarter_that_begins_on_its_billing_day_is_paid_for_three_months() {
-        let (monthly, quarterly) = (on_day(15), quarterly());
-        let (began, then) = ("2027-02-15T00:00:00Z", "2027-05-15T00:00:00Z");
-        let once = [(began, 2_700), (then, 2_700)];
-        for calendar in BOTH {
-            let waits = Book::create(calendar, &new(&monthly), &[&quarterly], START);
-            // Reserved for the next renewal, one by one or for all of a plan.
-            let mut reserved = waits.clone();
-            reserved.update(&next(&quarterly), "2027-02-01T00:00:00Z").expect("reserved");
-            let mut switched = waits.clone();
-            switched.reserve(Some((&quarterly, "2027-02-10T00:00:00Z")));
-            for mut book in [reserved, switched] {
-                book.run(then);
-                assert_eq!(book.charges(), charges(&once), "{calendar:?}");
-            }
-            // At once, on the day.
-            let mut changed = waits.clone();
-            changed.run(began);
-            changed.update(&to(&quarterly), "2027-02-15T05:00:00Z").expect("changed");
-            changed.run(then);
-            let twice = [(began, 1_000), ("2027-02-15T05:00:00Z", 2_700), (then, 2_700)];
-            assert_eq!(changed.charges(), charges(&twice), "{calendar:?}");
-            // Resumed after its period.
-            let mut paused = Book::create(calendar, &new(&quarterly), &[], "2026-11-16T00:00:00Z");
-            paused.run("2026-12-15T00:00:00Z");
-            paused.pause();
-            paused.resume(&Resumption::default(), "2027-03-15T01:00:00Z").expect("resumed");
-            assert_eq!(paused.next().cycle.charge_at, at("2027-06-15T00:00:00Z"), "{calendar:?}");
-        }
-    }
-
-    #[test]
-    fn a_quarter_paid_between_billing_days_lasts_to_the_last_one_within_it() {
-        let (basic, quarterly) = (plan(), quarterly());
-        for calendar in BOTH {
-            for (now, until) in [
-                ("2027-04-14T00:00:00Z", "2027-06-15T00:00:00Z"),
-                ("2027-04-16T00:00:00Z", "2027-07-15T00:00:00Z"),
-            ] {
-                let mut book = Book::create(calendar, &new(&basic), &[&quarterly], START);
-                book.update(&to(&quarterly), now).expect("changed");
-                assert_eq!((book.paid[1].2, book.next().cycle.charge_at), (2_700, at(until)), "{calendar:?}");
-            }
-            // By the day, the next billing day is near enough: from 04-16 to 05-15 are 29 of 89 days.
-            let mut book = Book::create(calendar, &new(&basic), &[&quarterly], START);
-            let by_day = Change { prorate: Some(true), ..to(&quarterly) };
-            book.update(&by_day, "2027-04-16T00:00:00Z").expect("changed");
-            assert_eq!(book.paid[1].2, 2_700 * 29 / 89);
-            assert_eq!(book.standing(), standing(State::Active, "2027-05-15T00:00:00Z", 2_700));
-        }
-    }
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn prepared_by_postgres(url: &str, statement: &str) -> Result<(), String> {
 
 /// The file of a database of SQLite.
 pub(crate) fn path_of(installation: &Installation) -> &str {
-    installation.place.url.strip_prefix("sqlite:").unwrap()
+    installation.place.url.strip_prefix("sqlite:").expect("a database of SQLite")
 }
 
 #[tokio::test]

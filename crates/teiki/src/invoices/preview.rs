@@ -66,7 +66,10 @@ pub(super) fn preview(
     let due_now = match due_now {
         DueNow::Nothing => None,
         DueNow::Bill(bill) => Some(DueView::bill(bill)),
-        DueNow::OldestOpen => scheduled::oldest_open(tx, row.id)?.map(|open| DueView::open(&open)),
+        DueNow::OldestOpen => match scheduled::oldest_open(tx, row.id)? {
+            Some(oldest) => Some(DueView::open(super::find(tx, context.side, oldest.id.as_str())?)),
+            None => None,
+        },
     };
     if due_now.is_some() {
         card_of(tx, &customer)?;

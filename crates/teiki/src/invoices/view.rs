@@ -12,7 +12,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::ShownRow;
-use super::scheduled::OpenRow;
 use super::store::shown;
 use crate::charges;
 use crate::charges::view::ChargeView;
@@ -298,15 +297,15 @@ impl DueView {
         }
     }
 
-    pub(super) fn open(open: &OpenRow) -> Self {
+    pub(super) fn open(open: ShownRow) -> Self {
         Self {
             invoice: Some(open.id.to_string()),
-            amount: open.owed.minor,
-            currency: open.owed.currency.code(),
+            amount: open.owed().minor,
+            currency: open.amount.currency.code(),
             period_start: seconds(open.period.start),
             period_end: seconds(open.period.end),
-            lines: Vec::new(),
-            tax: Vec::new(),
+            lines: open.lines.into_iter().map(line_of).collect(),
+            tax: open.tax.into_iter().map(tax_of).collect(),
         }
     }
 }

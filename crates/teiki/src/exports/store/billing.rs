@@ -14,7 +14,7 @@ pub(super) fn charges_after(tx: &mut Tx<'_>, keys: &Keys<'_>) -> Result<Vec<Row>
          from charges c
          left join invoices i on i.slot = c.slot and i.id = c.invoice_id and i.account_id = c.account_id and i.mode = c.mode
          left join gateway_connections g on g.id = c.connection_id and g.account_id = c.account_id and g.mode = c.mode
-         where (c.slot, c.id) > ($1, $2) and not (c.account_id <> $3) and c.mode = $4
+         where (c.slot, c.id) > ($1, $2) and c.account_id || '' = $3 and c.mode || '' = $4
          order by c.slot, c.id limit $5",
         &keys.of_slots(),
     )
@@ -26,7 +26,7 @@ pub(super) fn charge_actions_after(tx: &mut Tx<'_>, keys: &Keys<'_>) -> Result<V
                 gateway_action_id, idempotency_key, actor, billing_at, created_at, sent_at, settled_at,
                 nullif(clock_id, 'real')
          from charge_actions
-         where (slot, id) > ($1, $2) and not (account_id <> $3) and mode = $4
+         where (slot, id) > ($1, $2) and account_id || '' = $3 and mode || '' = $4
          order by slot, id limit $5",
         &keys.of_slots(),
     )
@@ -38,7 +38,7 @@ pub(super) fn invoices_after(tx: &mut Tx<'_>, keys: &Keys<'_>) -> Result<Vec<Row
                 amount_credited, tax, currency, due_on, due_at, period_start, period_end, next_action_at, opened_at, paid_at,
                 created_at, amount_outside, memo, reason, lines, nullif(clock_id, 'real')
          from invoices
-         where (slot, id) > ($1, $2) and not (account_id <> $3) and mode = $4
+         where (slot, id) > ($1, $2) and account_id || '' = $3 and mode || '' = $4
          order by slot, id limit $5",
         &keys.of_slots(),
     )
@@ -48,7 +48,7 @@ pub(super) fn dunning_cases_after(tx: &mut Tx<'_>, keys: &Keys<'_>) -> Result<Ve
     tx.query(
         "select slot, id, subscription_id, invoice_id, status, failure_code, failure_class, next_retry_at, opened_at, closed_at
          from dunning_cases
-         where (slot, id) > ($1, $2) and not (account_id <> $3) and mode = $4
+         where (slot, id) > ($1, $2) and account_id || '' = $3 and mode || '' = $4
          order by slot, id limit $5",
         &keys.of_slots(),
     )
@@ -62,7 +62,7 @@ pub(super) fn ledger_entries_after(tx: &mut Tx<'_>, keys: &Keys<'_>) -> Result<V
          from ledger_entries l
          left join invoices i on i.slot = l.slot and i.id = l.invoice_id and i.account_id = l.account_id and i.mode = l.mode
          left join test_clocks t on t.id = i.clock_id and t.account_id = l.account_id
-         where (l.slot, l.id) > ($1, $2) and not (l.account_id <> $3) and l.mode = $4
+         where (l.slot, l.id) > ($1, $2) and l.account_id || '' = $3 and l.mode || '' = $4
          order by l.slot, l.id limit $5",
         &keys.of_slots(),
     )

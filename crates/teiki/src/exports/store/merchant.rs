@@ -65,7 +65,7 @@ pub(super) fn events_after(tx: &mut Tx<'_>, keys: &Keys<'_>) -> Result<Vec<Row>,
                     and c.id = substr(e.history_id, length(e.mode) + length(e.account_id) + 12)
                     and e.history_id like 'customer:%'),
              e.history_id)
-         where (e.slot, e.id) > ($1, $2) and not (e.account_id <> $3) and e.mode = $4
+         where (e.slot, e.id) > ($1, $2) and e.account_id || '' = $3 and e.mode || '' = $4
          order by e.slot, e.id limit $5",
         &keys.of_slots(),
     )
@@ -88,7 +88,7 @@ pub(super) fn webhook_deliveries_after(tx: &mut Tx<'_>, keys: &Keys<'_>) -> Resu
         "select slot, id, endpoint_id, event_id, event_type, status, attempts, next_attempt_at, last_attempt_at, last_status,
                 last_error, last_duration_ms, created_at, finished_at
          from webhook_deliveries
-         where (slot, id) > ($1, $2) and not (account_id <> $3) and mode = $4
+         where (slot, id) > ($1, $2) and account_id || '' = $3 and mode || '' = $4
          order by slot, id limit $5",
         &keys.of_slots(),
     )

@@ -5,9 +5,10 @@
 //! from there on they are the columns of [`super::fields`]. Joins are outer, so that no row is silently left out because its
 //! neighbour is missing.
 //!
-//! `not (account_id <> $3)` is how `account_id = $3` is said where the account has an index in another order: SQLite would take
-//! that one, and sort all rows of the account for every page. So it goes by the primary key, and a page costs the same on any
-//! number of rows. PostgreSQL reads the two alike, and goes by what it has counted.
+//! `account_id || '' = $3` is how `account_id = $3` is said, and the mode, where the account has an index in another order: an engine would take
+//! that one, and sort all rows of the account for every page; and PostgreSQL, as long as it has counted nothing, would go through
+//! all of them again for each row that another table is joined to. So it goes by the primary key, and a page costs the same on
+//! any number of rows.
 
 use db::{Error, Row, Tx, Value};
 use jiff::Timestamp;

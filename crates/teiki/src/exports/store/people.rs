@@ -12,7 +12,7 @@ pub(super) fn customers_after(tx: &mut Tx<'_>, keys: &Keys<'_>) -> Result<Vec<Ro
         "select slot, id, name, email, description, metadata, default_payment_method_id, nullif(clock_id, 'real'),
                 created_at, deleted_at
          from customers
-         where (slot, id) > ($1, $2) and not (account_id <> $3) and mode = $4
+         where (slot, id) > ($1, $2) and account_id || '' = $3 and mode || '' = $4
          order by slot, id limit $5",
         &keys.of_slots(),
     )
@@ -25,7 +25,7 @@ pub(super) fn cards_after(tx: &mut Tx<'_>, keys: &Keys<'_>) -> Result<Vec<Row>, 
                 m.deleted_at
          from payment_methods m
          left join gateway_connections g on g.id = m.connection_id and g.account_id = m.account_id and g.mode = m.mode
-         where (m.slot, m.id) > ($1, $2) and not (m.account_id <> $3) and m.mode = $4
+         where (m.slot, m.id) > ($1, $2) and m.account_id || '' = $3 and m.mode || '' = $4
          order by m.slot, m.id limit $5",
         &keys.of_slots(),
     )
@@ -35,7 +35,7 @@ pub(super) fn tokens_after(tx: &mut Tx<'_>, keys: &Keys<'_>) -> Result<Vec<Row>,
     tx.query(
         "select slot, id, payment_method_id, created_at, made_at, used_at, confirmed_at
          from tokens
-         where (slot, id) > ($1, $2) and not (account_id <> $3) and mode = $4
+         where (slot, id) > ($1, $2) and account_id || '' = $3 and mode || '' = $4
          order by slot, id limit $5",
         &keys.of_slots(),
     )
@@ -45,7 +45,7 @@ pub(super) fn three_d_secure_requests_after(tx: &mut Tx<'_>, keys: &Keys<'_>) ->
     tx.query(
         "select slot, id, payment_method_id, status, created_at, made_at, started_at, finished_at
          from three_d_secure_requests
-         where (slot, id) > ($1, $2) and not (account_id <> $3) and mode = $4
+         where (slot, id) > ($1, $2) and account_id || '' = $3 and mode || '' = $4
          order by slot, id limit $5",
         &keys.of_slots(),
     )
@@ -61,9 +61,9 @@ pub(super) fn subscriptions_after(tx: &mut Tx<'_>, keys: &Keys<'_>) -> Result<Ve
                 s.trial_start, s.trial_end, s.paused_at, s.canceled_at, s.resumed_at, s.metadata, nullif(s.clock_id, 'real'),
                 s.deleted_at
          from subscriptions s
-         left join customers c on c.slot = s.slot and c.account_id = s.account_id and c.mode = s.mode and c.id = s.customer_id
+         left join customers c on c.slot = s.slot and c.account_id = s.account_id || '' and c.mode = s.mode || '' and c.id = s.customer_id
          left join payment_methods m on m.slot = s.slot and m.id = s.payment_method_id
-             and m.account_id = s.account_id and m.mode = s.mode
+             and m.account_id = s.account_id || '' and m.mode = s.mode || ''
          where (s.slot, s.id) > ($1, $2) and s.account_id = $3 and s.mode = $4
          order by s.slot, s.id limit $5",
         &keys.of_slots(),
@@ -79,7 +79,7 @@ pub(super) fn next_charges(
 ) -> Result<BTreeMap<String, String>, Error> {
     let rows = tx.query(
         "select subscription_id, min(due_on) from invoices
-         where slot >= $1 and slot <= $2 and not (account_id <> $3) and mode = $4 and status = 'scheduled'
+         where slot >= $1 and slot <= $2 and account_id || '' = $3 and mode || '' = $4 and status = 'scheduled'
          group by subscription_id",
         &[
             Value::I64(slots.0),

@@ -164,6 +164,10 @@ async fn a_preview_is_refused_as_the_change_would_be() {
             (&resumed["due_now"]["invoice"], &resumed["due_now"]["amount"]),
             (&open["id"], &json!(1_000))
         );
+        for part in ["lines", "tax"] {
+            assert_eq!(resumed["due_now"][part], open[part]);
+            assert!(!open[part].as_array().unwrap().is_empty(), "{part}");
+        }
     })
     .await;
 }

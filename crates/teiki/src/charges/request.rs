@@ -1,9 +1,9 @@
 //! The road to money of a request: one charge, sent at once, and what became of it within a bounded time.
 //!
 //! The charge has been committed as being sent. It goes on when the client leaves: it is a task of the server, not of the
-//! request. What surely was not sent is given up at once. What is not known when the request gives up is answered as not known, never
-//! as paid and never as unpaid; it is found out later as every other charge is. A database that fails says nothing of the
-//! payment: it is looked at again.
+//! request. What surely was not sent is given up at once. What is not known when the request gives up is answered as not
+//! known, never as paid and never as unpaid; it is found out later as every other charge is. A database that fails says
+//! nothing of the payment: it is looked at again.
 
 use std::sync::Arc;
 use std::time::Duration;

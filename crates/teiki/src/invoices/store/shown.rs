@@ -118,27 +118,33 @@ fn ids_of(rows: &[Row]) -> Result<Vec<InvoiceId>, Error> {
     rows.iter().map(|row| parsed(row, 0, "invoices.id", "an id")).collect()
 }
 
-/// All invoices of a side: each status by its index, merged.
+/// All invoices of a side: of each status no more than could be shown, by its index, merged. Without that bound PostgreSQL would
+/// sort all of them.
 pub(in crate::invoices) fn list(
     tx: &mut Tx<'_>,
     side: (AccountId, Mode),
     (page, from): (&Page, &Place),
 ) -> Result<Vec<InvoiceId>, Error> {
     let rows = tx.query(
-        "select id, due_at from invoices where account_id = $1 and mode = $2 and status = 'scheduled'
+        "select id, due_at from (select id, due_at from invoices where account_id = $1 and mode = $2 and status = 'scheduled'
                 and (due_at, id) < ($3, $4) and due_at >= $5 and due_at <= $6
+                order by due_at desc, id desc limit cast($7 as bigint) + cast($8 as bigint)) scheduled_ones
          union all
-         select id, due_at from invoices where account_id = $1 and mode = $2 and status = 'open'
+         select id, due_at from (select id, due_at from invoices where account_id = $1 and mode = $2 and status = 'open'
                 and (due_at, id) < ($3, $4) and due_at >= $5 and due_at <= $6
+                order by due_at desc, id desc limit cast($7 as bigint) + cast($8 as bigint)) open_ones
          union all
-         select id, due_at from invoices where account_id = $1 and mode = $2 and status = 'paid'
+         select id, due_at from (select id, due_at from invoices where account_id = $1 and mode = $2 and status = 'paid'
                 and (due_at, id) < ($3, $4) and due_at >= $5 and due_at <= $6
+                order by due_at desc, id desc limit cast($7 as bigint) + cast($8 as bigint)) paid_ones
          union all
-         select id, due_at from invoices where account_id = $1 and mode = $2 and status = 'void'
+         select id, due_at from (select id, due_at from invoices where account_id = $1 and mode = $2 and status = 'void'
                 and (due_at, id) < ($3, $4) and due_at >= $5 and due_at <= $6
+                order by due_at desc, id desc limit cast($7 as bigint) + cast($8 as bigint)) void_ones
          union all
-         select id, due_at from invoices where account_id = $1 and mode = $2 and status = 'uncollectible'
+         select id, due_at from (select id, due_at from invoices where account_id = $1 and mode = $2 and status = 'uncollectible'
                 and (due_at, id) < ($3, $4) and due_at >= $5 and due_at <= $6
+                order by due_at desc, id desc limit cast($7 as bigint) + cast($8 as bigint)) uncollectible_ones
          order by due_at desc, id desc limit $7 offset $8",
         &range(&side, page, from),
     )?;

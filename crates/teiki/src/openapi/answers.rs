@@ -52,7 +52,7 @@ const REFUSALS: [Refusal; 10] = [
     Refusal {
         status: 429,
         name: "OverCapacity",
-        description: "More requests than the key may make in a second, or more exports at once than there may be: `over_capacity`. Nothing was done.",
+        description: "More requests than the key may make in a second, or more exports or previews of plan switches at once than there may be: `over_capacity`. Nothing was done.",
     },
     Refusal {
         status: 500,

@@ -13,6 +13,8 @@ use crate::web::{Access, Answer, ApiError, Call, Operation, Shape};
 
 /// Previews that are made at once; the others wait for their turn. The background has two readers.
 pub const PREVIEWS_MAX: usize = 1;
+/// When who has waited for a turn in vain should ask again, in seconds.
+const RETRY_AFTER: u64 = 5;
 
 const PLAN: Param = Param::id("plan", "The plan that is left, by all who have it now.").required();
 const NEXT_PLAN: Param = Param::id("next_plan", "The plan that takes over.").required();
@@ -83,7 +85,12 @@ async fn preview(call: Call) -> Result<Answer, ApiError> {
     let (side, now, asked) = (call.side(), call.now, asked(&call.params)?);
     let limit = call.params.int("limit").unwrap_or(10);
     // It counts all subscriptions of a plan: nobody who pays waits for that, and the renewals keep a reader.
-    let _turn = call.site.previews.acquire().await;
+    let turn = tokio::time::timeout_at(call.give_up_at, call.site.previews.acquire()).await;
+    let _turn = turn.map_err(|_| {
+        let message =
+            "Other previews of plan switches are being made, one at a time. Ask again in a few seconds.";
+        ApiError::over_capacity(RETRY_AFTER).saying(message)
+    })?;
     let shown = call.site.background.read(move |tx| members::preview(tx, side, &asked, (limit, now)));
     Answer::json(&shown.await?)
 }

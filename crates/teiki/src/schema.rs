@@ -46,4 +46,9 @@ pub const MIGRATIONS: &[Migration] = &[
         only: Some(Engine::Sqlite),
         sql: include_str!("../../../migrations/0007_statistics.sqlite.sql"),
     },
+    Migration {
+        name: "0008_room_for_updates",
+        only: Some(Engine::Postgres),
+        sql: include_str!("../../../migrations/0008_room_for_updates.postgres.sql"),
+    },
 ];

@@ -46,9 +46,10 @@ pub enum Tripped {
     },
 }
 
-/// Whether a day may grow to `done`. Exactly 1.2 × the plan is allowed.
+/// Whether a day may grow to `done`. Exactly 1.2 × the plan is allowed; a plan below nothing is as one of nothing.
 pub fn check_day(planned: DayTotal, done: DayTotal) -> Result<(), Tripped> {
-    let exceeds = |done: i64, planned: i64| i128::from(done) * 100 > i128::from(planned) * TOLERANCE_PERCENT;
+    let exceeds =
+        |done: i64, planned: i64| i128::from(done) * 100 > i128::from(planned.max(0)) * TOLERANCE_PERCENT;
     if exceeds(done.count, planned.count) {
         return Err(Tripped::Count { done: done.count, planned: planned.count });
     }
@@ -78,6 +79,13 @@ mod tests {
             check_day(DayTotal::default(), DayTotal { count: 1, amount: 0 }),
             Err(Tripped::Count { done: 1, planned: 0 })
         );
+    }
+
+    #[test]
+    fn a_plan_below_nothing_is_as_one_of_nothing() {
+        let planned = DayTotal { count: 1, amount: -1_000 };
+        assert_eq!(check_day(planned, DayTotal { count: 1, amount: 0 }), Ok(()));
+        assert!(check_day(planned, DayTotal { count: 1, amount: 1 }).is_err());
     }
 
     #[test]

@@ -77,7 +77,8 @@ fn missed_cycles(terms: &AccountTerms, row: &OverdueRow, end: Timestamp) -> DayT
     };
     let next = schedule.first_not_charged_before(row.cycle.saturating_add(1), end);
     let cycles = i64::from(next.saturating_sub(row.cycle));
-    let count = row.remaining.map_or(cycles, |left| cycles.min(left));
+    // The invoice itself counts, also one of nothing that only ends its subscription, after the last instalment.
+    let count = row.remaining.map_or(cycles, |left| cycles.min(left)).max(1);
     DayTotal { count, amount: row.amount.saturating_add(row.plan_amount.saturating_mul(count - 1)) }
 }
 

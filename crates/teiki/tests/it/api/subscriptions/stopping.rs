@@ -311,6 +311,30 @@ async fn a_cancel_after_the_last_instalment_ends_too() {
     .await;
 }
 
+/// Nothing of it is in the plan of that day, and the guard must not take its end for too much.
+#[tokio::test]
+async fn a_cancel_long_after_the_last_instalment_ends_at_once_and_holds_nobody() {
+    in_a_shop(async |shop| {
+        let client = &shop.teiki.test;
+        client.plan("twice", 1_000, &[("instalments", "2")]).await;
+        client.plan("basic", 1_000, &[]).await;
+        let life = Life::begin(client, START).await;
+        let [owing, other] = [life.customer(GOOD).await, life.customer(GOOD).await];
+        let id = client.subscribe(&owing, "twice", &[]).await.id;
+        client.pay_with(&owing, DECLINED).await;
+        life.advance("2027-03-20T00:00:00Z").await;
+        assert_eq!(client.subscription(&id).await.status, "past_due");
+        client.act(&id, "cancel", &[]).await.ok();
+        life.advance("2027-03-20T00:01:00Z").await;
+        client.get(&format!("/v1/subscriptions/{id}")).await.refused(404, "invalid_id");
+        // The account goes on.
+        client.subscribe(&other, "basic", &[]).await;
+        life.advance("2027-05-01T00:00:00Z").await;
+        assert_eq!(client.charges(&other).await.len(), 2);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn deleted_is_gone_for_ever_and_its_charges_stay() {
     in_a_shop(async |shop| {

@@ -208,14 +208,14 @@ where
     }
     let mut is_told = false;
     loop {
-        match look().await {
-            Ok(Some(outcome)) => return Some(outcome),
-            Ok(None) => {}
-            Err(error) if !is_told => {
+        match tokio::time::timeout_at(call.give_up_at, look()).await {
+            Ok(Ok(Some(outcome))) => return Some(outcome),
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) if !is_told => {
                 tracing::error!(%error, %charge, "a payment could not be read; it is looked at again");
                 is_told = true;
             }
-            Err(_) => {}
+            Ok(Err(_)) | Err(_) => {}
         }
         if Instant::now() >= call.give_up_at {
             return None;

@@ -1,6 +1,5 @@
 //! The scheduled invoice of a subscription, and its open ones, as requests change them. The caller holds the subscription.
 
-use billing::calendar::Period;
 use billing::dunning;
 use billing::id::{InvoiceId, SubscriptionId};
 use billing::money::Money;
@@ -34,8 +33,6 @@ pub struct OpenRow {
     pub owed: Money,
     /// How often it has been charged.
     pub charge_count: u32,
-    /// The cycle and plan that it is for.
-    pub period: Period,
 }
 
 /// The scheduled invoice of a subscription.

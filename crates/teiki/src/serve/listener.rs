@@ -30,8 +30,8 @@ use crate::logs::Seldom;
 
 /// How long a client may take nothing of an answer. Longer than a network is lost and found again.
 const STALL_MAX: Duration = Duration::from_secs(60);
-/// How long nothing may come or go on a connection. Longer than any request works before its answer begins: a repeat waits 25
-/// seconds for its first, and then as long for its payment.
+/// How long nothing may come or go on a connection. Longer than any request works before its answer begins, which takes 25 seconds
+/// and the reading of its body.
 const SILENCE_MAX: Duration = Duration::from_secs(75);
 /// How long a stopping server writes to a client that does not keep up.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);

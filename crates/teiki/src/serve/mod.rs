@@ -147,6 +147,8 @@ pub async fn serve(app: App, config: Config) -> Result<(), Failure> {
         failure = jobs.one_died() => Some(failure),
     };
     stop.send_replace(true);
+    // Also when the scheduler is what died, which would do this itself: test clocks on their way would go on for ever.
+    sides.stop_sending();
     tokio::spawn(async move {
         signals.next().await;
         signals::exit_now();

@@ -186,7 +186,7 @@ impl Scheduler {
         let held = self.accounts.iter().filter(|account| look.is_held(account.id)).count();
         self.shared.metrics.held_accounts.store(u64::try_from(held).unwrap_or(0), Ordering::Relaxed);
         for account in look.with_work {
-            self.start_work(account, now).await?;
+            ended = ended.and(self.start_work(account, now).await);
         }
         if look.has_outbox {
             self.outbox.notify_one();

@@ -1,7 +1,5 @@
 //! Subscriptions over HTTP.
 
-use std::sync::Arc;
-
 use billing::agreement::{Resumption, TrialEnd};
 use db::Tx;
 use jiff::Timestamp;
@@ -288,18 +286,23 @@ pub static DELETE: Operation = Operation {
     run: |call| Box::pin(delete(call)),
 };
 
+/// What is said when a deletion may have been written down, or not.
+const DELETE_IN_DOUBT: &str = "Whether the subscription is deleted is not known yet. Read it: 404 says that it is. With prorate, read \
+    amount_refunded of its last charge too, a minute later, before you refund anything.";
+
 async fn delete(call: Call) -> Result<Answer, ApiError> {
-    let side = request::side_of(&call.site, call.caller.account).await?;
     let (owner, now, key, id) = (call.side(), call.now, call.site.app.key.clone(), call.id(0).to_owned());
     let prorate = call.params.bool("prorate").unwrap_or(false);
-    let answer = deleted(owner.1, &id);
-    let (told, charging) = (answer.clone(), Arc::clone(&side));
-    let order = call.site.app.db.write(move |tx| {
-        let context =
-            Context { key: &key, line: &charging.line, account: &charging.account, side: owner, now };
-        deletion::prepare(tx, &context, (&id, prorate, &told))
+    let told = deleted(owner.1, &id);
+    let begun = request::begin(&call, move |tx, side| {
+        let context = Context { key: &key, line: &side.line, account: &side.account, side: owner, now };
+        Ok((told.clone(), deletion::prepare(tx, &context, (&id, prorate, &told))?))
     });
-    if let Some(order) = order.await? {
+    let (answer, live) = begun.await.map_err(|error| match error.code {
+        Some("payment_unknown") => error.saying(DELETE_IN_DOUBT),
+        Some(_) | None => error,
+    })?;
+    if let Some((side, Some(order))) = live {
         let (charge, yen) = (order.charge(), order.amount().minor);
         actions::perform(&call, &side, order).await.map_err(|error| {
             error.saying(format!(

@@ -38,6 +38,9 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const BODY_WAIT: Duration = Duration::from_secs(30);
 /// What is not known after this is answered as not known.
 const PATIENCE: Duration = Duration::from_secs(25);
+/// What is said when a request with a key failed inside.
+const REPEAT: &str = "Something went wrong on our side, and whether this was done is not certain. Repeat the request with the same \
+    Idempotency-Key, and with no other: nothing is done twice.";
 /// The id of a request when the system has no random bytes.
 const NO_ID: &str = "req_none";
 
@@ -48,12 +51,17 @@ pub async fn serve(site: Arc<Site>, route: &'static Route, path: Vec<String>, re
         Err(failure) => return refused(&ApiError::from(failure), NO_ID),
     };
     let id = request_id(&random);
+    let is_repeatable = route.method == Method::Post && request.headers().contains_key(IDEMPOTENCY_KEY);
     match answer(site, route, path, request, random).await {
         Ok(Answer::Json(value) | Answer::Secret { shown: value, .. }) => {
             with_id(json(StatusCode::OK, &value), &id)
         }
         Ok(Answer::Again(kept)) => again(&kept, &id),
         Ok(Answer::File(file)) => attachment(file, id),
+        // What failed may be the very look at what a former try has done.
+        Err(error) if is_repeatable && error.code == Some("payjp_wrong") => {
+            refused(&error.saying(REPEAT), &id)
+        }
         Err(error) => refused(&error, &id),
     }
 }

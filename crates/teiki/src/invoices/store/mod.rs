@@ -304,7 +304,7 @@ pub(super) fn count_open(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<i64, Err
 
 pub(super) fn oldest_open(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<Option<OpenRow>, Error> {
     tx.query_opt(
-        "select id, due_at, amount - amount_paid - amount_credited, currency, charge_count, period_start, period_end
+        "select id, due_at, amount - amount_paid - amount_credited, currency, charge_count
          from invoices where slot = $1 and subscription_id = $2 and status = 'open'
          order by due_at, id limit 1",
         &[Value::I64(id.slot().as_i64()), Value::Text(id.as_str())],
@@ -315,10 +315,6 @@ pub(super) fn oldest_open(tx: &mut Tx<'_>, id: SubscriptionId) -> Result<Option<
             due_at: instant(&row, 1, "invoices.due_at")?,
             owed: Money::new(row.i64(2)?, parsed(&row, 3, "invoices.currency", "a currency")?),
             charge_count: count(&row, 4, "invoices.charge_count")?,
-            period: Period {
-                start: instant(&row, 5, "invoices.period_start")?,
-                end: instant(&row, 6, "invoices.period_end")?,
-            },
         })
     })
     .transpose()

@@ -8,7 +8,7 @@ use super::client::{Client, Form};
 use super::isolation::examples::examples;
 use super::isolation::sides::Side;
 use super::shop::{ALSO_GOOD, DECLINED, GOOD, id_of, in_a_shop};
-use super::store::{StoredKey, abandon, idempotency_keys};
+use super::store::{StoredKey, abandon, idempotency_keys, take_away};
 
 fn sale<'a>(customer: &'a str, amount: &'a str) -> [(&'a str, &'a str); 3] {
     [("amount", amount), ("currency", "jpy"), ("customer", customer)]
@@ -51,6 +51,35 @@ async fn a_repeat_is_answered_as_the_first_and_does_nothing() {
         client.post("/v1/charges", &sale(&customer, "500")).await.ok();
         client.keyed("order 8").post("/v1/charges", &sale(&customer, "500")).await.ok();
         assert_eq!(count(client, &customer).await, 3);
+    })
+    .await;
+}
+
+/// What its first try did is then not known: another key would do it twice.
+#[tokio::test]
+async fn who_cannot_be_told_what_a_key_has_done_is_told_to_keep_it() {
+    in_a_shop(async |shop| {
+        let client = &shop.teiki.test;
+        let customer = client.customer(GOOD).await;
+        let keyed = client.keyed("order 7");
+        let first = keyed.post("/v1/charges", &sale(&customer, "500")).await.ok();
+        let says_to_keep_it =
+            |error: &Value| error["message"].as_str().unwrap().contains("same Idempotency-Key");
+        for table in ["api_keys", "idempotency_keys"] {
+            take_away(&shop.installation.db, table, true).await;
+            let error = keyed.post("/v1/charges", &sale(&customer, "500")).await.refused(500, "payjp_wrong");
+            assert!(says_to_keep_it(&error), "{table}: {error}");
+            if table == "api_keys" {
+                let error = client.post("/v1/charges", &sale(&customer, "500")).await;
+                let error = error.refused(500, "payjp_wrong");
+                assert!(!says_to_keep_it(&error), "it has none: {error}");
+            }
+            take_away(&shop.installation.db, table, false).await;
+        }
+        let again = keyed.post("/v1/charges", &sale(&customer, "500")).await;
+        assert!(again.is_replay);
+        assert_eq!(again.ok(), first);
+        assert_eq!(count(client, &customer).await, 1);
     })
     .await;
 }

@@ -208,18 +208,18 @@ pub(super) async fn take_away(db: &Db, table: &str, is_away: bool) {
     renamed.unwrap();
 }
 
-/// Every commit that has a new charge loses its connection, until it is stopped again; on PostgreSQL.
-pub(super) fn lose_commits(client: &mut postgres::Client) {
-    let made = client.batch_execute(
+/// Every commit that has a new row of `table` loses its connection, until it is stopped again; on PostgreSQL.
+pub(super) fn lose_commits(client: &mut postgres::Client, table: &str) {
+    let made = client.batch_execute(&format!(
         "create function lose() returns trigger language plpgsql as
          $$ begin perform pg_terminate_backend(pg_backend_pid()); return null; end $$;
-         create constraint trigger loses after insert on charges deferrable initially deferred
-         for each row execute function lose()",
-    );
+         create constraint trigger loses after insert on {table} deferrable initially deferred
+         for each row execute function lose()"
+    ));
     made.unwrap();
 }
 
 /// They are kept again.
-pub(super) fn keep_commits(client: &mut postgres::Client) {
-    client.batch_execute("drop trigger loses on charges").unwrap();
+pub(super) fn keep_commits(client: &mut postgres::Client, table: &str) {
+    client.batch_execute(&format!("drop trigger loses on {table}; drop function lose")).unwrap();
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::client::{Answer, Client};
 use super::gateway::Gateway;
 use super::payer::{Payer, What, plans};
-use super::shop::{Merchant, account, must_be_well, soon};
+use super::shop::{Merchant, account, id_of, must_be_well, soon};
 use super::store::{abandon, keep_commits, lose_commits, open_charges, take_away};
 use crate::installation::{Installation, on_both, on_postgres, on_sqlite};
 use crate::place::with_client;
@@ -260,17 +260,37 @@ async fn a_payment_whose_commit_is_lost_is_not_known_and_the_same_key_makes_it_o
         let client = &world.client;
         let kinds = [What::Sale, What::First, What::Change, What::Resume, What::Pay];
         let payers = Payer::all(client, &kinds, &["sbx_ok"]).await;
-        with_client(&installation.place.url, lose_commits);
+        with_client(&installation.place.url, |client| lose_commits(client, "charges"));
         for (_, payer) in &payers {
             let error = payer.begin(client).await.unwrap().unwrap().refused(500, "payment_unknown");
             let message = error["message"].as_str().unwrap();
             assert!(message.contains("same Idempotency-Key") && !message.contains("try again"), "{message}");
         }
-        with_client(&installation.place.url, keep_commits);
+        with_client(&installation.place.url, |client| keep_commits(client, "charges"));
         for (_, payer) in &payers {
             payer.begin(client).await.unwrap().unwrap().ok();
             payer.must_stand(client, true).await;
         }
+        world.end(0).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_deletion_whose_commit_is_lost_says_how_to_learn_of_it() {
+    on_postgres(async |installation| {
+        let world = World::begin(installation, "").await;
+        let client = &world.client;
+        let payer = Payer::of(client, What::First, "sbx_ok").await;
+        let path = format!("/v1/subscriptions/{}", id_of(&payer.begin(client).await.unwrap().unwrap().ok()));
+        with_client(&installation.place.url, |client| lose_commits(client, "charge_actions"));
+        let error = client.delete(&format!("{path}?prorate=true")).await.refused(500, "payment_unknown");
+        with_client(&installation.place.url, |client| keep_commits(client, "charge_actions"));
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("404") && message.contains("amount_refunded"), "{message}");
+        // The commit was lost before it was one.
+        assert_eq!(client.get(&path).await.ok()["status"], "active");
+        client.delete(&path).await.ok();
         world.end(0).await;
     })
     .await;

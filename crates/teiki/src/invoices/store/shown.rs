@@ -1,4 +1,7 @@
 //! SQL of invoices as the API shows them.
+//!
+//! Whose an invoice is is asked as `account_id || '' = …` where its key is known: a PostgreSQL that has not counted yet would go
+//! through all invoices of the account otherwise, by the index of their lists, which has the id in it too.
 
 use billing::calendar::Period;
 use billing::id::{AccountId, InvoiceId, Slot, SubscriptionId};
@@ -66,7 +69,7 @@ pub(in crate::invoices) fn find_many(
                 due_at, period_start, period_end, charge_count, opened_at, paid_at, amount_outside, memo, reason,
                 case when exists (select 1 from subscriptions s where s.slot = invoices.slot and s.id = invoices.subscription_id
                                   and s.status = 'canceled') then null else next_action_at end
-         from invoices where slot = $1 and id = $2 and account_id = $3 and mode = $4",
+         from invoices where slot = $1 and id = $2 and account_id || '' = $3 and mode || '' = $4",
         &[
             slots(ids.iter().map(InvoiceId::slot)),
             Column::Text(ids.iter().map(InvoiceId::as_str).collect()),
@@ -89,7 +92,7 @@ pub(in crate::invoices) fn of_obligations(
                 due_at, period_start, period_end, charge_count, opened_at, paid_at, amount_outside, memo, reason,
                 case when exists (select 1 from subscriptions s where s.slot = invoices.slot and s.id = invoices.subscription_id
                                   and s.status = 'canceled') then null else next_action_at end
-         from invoices where slot = $1 and obligation = $2 and account_id = $3 and mode = $4",
+         from invoices where slot = $1 and obligation = $2 and account_id || '' = $3 and mode || '' = $4",
         &[
             Column::I64(vec![slot.as_i64(); obligations.len()]),
             Column::Text(obligations.iter().map(String::as_str).collect()),

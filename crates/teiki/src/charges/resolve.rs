@@ -2,8 +2,9 @@
 //!
 //! Takes charges whose time to be checked has come; whoever takes a part over brings that time forward first
 //! ([`take_over`]), for the process that was at work on it is gone. Asks by id, by reference, or by resending the *same* key
-//! inside its window, as `billing::resolution` decides from the adapter's capabilities; never makes a new charge. A charge
-//! that is proven never to have happened becomes void, and its invoice goes back on the work list.
+//! inside its window, as `billing::resolution` decides from the adapter's capabilities; never makes a new charge. What nobody
+//! asks for any more is not sent, for the first time or again: it is only asked about. A charge that is proven never to have
+//! happened becomes void, and its invoice goes back on the work list.
 
 use std::sync::Arc;
 
@@ -106,9 +107,13 @@ async fn take_up(
     group: Vec<CheckRow>,
     now: Timestamp,
 ) -> Result<usize, db::Error> {
-    let (to_send, to_ask): (Vec<_>, Vec<_>) =
+    let (to_send, mut to_ask): (Vec<_>, Vec<_>) =
         group.into_iter().partition(|row| is_to_be_sent(line, row, now));
     let (to_send, unwanted) = part_unwanted(line, to_send).await?;
+    let (unwanted, asked_only): (Vec<_>, Vec<_>) =
+        unwanted.into_iter().partition(|row| row.state == State::Prepared);
+    // What may have been executed is found out; sent again, it could be executed only now.
+    to_ask.extend(asked_only);
     let sendable = mark(line, to_send, now).await?;
     let sent = stream::iter(sendable).map(|row| resend(line, row, now)).buffer_unordered(CONCURRENCY);
     let asked = stream::iter(to_ask).map(|row| ask(line, row)).buffer_unordered(CONCURRENCY);
@@ -210,21 +215,17 @@ fn inquiry(row: &CheckRow, now: Timestamp) -> Inquiry {
     }
 }
 
-/// Parts what never left and is not asked for any more from what is to be sent.
+/// Parts what nobody asks for any more from what is to be sent.
 async fn part_unwanted(
     line: &Line,
     rows: Vec<CheckRow>,
 ) -> Result<(Vec<CheckRow>, Vec<CheckRow>), db::Error> {
-    let unsent = never_sent(&rows);
-    if unsent.is_empty() {
+    if rows.is_empty() {
         return Ok((rows, Vec::new()));
     }
-    let unwanted = line.db.read(move |tx| checks::unwanted(tx, &unsent)).await?;
+    let charges: Vec<ChargeId> = rows.iter().map(|row| row.charge).collect();
+    let unwanted = line.db.read(move |tx| checks::unwanted(tx, &charges)).await?;
     Ok(rows.into_iter().partition(|row| !unwanted.contains(&row.charge)))
-}
-
-fn never_sent(rows: &[CheckRow]) -> Vec<ChargeId> {
-    rows.iter().filter(|row| row.state == State::Prepared).map(|row| row.charge).collect()
 }
 
 /// Commits, before any byte leaves, that these may have been sent now. If another process took one of them, or somebody ended
@@ -246,12 +247,12 @@ async fn mark(line: &Line, rows: Vec<CheckRow>, now: Timestamp) -> Result<Vec<Ch
         last_sent_at: row.last_sent_at,
     };
     let marks: Vec<_> = rows.iter().map(unmarked).collect();
-    let unsent = never_sent(&rows);
+    let charges: Vec<ChargeId> = rows.iter().map(|row| row.charge).collect();
     let marked = line
         .db
         .write(move |tx| {
             let marked = checks::mark_sending(tx, &marks, now, until)?;
-            if usize::try_from(marked) == Ok(marks.len()) && checks::unwanted(tx, &unsent)?.is_empty() {
+            if usize::try_from(marked) == Ok(marks.len()) && checks::unwanted(tx, &charges)?.is_empty() {
                 Ok(true)
             } else {
                 Err(db::Error::Busy {
@@ -327,7 +328,7 @@ async fn look_up(line: &Line, row: CheckRow) -> News {
         (Some(id), _) => connection.gateway.find_by_id(id).await,
         (None, true) => connection.gateway.find_by_reference(row.charge.as_str()).await,
         (None, false) => {
-            let note = Some("the gateway can neither be asked nor be sent the same key again".into());
+            let note = Some("the gateway cannot be asked, and must not be sent the same key again".into());
             let check_at = Some(plus_ms(asked_at, REVIEW_PAUSE_MS));
             return News { note, alarm: Some("needs_review"), check_at, ..lost };
         }

@@ -181,7 +181,8 @@ pub(in crate::charges) fn unsent(tx: &mut Tx<'_>, scope: &Scope) -> Result<Vec<(
     rows.iter().map(|row| Ok((parsed(row, 0, "charges.id", "an id")?, history_of(row, 1, 2)?))).collect()
 }
 
-/// Which of these are no longer asked for: their invoice is not open, or their subscription was paused or ended meanwhile.
+/// Which of these are no longer asked for: their invoice is not open, or their subscription was paused or ended meanwhile. What
+/// a subscription waits for is asked for wherever it stands, as the payment with which a paused one resumes.
 pub(in crate::charges) fn unwanted(
     tx: &mut Tx<'_>,
     charges: &[ChargeId],
@@ -190,7 +191,9 @@ pub(in crate::charges) fn unwanted(
         "select c.id from charges c join invoices i on i.slot = c.slot and i.id = c.invoice_id
              left join subscriptions s on s.slot = c.slot and s.id = c.subscription_id
          where c.slot = $1 and c.id = $2
-             and (i.status <> 'open' or s.deleted_at is not null or s.status not in ('trialing', 'active', 'past_due'))",
+             and (i.status <> 'open' or s.deleted_at is not null
+                  or (s.status not in ('trialing', 'active', 'past_due')
+                      and (s.pending_invoice_id is null or s.pending_invoice_id <> c.invoice_id)))",
         &[
             slots(charges.iter().map(ChargeId::slot)),
             Column::Text(charges.iter().map(ChargeId::as_str).collect()),

@@ -4,4 +4,5 @@
 mod failures;
 mod proven_unpaid;
 mod renewals;
+mod unwanted;
 mod world;

@@ -189,7 +189,7 @@ pub struct News {
     pub gateway_charge_id: Option<String>,
     /// What a capture took, when the charge had only reserved it; else a success takes all of it.
     pub taken: Option<Money>,
-    /// Why it was declined.
+    /// Why it was declined; with what proves nothing of the charge, what was said to a repeat of its request.
     pub decline: Option<(String, DeclineClass)>,
     /// A note for the operator: why nothing is known.
     pub note: Option<String>,

@@ -139,7 +139,9 @@ fn is_to_be_sent(line: &Line, row: &CheckRow, now: Timestamp) -> bool {
     let Some(connection) = line.connections.get(&row.connection) else {
         return false;
     };
-    resolution::next_step(connection.gateway.capabilities(), &inquiry(row, now), now) == Step::Resend
+    // A gateway that refused to repeat it would again, and that says nothing: it is only asked.
+    let inquiry = Inquiry { is_frozen: row.frozen || row.decline.is_some(), ..inquiry(row, now) };
+    resolution::next_step(connection.gateway.capabilities(), &inquiry, now) == Step::Resend
         && line.is_free(true)
         && !connection.breaker.is_open()
 }
@@ -298,7 +300,7 @@ async fn resend(line: &Line, row: CheckRow, now: Timestamp) -> News {
     // A gateway that now refuses the request says nothing of the one that was sent before under this key:
     // from here on it is only asked.
     if news.fact == Fact::Declined && news.gateway_charge_id.is_none() && row.state != State::Prepared {
-        return again_later(line, &row, News { fact: Fact::Lost, decline: None, freeze: true, ..news });
+        return again_later(line, &row, News { fact: Fact::Lost, ..news });
     }
     news
 }
@@ -389,7 +391,11 @@ fn absent(capabilities: &Capabilities, row: &CheckRow, asked_at: Timestamp) -> N
         ..News::of(row.charge, row.history, Fact::Lost)
     };
     match resolution::after_absence(capabilities, &inquiry, asked_at) {
-        Step::ProvenAbsent => News { note: None, ..News::of(row.charge, row.history, Fact::NeverExecuted) },
+        // What the gateway said to a repeat is now why it failed.
+        Step::ProvenAbsent if row.decline.is_some() => {
+            News { decline: row.decline.clone(), ..News::of(row.charge, row.history, Fact::Declined) }
+        }
+        Step::ProvenAbsent => News::of(row.charge, row.history, Fact::NeverExecuted),
         Step::Wait(until) => News { check_at: Some(until), ..lost },
         Step::NeedsReview | Step::FindById | Step::FindByReference | Step::Resend => {
             News { alarm: Some("needs_review"), check_at: Some(plus_ms(asked_at, REVIEW_PAUSE_MS)), ..lost }

@@ -250,12 +250,15 @@ fn still_open(news: &News, charge: &ChargeRow, next: State, times: Times, writes
         writes.report.unknown += 1;
     }
     let is_fresh = charge.state == State::Sending;
+    let decline = news.decline.clone().or_else(|| charge.decline.clone());
     writes.opens.push(OpenCharge {
         id: charge.id,
         from: charge.state,
         to: next,
         frozen: charge.frozen || news.freeze,
         gateway_charge_id: news.gateway_charge_id.clone().or_else(|| charge.gateway_charge_id.clone()),
+        // Once the gateway tells of the charge, what it said to a repeat of the request counts no more.
+        decline: decline.filter(|_| next == State::Unknown),
         note: news.note.clone(),
         absent_at: news.absent_at.or(charge.absent_at),
         last_sent_at: news.sent_at.max(charge.last_sent_at),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use billing::charge::State;
+use billing::decline::DeclineClass;
 use billing::event::History;
 use billing::id::{ChargeId, ConnectionId};
 use billing::mode::Mode;
@@ -10,6 +11,7 @@ use billing::money::{Currency, Money};
 use db::{Column, Error, Row, Tx, Value};
 use jiff::Timestamp;
 
+use super::decline_of;
 use crate::actor::Actor;
 use crate::line::Scope;
 use crate::renewals::Lane;
@@ -27,6 +29,8 @@ pub(in crate::charges) struct CheckRow {
     pub(in crate::charges) gateway_token: String,
     pub(in crate::charges) billing_at: Timestamp,
     pub(in crate::charges) frozen: bool,
+    /// What the gateway said to a repeat of its request.
+    pub(in crate::charges) decline: Option<(String, DeclineClass)>,
     pub(in crate::charges) gateway_charge_id: Option<String>,
     pub(in crate::charges) sent_at: Option<Timestamp>,
     pub(in crate::charges) last_sent_at: Option<Timestamp>,
@@ -53,7 +57,7 @@ pub(in crate::charges) fn due(
     let rows = tx.query(
         "select c.id, c.subscription_id, c.connection_id, c.status, c.amount, c.currency, c.idempotency_key,
                 m.gateway_token, coalesce(c.confirmed_at, c.billing_at), c.frozen, c.gateway_charge_id, c.sent_at, c.last_sent_at, c.absent_at,
-                c.tries, c.invoice_id, c.capture
+                c.tries, c.invoice_id, c.capture, c.failure_code, c.failure_class
          from charges c join payment_methods m on m.slot = c.slot and m.id = c.payment_method_id
          where c.check_at <= $1 and c.account_id = $2 and c.mode = $3 and c.clock_id = $4 and c.slot >= $5 and c.slot <= $6
            and c.connection_id = $7 and (c.status = 'prepared') = $8
@@ -109,6 +113,7 @@ fn check_of(row: &Row) -> Result<CheckRow, Error> {
         gateway_token: row.text(7)?,
         billing_at: instant(row, 8, "charges.billing_at")?,
         frozen: row.bool(9)?,
+        decline: decline_of(row, 17, 18)?,
         gateway_charge_id: row.opt_text(10)?,
         sent_at: opt_instant(row, 11, "charges.sent_at")?,
         last_sent_at: opt_instant(row, 12, "charges.last_sent_at")?,

@@ -3,6 +3,7 @@
 
 mod failures;
 mod proven_unpaid;
+mod refused_again;
 mod renewals;
 mod unwanted;
 mod world;

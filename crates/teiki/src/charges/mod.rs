@@ -30,6 +30,7 @@ pub(crate) mod broken;
 pub mod collected;
 mod histories;
 pub mod history;
+mod insist;
 mod listing;
 pub mod pace;
 mod report;

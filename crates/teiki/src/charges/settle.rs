@@ -7,7 +7,6 @@
 //! entries, events with outbox and a look for webhook endpoints (deliveries, if there are any), subscriptions (7–9).
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use billing::charge::{Fact, State};
 use billing::event::{History, Kind};
@@ -19,6 +18,7 @@ use db::{Error, Tx};
 use jiff::Timestamp;
 
 use super::histories::{Current, lock, must_all, renumber};
+use super::insist::insist;
 use super::store::{self, ChargeRow, FinalCharge, OpenCharge, PaidInvoice};
 use super::{NewCase, News, Report, view};
 use crate::alarms::{self, NewAlarm};
@@ -29,11 +29,6 @@ use crate::line::{Line, add};
 use crate::subscriptions::applying::{self, Outcome};
 use crate::subscriptions::on_paid::OnPaid;
 use crate::tokens;
-
-/// When settling is tried again after the database failed, in milliseconds.
-const RETRY_PAUSE_MS: u64 = 500;
-/// How often; then the charges are left to be resolved as unknown, which is safe.
-const RETRY_MAX: u32 = 60;
 
 /// The two times of a settlement.
 #[derive(Clone, Copy, Debug)]
@@ -49,8 +44,8 @@ pub struct Times {
 pub async fn settle(line: &Line, news: Vec<News>, times: Times) -> Result<Report, Error> {
     let mut total = Report::default();
     let mut batches = vec![news];
-    while let Some(batch) = batches.pop() {
-        match write(line, Arc::new(batch.clone()), times).await {
+    while let Some(mut batch) = batches.pop() {
+        match write(line, &mut batch, times).await {
             Ok(report) => total = total.plus(report),
             Err(
                 refused @ (Error::UniqueViolation { .. }
@@ -99,32 +94,18 @@ const REFUSED: &str = "charge_refused_by_database";
 /// A frozen charge is looked at again after this long, in milliseconds: an hour.
 const REVIEW_PAUSE_MS: i64 = 3_600_000;
 
-async fn write(line: &Line, news: Arc<Vec<News>>, times: Times) -> Result<Report, Error> {
-    insist(|| {
-        let (news, key) = (Arc::clone(&news), line.key.clone());
+/// Writes a batch. Settling again after a commit whose outcome is not known changes nothing that was written, but for what was
+/// not sent: that is `prepared` since, and another server may be sending it, or it is still `sending` and is found out. So it is
+/// left out then.
+async fn write(line: &Line, batch: &mut Vec<News>, times: Times) -> Result<Report, Error> {
+    insist(|may_be_there| {
+        if may_be_there {
+            batch.retain(|news| news.fact != Fact::NotSent);
+        }
+        let (news, key) = (batch.clone(), line.key.clone());
         line.db.write(move |tx| write_batch(tx, &key, &news, times))
     })
     .await
-}
-
-/// Writes what is known, and again while the database fails: settling again after a commit whose outcome is not known
-/// changes nothing that was written.
-pub(super) async fn insist<T, F>(write: impl Fn() -> F) -> Result<T, Error>
-where
-    F: Future<Output = Result<T, Error>>,
-{
-    let mut tries = 0;
-    loop {
-        match write().await {
-            Err(Error::ConnectionLost { .. } | Error::CommitUnknown { .. } | Error::Busy { .. })
-                if tries < RETRY_MAX =>
-            {
-                tries += 1;
-                tokio::time::sleep(std::time::Duration::from_millis(RETRY_PAUSE_MS)).await;
-            }
-            other => return other,
-        }
-    }
 }
 
 /// Everything that one batch writes.

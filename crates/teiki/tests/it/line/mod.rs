@@ -5,5 +5,7 @@ mod failures;
 mod proven_unpaid;
 mod refused_again;
 mod renewals;
+mod retold;
+mod store;
 mod unwanted;
 mod world;

@@ -1,0 +1,39 @@
+//! What became of a charge is written down again, because the database failed or refused it.
+
+use billing::charge::Fact;
+use billing::resolution::Idempotency;
+use teiki::charges::News;
+use teiki::charges::settle::{Times, settle};
+
+use super::store::lose_first_commit;
+use super::world::{DUE, Does, Scripted, World, at, prepared, quick};
+use crate::installation::on_postgres;
+use crate::place::with_client;
+
+const FOR_EVER: Idempotency = Idempotency::Strong { window_ms: None };
+
+/// Another server may have marked it as being sent meanwhile: going back to `prepared` it would be sent twice.
+#[tokio::test]
+async fn what_was_not_sent_is_not_told_again_after_a_commit_whose_outcome_is_not_known() {
+    on_postgres(async |installation| {
+        let world = World::new(installation, &[("a", "monthly"), ("b", "monthly")]).await;
+        let gateway = Scripted::new(quick(FOR_EVER), |_, _| Does::Succeed);
+        let line = world.line(&gateway).await;
+        let outgoing = prepared(&world, &line).await;
+        let facts = [Fact::NotSent, Fact::Succeeded];
+        let news = outgoing.iter().zip(facts).map(|(outgoing, fact)| {
+            let gateway_charge_id = Some(format!("gw_{}", outgoing.charge));
+            News { gateway_charge_id, ..News::of(outgoing.charge, outgoing.history, fact) }
+        });
+        with_client(&installation.place.url, lose_first_commit);
+        let times = Times { billing: at(DUE), real: teiki::clock::now() };
+        let report = settle(&line, news.collect(), times).await.expect("truth is writable");
+        assert_eq!(report.succeeded, 1);
+        assert_eq!(world.column("charges", "status"), ["sending", "succeeded"]);
+        // It is found out as everything is whose sender is gone.
+        drop(outgoing);
+        world.resolve(&world.line(&gateway).await, DUE).await;
+        assert_eq!(world.column("charges", "status"), ["succeeded", "succeeded"]);
+    })
+    .await;
+}

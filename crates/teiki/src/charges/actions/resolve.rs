@@ -130,7 +130,8 @@ async fn repeat(line: &Line, row: &CheckRow, now: Timestamp) -> Result<Option<Ne
         .get(&row.connection)
         .map_or(now, |connection| check_after_send(connection.gateway.capabilities(), now));
     let (action, check_at) = (row.action, row.check_at);
-    if !line.db.write(move |tx| store::mark_sending(tx, action, check_at, (now, until))).await? {
+    let on_its_way_until = row.last_sent_at.map_or(now, |at| at.max(now));
+    if !line.db.write(move |tx| store::mark_sending(tx, action, check_at, (on_its_way_until, until))).await? {
         return Ok(None);
     }
     let order = Order {

@@ -1,10 +1,13 @@
 //! A request that is sent again under its key and is refused now: that says nothing of the first one, which is asked for, and
 //! nothing is left hanging for ever.
 
+use billing::id::ChargeActionId;
 use billing::resolution::Idempotency;
+use teiki::charges::actions;
+use teiki::renewals::Lane;
 
 use super::world::{DUE, Does, Scripted, World, prepared, quick};
-use crate::installation::on_both;
+use crate::installation::{Is, on_both};
 
 const FOR_EVER: Idempotency = Idempotency::Strong { window_ms: None };
 
@@ -58,6 +61,67 @@ async fn what_was_executed_and_is_refused_when_sent_again_has_succeeded() {
         assert_eq!(world.column("charges", "status"), ["succeeded"]);
         assert_eq!(world.column("charges", "failure_code"), ["null"]);
         world.assert_healthy();
+    })
+    .await;
+}
+
+/// A refund whose sender may live and is still waiting for its turn.
+async fn refund_under_way(world: &World<'_>) {
+    let charges = world.export("charges");
+    let text = |column: &str| charges[0][column].as_str().expect("a text").to_owned();
+    let charge = text("charge_id");
+    let id: billing::id::ChargeId = charge.parse().expect("an id");
+    let now = teiki::clock::now();
+    let action = ChargeActionId::random(id.slot(), now, &[7; 32]).to_string();
+    let row = vec![
+        ("slot", id.slot().as_i64().into()),
+        ("id", (&action).into()),
+        ("account_id", (&world.id().to_string()).into()),
+        ("mode", "test".into()),
+        ("clock_id", (&world.scope.clock).into()),
+        ("charge_id", (&charge).into()),
+        ("number", 1.into()),
+        ("kind", "refund".into()),
+        ("status", "sending".into()),
+        ("amount", 980.into()),
+        ("currency", "jpy".into()),
+        ("idempotency_key", "refund".into()),
+        ("actor", "api".into()),
+        ("frozen", Is::Flag(false)),
+        ("billing_at", now.as_microsecond().into()),
+        ("sent_at", now.as_microsecond().into()),
+        ("last_sent_at", now.as_microsecond().into()),
+        ("tries", 0.into()),
+        ("check_at", 1.into()),
+        ("created_at", now.as_microsecond().into()),
+    ];
+    world.installation.insert("charge_actions", row).await;
+    world
+        .installation
+        .change("charges", vec![("id", (&charge).into())], vec![("action_count", 1.into())])
+        .await;
+}
+
+#[tokio::test]
+async fn absence_proves_nothing_while_a_refund_may_still_be_sent_by_its_former_holder() {
+    on_both(async |installation| {
+        let world = World::new(installation, &[("a", "monthly")]).await;
+        let repeating = world.line(&Scripted::new(quick(FOR_EVER), |_, _| Does::Succeed)).await;
+        world.bill(&repeating, DUE).await;
+        refund_under_way(&world).await;
+        let asking = world.line(&Scripted::new(quick(Idempotency::None), |_, _| Does::Succeed)).await;
+        let rounding = world.account.terms.tax_rounding;
+        let pass = || actions::resolve::Pass {
+            side: (world.id(), world.scope.mode),
+            lane: Lane::ALL,
+            has_leases: true,
+            rounding,
+        };
+        for line in [&repeating, &asking, &asking, &asking] {
+            world.take_over(line).await;
+            actions::resolve::resolve(line, &pass()).await.expect("the line works");
+        }
+        assert_eq!(world.column("charge_actions", "status"), ["unknown"]);
     })
     .await;
 }

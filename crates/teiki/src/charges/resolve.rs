@@ -246,7 +246,7 @@ async fn mark(line: &Line, rows: Vec<CheckRow>, now: Timestamp) -> Result<Vec<Ch
         charge: row.charge,
         state: row.state,
         sent_at: row.sent_at,
-        last_sent_at: row.last_sent_at,
+        on_its_way_until: on_its_way_until(row, now),
     };
     let marks: Vec<_> = rows.iter().map(unmarked).collect();
     let charges: Vec<ChargeId> = rows.iter().map(|row| row.charge).collect();
@@ -271,6 +271,13 @@ async fn mark(line: &Line, rows: Vec<CheckRow>, now: Timestamp) -> Result<Vec<Ch
         Err(db::Error::Busy { .. }) => Ok(Vec::new()),
         Err(error) => Err(error),
     }
+}
+
+/// Until when a request of a charge that is marked as sent at `now` may be on its way. One that never left becomes `sending`, and
+/// whoever finds it so adds the time that its sender may wait for its turn; one that stays unknown must have it from the start.
+fn on_its_way_until(row: &CheckRow, now: Timestamp) -> Timestamp {
+    let until = if row.state == State::Prepared { now } else { send_until(now) };
+    row.last_sent_at.map_or(until, |at| at.max(until))
 }
 
 /// Sends a charge that is marked as sent at `now`.
@@ -384,10 +391,9 @@ fn several(line: &Line, row: &CheckRow, truths: Vec<Truth>) -> News {
 
 fn absent(capabilities: &Capabilities, row: &CheckRow, asked_at: Timestamp) -> News {
     let inquiry = inquiry(row, asked_at);
-    let counts = resolution::absence_counts(capabilities, &inquiry, asked_at);
     let lost = News {
         note: Some("the gateway has not seen it (yet)".into()),
-        absent_at: row.absent_at.or(counts.then_some(asked_at)),
+        absent_at: resolution::first_absence(capabilities, &inquiry, asked_at),
         ..News::of(row.charge, row.history, Fact::Lost)
     };
     match resolution::after_absence(capabilities, &inquiry, asked_at) {

@@ -212,11 +212,12 @@ pub(in crate::charges) struct Unmarked {
     pub(in crate::charges) charge: ChargeId,
     pub(in crate::charges) state: State,
     pub(in crate::charges) sent_at: Option<Timestamp>,
-    pub(in crate::charges) last_sent_at: Option<Timestamp>,
+    /// Until when a request of it may then be on its way; never before what was read.
+    pub(in crate::charges) on_its_way_until: Timestamp,
 }
 
-/// Marks charges as being sent (again) at `now`, before any byte leaves: until when one may be on its way never moves back, and
-/// that it was not there before says nothing any more. Returns how many were still in the state that was read; another process
+/// Marks charges as being sent (again) at `now`, before any byte leaves: that one was not there before says nothing any more.
+/// Returns how many were still in the state that was read; another process
 /// may have taken the others.
 pub(in crate::charges) fn mark_sending(
     tx: &mut Tx<'_>,
@@ -233,7 +234,7 @@ pub(in crate::charges) fn mark_sending(
         if state == State::Prepared { State::Sending } else { state }
     };
     let first = |mark: &Unmarked| mark.sent_at.unwrap_or(now).as_microsecond();
-    let last = |mark: &Unmarked| mark.last_sent_at.map_or(now, |at| at.max(now)).as_microsecond();
+    let last = |mark: &Unmarked| mark.on_its_way_until.as_microsecond();
     let set = [
         ("status", Column::Text(charges.iter().map(|mark| next(mark.state).as_str()).collect())),
         ("sent_at", Column::I64(charges.iter().map(first).collect())),

@@ -65,6 +65,30 @@ async fn what_was_executed_and_is_refused_when_sent_again_has_succeeded() {
     .await;
 }
 
+#[tokio::test]
+async fn absence_proves_nothing_while_what_was_sent_again_may_still_leave() {
+    on_both(async |installation| {
+        let world = World::new(installation, &[("a", "monthly")]).await;
+        let gateway = Scripted::new(quick(FOR_EVER), |_, _| Does::Vanish);
+        let line = world.line(&gateway).await;
+        world.bill(&line, DUE).await;
+        world.resolve(&line, DUE).await;
+        assert_eq!(gateway.keys().len(), 2);
+        // From now on it is asked, by a process that does not know what became of the other one.
+        let asking = world.line(&Scripted::new(quick(Idempotency::None), |_, _| Does::Vanish)).await;
+        for _ in 0..3 {
+            world.resolve(&asking, DUE).await;
+        }
+        assert_eq!(world.column("charges", "status"), ["unknown"]);
+        for _ in 0..2 {
+            time_goes_by(&world).await;
+            world.resolve(&asking, DUE).await;
+        }
+        assert_eq!(world.column("charges", "status"), ["void"]);
+    })
+    .await;
+}
+
 /// A refund whose sender may live and is still waiting for its turn.
 async fn refund_under_way(world: &World<'_>) {
     let charges = world.export("charges");

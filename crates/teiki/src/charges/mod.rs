@@ -142,8 +142,8 @@ pub fn give_up_unsent(
     if unsent.is_empty() {
         return Ok(());
     }
-    let never = |(charge, history)| News::of(charge, history, Fact::NeverExecuted);
-    let news: Vec<News> = unsent.into_iter().map(never).collect();
+    let given_up = |(charge, history)| News::of(charge, history, Fact::GivenUp);
+    let news: Vec<News> = unsent.into_iter().map(given_up).collect();
     settle::write_batch(tx, key, &news, times).map(|_| ())
 }
 

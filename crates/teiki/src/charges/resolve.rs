@@ -114,12 +114,12 @@ async fn take_up(
         unwanted.into_iter().partition(|row| row.state == State::Prepared);
     // What may have been executed is found out; sent again, it could be executed only now.
     to_ask.extend(asked_only);
+    let given_up = give_up(line, pass, unwanted).await?;
     let sendable = mark(line, to_send, now).await?;
     let sent = stream::iter(sendable).map(|row| resend(line, row, now)).buffer_unordered(CONCURRENCY);
     let asked = stream::iter(to_ask).map(|row| ask(line, row)).buffer_unordered(CONCURRENCY);
     let (sent, asked): (Vec<News>, Vec<News>) = tokio::join!(sent.collect(), asked.collect());
-    let given_up = unwanted.iter().map(|row| News::of(row.charge, row.history, Fact::NeverExecuted));
-    let news: Vec<News> = sent.into_iter().chain(asked).chain(given_up).collect();
+    let news: Vec<News> = sent.into_iter().chain(asked).collect();
     let found_out = |by| news.iter().filter(|news| is_final(news) && news.resolved_by == Some(by)).count();
     add(&line.counters.resolved_by_replay, found_out(ResolvedBy::Replay));
     add(&line.counters.resolved_by_lookup, found_out(ResolvedBy::Lookup));
@@ -127,7 +127,19 @@ async fn take_up(
     if taken > 0 {
         settle(line, news, Times { billing: pass.billing, real: clock::now() }).await?;
     }
-    Ok(taken)
+    Ok(given_up + taken)
+}
+
+/// Ends what never left and nobody asks for any more, before anything else of its group takes its time: meanwhile somebody
+/// might ask for it again. Returns how many that were.
+async fn give_up(line: &Line, pass: &Pass, unwanted: Vec<CheckRow>) -> Result<usize, db::Error> {
+    let news: Vec<News> =
+        unwanted.iter().map(|row| News::of(row.charge, row.history, Fact::GivenUp)).collect();
+    let given_up = news.len();
+    if given_up > 0 {
+        settle(line, news, Times { billing: pass.billing, real: clock::now() }).await?;
+    }
+    Ok(given_up)
 }
 
 /// Whether it is sent, for the first time or again under its key; else it is asked about, which changes nothing and goes on

@@ -194,6 +194,8 @@ fn take(
     match settled.charge {
         Some(next) if next.is_final() => finish(news, charge, next, &settled, writes),
         Some(_) | None if charge.state.is_final() => {}
+        // Whoever has taken it meanwhile looks after it.
+        None if news.fact == Fact::GivenUp => {}
         next => still_open(news, charge, next.unwrap_or(charge.state), times, writes),
     }
     follow(news, charge, &settled, (current, times), writes)
@@ -212,7 +214,8 @@ fn finish(news: &News, charge: &ChargeRow, next: State, settled: &Settled, write
         | State::Authorized => {}
     }
     let is_sale = matches!(news.history, History::Sale(_));
-    if next == State::Void && matches!(news.fact, Fact::NeverExecuted | Fact::Withdrawn) && is_sale {
+    let is_unused = matches!(news.fact, Fact::NeverExecuted | Fact::Withdrawn | Fact::GivenUp);
+    if next == State::Void && is_unused && is_sale {
         writes.unused.push(charge.id);
     }
     writes.finals.push(FinalCharge {

@@ -3,10 +3,14 @@
 
 use std::sync::Arc;
 
+use billing::charge::Fact;
 use billing::resolution::{Capabilities, Idempotency};
+use teiki::charges::News;
+use teiki::charges::send::send_and_settle;
+use teiki::charges::settle::{Times, settle};
 use teiki::line::Line;
 
-use super::world::{DUE, Does, Scripted, World, prepared, quick};
+use super::world::{DUE, Does, Scripted, World, at, prepared, quick};
 use crate::installation::{Installation, Row, on_both};
 
 const FOR_EVER: Idempotency = Idempotency::Strong { window_ms: None };
@@ -84,6 +88,23 @@ async fn what_was_executed_before_it_was_stopped_is_found_out_by_asking() {
             assert_eq!(world.column("charges", "status"), ["succeeded"], "{end:?}");
             assert!(world.column("invoices", "status").contains(&"paid".to_owned()), "{end:?}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_another_process_has_taken_to_send_it_is_not_given_up() {
+    on_both(async |installation| {
+        let world = World::new(installation, &[("a", "monthly")]).await;
+        let gateway = Scripted::new(quick(FOR_EVER), |_, _| Does::Succeed);
+        let line = world.line(&gateway).await;
+        let outgoing = prepared(&world, &line).await;
+        let given_up = News::of(outgoing[0].charge, outgoing[0].history, Fact::GivenUp);
+        let times = Times { billing: at(DUE), real: teiki::clock::now() };
+        settle(&line, vec![given_up], times).await.expect("writes");
+        assert_eq!(world.column("charges", "status"), ["sending"]);
+        send_and_settle(&line, outgoing, at(DUE)).await.expect("writes");
+        assert_eq!(world.column("charges", "status"), ["succeeded"]);
     })
     .await;
 }

@@ -12,6 +12,7 @@ use billing::charge::{Fact, State};
 use billing::event::{History, Kind};
 use billing::id::{ChargeId, DerivationKey, InvoiceId};
 use billing::ledger::{Entry, invoice_issued, invoice_voided};
+use billing::resolution::plus_ms;
 use billing::settlement::{self, OfSubscription, Settled};
 use billing::{dunning, invoice, subscription};
 use db::{Error, Tx};
@@ -40,7 +41,8 @@ pub struct Times {
 }
 
 /// Writes down `news`. A database that fails is tried again; a batch that it refuses, or of which something cannot be read, is
-/// halved until the bad row is alone, which is then frozen and shown to an operator.
+/// halved until the bad row is alone, which is then frozen and shown to an operator; what cannot even be frozen is left for an
+/// hour, so that it is not sent or asked about in every pass.
 pub async fn settle(line: &Line, news: Vec<News>, times: Times) -> Result<Report, Error> {
     let mut total = Report::default();
     let mut batches = vec![news];
@@ -55,6 +57,10 @@ pub async fn settle(line: &Line, news: Vec<News>, times: Times) -> Result<Report
             ) => {
                 if let [news] = batch.as_slice() {
                     tracing::error!(error = %refused, charge = %news.charge, "what became of a charge is refused");
+                    if news.alarm == Some(REFUSED) {
+                        let (charge, until) = (news.charge, plus_ms(times.real, REVIEW_PAUSE_MS));
+                        line.db.write(move |tx| store::checks::postpone(tx, charge, until)).await?;
+                    }
                 }
                 batches.extend(smaller(batch, &refused, times));
             }
@@ -82,7 +88,7 @@ fn smaller(mut batch: Vec<News>, refused: &Error, times: Times) -> Vec<Vec<News>
                 freeze: true,
                 alarm: Some(REFUSED),
                 note: Some(refused.to_string()),
-                check_at: Some(billing::resolution::plus_ms(times.real, REVIEW_PAUSE_MS)),
+                check_at: Some(plus_ms(times.real, REVIEW_PAUSE_MS)),
                 ..frozen
             }]
         })
@@ -181,6 +187,12 @@ fn take(
     };
     let settled = match settlement::settle(&standing, news.fact) {
         Ok(settled) => settled,
+        // It was never sent, and cannot become unknown: it stays as it is, and is left for an hour.
+        Err(_) if news.alarm == Some(REFUSED) && !charge.state.is_final() => {
+            alarm(news, charge, current, (REFUSED, news.note.clone().unwrap_or_default()), writes);
+            still_open(news, charge, charge.state, times, writes);
+            return Ok(());
+        }
         Err(refused) => {
             let message = format!("charge {}: {refused}", charge.id);
             alarm(news, charge, current, ("impossible_news", message), writes);

@@ -245,6 +245,19 @@ pub(in crate::charges) fn mark_sending(
     tx.update_many("charges", &keys, &set, "")
 }
 
+/// Looks at a charge that is not final again at `until`.
+pub(in crate::charges) fn postpone(tx: &mut Tx<'_>, charge: ChargeId, until: Timestamp) -> Result<(), Error> {
+    tx.execute(
+        "update charges set check_at = $3 where slot = $1 and id = $2 and check_at is not null",
+        &[
+            Value::I64(charge.slot().as_i64()),
+            Value::Text(charge.as_str()),
+            Value::I64(until.as_microsecond()),
+        ],
+    )
+    .map(|_| ())
+}
+
 /// How many charges of a scope are not final, and how many of those were never sent.
 pub(in crate::charges) fn count_open(tx: &mut Tx<'_>, scope: &Scope) -> Result<(i64, i64), Error> {
     let row = tx.query_one(

@@ -94,6 +94,8 @@ pub enum Fact {
     NotSent,
     /// Surely no byte of the request was written, and who was to write it takes it back.
     Withdrawn,
+    /// Nobody asks any more for what was never sent.
+    GivenUp,
     /// The answer is missing or proves nothing.
     Lost,
     /// The gateway has it and is still at work.
@@ -114,12 +116,13 @@ pub enum Fact {
 
 impl Fact {
     /// Every fact.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Sent,
         Self::Confirmed,
         Self::Abandoned,
         Self::NotSent,
         Self::Withdrawn,
+        Self::GivenUp,
         Self::Lost,
         Self::Pending,
         Self::RequiresCustomer,
@@ -189,6 +192,13 @@ impl State {
             (Self::Unknown | Self::Pending | Self::RequiresCustomer | Self::Authorized, Fact::Withdrawn) => {
                 Ok(Move::Stay)
             }
+
+            (Self::Prepared, Fact::GivenUp) => Ok(Move::To(Self::Void)),
+            // Another process has taken it, and may be sending it.
+            (
+                Self::Sending | Self::Unknown | Self::Pending | Self::RequiresCustomer | Self::Authorized,
+                Fact::GivenUp,
+            ) => Ok(Move::Stay),
 
             (Self::Sending, Fact::Lost) => Ok(Move::To(Self::Unknown)),
             (Self::Prepared, Fact::Lost) => refused,
@@ -291,6 +301,14 @@ mod tests {
         assert_eq!(State::Sending.take(Fact::Abandoned), Ok(Move::Stay), "too late to be given up");
         assert_eq!(State::RequiresCustomer.take(Fact::Abandoned), Ok(Move::To(State::Void)));
         assert!(State::Void.take(Fact::Confirmed).is_err(), "too late to be sent");
+    }
+
+    #[test]
+    fn only_what_was_never_sent_is_given_up() {
+        for state in State::ALL {
+            let gives_up = state.take(Fact::GivenUp) == Ok(Move::To(State::Void));
+            assert_eq!(gives_up, state == State::Prepared, "{state:?}");
+        }
     }
 
     #[test]

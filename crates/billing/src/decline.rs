@@ -44,6 +44,18 @@ const TABLE: [Row; 10] = [
 ];
 
 impl DeclineClass {
+    /// Every class.
+    pub const ALL: [Self; 8] = [
+        Self::Funds,
+        Self::Limit,
+        Self::Generic,
+        Self::Technical,
+        Self::CardData,
+        Self::NeedsCustomer,
+        Self::MerchantFault,
+        Self::Hard,
+    ];
+
     /// The class of a code; [`Self::Generic`] for one that is not in the table.
     pub fn of(code: &str) -> Self {
         TABLE.iter().find(|row| row.0 == code).map_or(Self::Generic, |row| row.1)
@@ -62,6 +74,11 @@ impl DeclineClass {
             Self::Hard => "hard",
         }
     }
+
+    /// From the stored name; `None` for one that no version has written.
+    pub fn from_stored(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == name)
+    }
 }
 
 #[cfg(test)]
@@ -79,5 +96,13 @@ mod tests {
         ] {
             assert_eq!(DeclineClass::of(code), class, "{code}");
         }
+    }
+
+    #[test]
+    fn what_is_stored_reads_back() {
+        for class in DeclineClass::ALL {
+            assert_eq!(DeclineClass::from_stored(class.as_str()), Some(class));
+        }
+        assert_eq!(DeclineClass::from_stored("bad_luck"), None);
     }
 }

@@ -107,27 +107,37 @@ pub fn next_step(capabilities: &Capabilities, inquiry: &Inquiry, now: Timestamp)
 
 /// What a look-up at `asked_at` that found nothing means.
 ///
-/// Inside the quiet period it means nothing. After it, the first absence must be confirmed by a second
-/// one at least the declared spacing later. A frozen charge is never declared absent: under its key
+/// Inside the quiet period it means nothing, nor does a first absence that was seen inside it. After it, the first
+/// absence must be confirmed by a second one at least the declared spacing later. A frozen charge is never declared absent: under its key
 /// the gateway has seen *something*.
 pub fn after_absence(capabilities: &Capabilities, inquiry: &Inquiry, asked_at: Timestamp) -> Step {
-    let quiet_until = plus_ms(inquiry.last_sent_at, capabilities.quiet_ms());
+    let quiet_until = quiet_until(capabilities, inquiry);
     if asked_at < quiet_until {
         return Step::Wait(quiet_until.min(plus_ms(asked_at, pause_after(capabilities, inquiry.tries))));
     }
     if inquiry.is_frozen {
         return Step::NeedsReview;
     }
-    match inquiry.first_absent_at {
+    match inquiry.first_absent_at.filter(|first| *first >= quiet_until) {
         Some(first) if asked_at >= plus_ms(first, capabilities.lookup_spacing_ms) => Step::ProvenAbsent,
         Some(first) => Step::Wait(plus_ms(first, capabilities.lookup_spacing_ms)),
         None => Step::Wait(plus_ms(asked_at, capabilities.lookup_spacing_ms)),
     }
 }
 
-/// Whether an absence at `asked_at` counts as the first of the two that prove it.
-pub fn absence_counts(capabilities: &Capabilities, inquiry: &Inquiry, asked_at: Timestamp) -> bool {
-    asked_at >= plus_ms(inquiry.last_sent_at, capabilities.quiet_ms())
+/// When the first of the two absences that prove it was seen, after a look-up at `asked_at` found nothing; `None` if none
+/// counts yet.
+pub fn first_absence(
+    capabilities: &Capabilities,
+    inquiry: &Inquiry,
+    asked_at: Timestamp,
+) -> Option<Timestamp> {
+    let quiet_until = quiet_until(capabilities, inquiry);
+    inquiry.first_absent_at.into_iter().chain([asked_at]).find(|seen_at| *seen_at >= quiet_until)
+}
+
+fn quiet_until(capabilities: &Capabilities, inquiry: &Inquiry) -> Timestamp {
+    plus_ms(inquiry.last_sent_at, capabilities.quiet_ms())
 }
 
 /// Whether the charge has been unknown for so long that a person must be called (it is still asked about).
@@ -222,8 +232,8 @@ mod tests {
         let gateway = capabilities(Idempotency::None);
         let at = |ms: i64| plus_ms(SENT, ms);
         assert!(matches!(after_absence(&gateway, &inquiry(), at(9_999)), Step::Wait(_)));
-        assert!(!absence_counts(&gateway, &inquiry(), at(9_999)));
-        assert!(absence_counts(&gateway, &inquiry(), at(10_000)));
+        assert_eq!(first_absence(&gateway, &inquiry(), at(9_999)), None);
+        assert_eq!(first_absence(&gateway, &inquiry(), at(10_000)), Some(at(10_000)));
         assert_eq!(after_absence(&gateway, &inquiry(), at(10_000)), Step::Wait(at(10_600)));
         let once = Inquiry { first_absent_at: Some(at(10_000)), ..inquiry() };
         assert_eq!(after_absence(&gateway, &once, at(10_599)), Step::Wait(at(10_600)));
@@ -232,6 +242,13 @@ mod tests {
         assert_eq!(after_absence(&gateway, &frozen, at(10_600)), Step::NeedsReview);
         let resent = Inquiry { last_sent_at: at(5_000), ..once };
         assert!(matches!(after_absence(&gateway, &resent, at(14_999)), Step::Wait(_)));
+        assert_eq!(
+            after_absence(&gateway, &resent, at(15_000)),
+            Step::Wait(at(15_600)),
+            "it was seen too early"
+        );
+        assert_eq!(first_absence(&gateway, &resent, at(15_000)), Some(at(15_000)));
+        assert_eq!(first_absence(&gateway, &once, at(10_600)), Some(at(10_000)));
     }
 
     #[test]

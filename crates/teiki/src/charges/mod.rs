@@ -30,6 +30,7 @@ pub(crate) mod broken;
 pub mod collected;
 mod histories;
 pub mod history;
+mod insist;
 mod listing;
 pub mod pace;
 mod report;
@@ -141,8 +142,8 @@ pub fn give_up_unsent(
     if unsent.is_empty() {
         return Ok(());
     }
-    let never = |(charge, history)| News::of(charge, history, Fact::NeverExecuted);
-    let news: Vec<News> = unsent.into_iter().map(never).collect();
+    let given_up = |(charge, history)| News::of(charge, history, Fact::GivenUp);
+    let news: Vec<News> = unsent.into_iter().map(given_up).collect();
     settle::write_batch(tx, key, &news, times).map(|_| ())
 }
 
@@ -189,7 +190,7 @@ pub struct News {
     pub gateway_charge_id: Option<String>,
     /// What a capture took, when the charge had only reserved it; else a success takes all of it.
     pub taken: Option<Money>,
-    /// Why it was declined.
+    /// Why it was declined; with what proves nothing of the charge, what was said to a repeat of its request.
     pub decline: Option<(String, DeclineClass)>,
     /// A note for the operator: why nothing is known.
     pub note: Option<String>,

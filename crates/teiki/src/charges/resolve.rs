@@ -2,8 +2,9 @@
 //!
 //! Takes charges whose time to be checked has come; whoever takes a part over brings that time forward first
 //! ([`take_over`]), for the process that was at work on it is gone. Asks by id, by reference, or by resending the *same* key
-//! inside its window, as `billing::resolution` decides from the adapter's capabilities; never makes a new charge. A charge
-//! that is proven never to have happened becomes void, and its invoice goes back on the work list.
+//! inside its window, as `billing::resolution` decides from the adapter's capabilities; never makes a new charge. What nobody
+//! asks for any more is not sent, for the first time or again: it is only asked about. A charge that is proven never to have
+//! happened becomes void, and its invoice goes back on the work list.
 
 use std::sync::Arc;
 
@@ -106,15 +107,19 @@ async fn take_up(
     group: Vec<CheckRow>,
     now: Timestamp,
 ) -> Result<usize, db::Error> {
-    let (to_send, to_ask): (Vec<_>, Vec<_>) =
+    let (to_send, mut to_ask): (Vec<_>, Vec<_>) =
         group.into_iter().partition(|row| is_to_be_sent(line, row, now));
     let (to_send, unwanted) = part_unwanted(line, to_send).await?;
+    let (unwanted, asked_only): (Vec<_>, Vec<_>) =
+        unwanted.into_iter().partition(|row| row.state == State::Prepared);
+    // What may have been executed is found out; sent again, it could be executed only now.
+    to_ask.extend(asked_only);
+    let given_up = give_up(line, pass, unwanted).await?;
     let sendable = mark(line, to_send, now).await?;
     let sent = stream::iter(sendable).map(|row| resend(line, row, now)).buffer_unordered(CONCURRENCY);
     let asked = stream::iter(to_ask).map(|row| ask(line, row)).buffer_unordered(CONCURRENCY);
     let (sent, asked): (Vec<News>, Vec<News>) = tokio::join!(sent.collect(), asked.collect());
-    let given_up = unwanted.iter().map(|row| News::of(row.charge, row.history, Fact::NeverExecuted));
-    let news: Vec<News> = sent.into_iter().chain(asked).chain(given_up).collect();
+    let news: Vec<News> = sent.into_iter().chain(asked).collect();
     let found_out = |by| news.iter().filter(|news| is_final(news) && news.resolved_by == Some(by)).count();
     add(&line.counters.resolved_by_replay, found_out(ResolvedBy::Replay));
     add(&line.counters.resolved_by_lookup, found_out(ResolvedBy::Lookup));
@@ -122,7 +127,19 @@ async fn take_up(
     if taken > 0 {
         settle(line, news, Times { billing: pass.billing, real: clock::now() }).await?;
     }
-    Ok(taken)
+    Ok(given_up + taken)
+}
+
+/// Ends what never left and nobody asks for any more, before anything else of its group takes its time: meanwhile somebody
+/// might ask for it again. Returns how many that were.
+async fn give_up(line: &Line, pass: &Pass, unwanted: Vec<CheckRow>) -> Result<usize, db::Error> {
+    let news: Vec<News> =
+        unwanted.iter().map(|row| News::of(row.charge, row.history, Fact::GivenUp)).collect();
+    let given_up = news.len();
+    if given_up > 0 {
+        settle(line, news, Times { billing: pass.billing, real: clock::now() }).await?;
+    }
+    Ok(given_up)
 }
 
 /// Whether it is sent, for the first time or again under its key; else it is asked about, which changes nothing and goes on
@@ -134,7 +151,9 @@ fn is_to_be_sent(line: &Line, row: &CheckRow, now: Timestamp) -> bool {
     let Some(connection) = line.connections.get(&row.connection) else {
         return false;
     };
-    resolution::next_step(connection.gateway.capabilities(), &inquiry(row, now), now) == Step::Resend
+    // A gateway that refused to repeat it would again, and that says nothing: it is only asked.
+    let inquiry = Inquiry { is_frozen: row.frozen || row.decline.is_some(), ..inquiry(row, now) };
+    resolution::next_step(connection.gateway.capabilities(), &inquiry, now) == Step::Resend
         && line.is_free(true)
         && !connection.breaker.is_open()
 }
@@ -210,21 +229,17 @@ fn inquiry(row: &CheckRow, now: Timestamp) -> Inquiry {
     }
 }
 
-/// Parts what never left and is not asked for any more from what is to be sent.
+/// Parts what nobody asks for any more from what is to be sent.
 async fn part_unwanted(
     line: &Line,
     rows: Vec<CheckRow>,
 ) -> Result<(Vec<CheckRow>, Vec<CheckRow>), db::Error> {
-    let unsent = never_sent(&rows);
-    if unsent.is_empty() {
+    if rows.is_empty() {
         return Ok((rows, Vec::new()));
     }
-    let unwanted = line.db.read(move |tx| checks::unwanted(tx, &unsent)).await?;
+    let charges: Vec<ChargeId> = rows.iter().map(|row| row.charge).collect();
+    let unwanted = line.db.read(move |tx| checks::unwanted(tx, &charges)).await?;
     Ok(rows.into_iter().partition(|row| !unwanted.contains(&row.charge)))
-}
-
-fn never_sent(rows: &[CheckRow]) -> Vec<ChargeId> {
-    rows.iter().filter(|row| row.state == State::Prepared).map(|row| row.charge).collect()
 }
 
 /// Commits, before any byte leaves, that these may have been sent now. If another process took one of them, or somebody ended
@@ -243,15 +258,15 @@ async fn mark(line: &Line, rows: Vec<CheckRow>, now: Timestamp) -> Result<Vec<Ch
         charge: row.charge,
         state: row.state,
         sent_at: row.sent_at,
-        last_sent_at: row.last_sent_at,
+        on_its_way_until: on_its_way_until(row, now),
     };
     let marks: Vec<_> = rows.iter().map(unmarked).collect();
-    let unsent = never_sent(&rows);
+    let charges: Vec<ChargeId> = rows.iter().map(|row| row.charge).collect();
     let marked = line
         .db
         .write(move |tx| {
             let marked = checks::mark_sending(tx, &marks, now, until)?;
-            if usize::try_from(marked) == Ok(marks.len()) && checks::unwanted(tx, &unsent)?.is_empty() {
+            if usize::try_from(marked) == Ok(marks.len()) && checks::unwanted(tx, &charges)?.is_empty() {
                 Ok(true)
             } else {
                 Err(db::Error::Busy {
@@ -268,6 +283,13 @@ async fn mark(line: &Line, rows: Vec<CheckRow>, now: Timestamp) -> Result<Vec<Ch
         Err(db::Error::Busy { .. }) => Ok(Vec::new()),
         Err(error) => Err(error),
     }
+}
+
+/// Until when a request of a charge that is marked as sent at `now` may be on its way. One that never left becomes `sending`, and
+/// whoever finds it so adds the time that its sender may wait for its turn; one that stays unknown must have it from the start.
+fn on_its_way_until(row: &CheckRow, now: Timestamp) -> Timestamp {
+    let until = if row.state == State::Prepared { now } else { send_until(now) };
+    row.last_sent_at.map_or(until, |at| at.max(until))
 }
 
 /// Sends a charge that is marked as sent at `now`.
@@ -297,7 +319,7 @@ async fn resend(line: &Line, row: CheckRow, now: Timestamp) -> News {
     // A gateway that now refuses the request says nothing of the one that was sent before under this key:
     // from here on it is only asked.
     if news.fact == Fact::Declined && news.gateway_charge_id.is_none() && row.state != State::Prepared {
-        return again_later(line, &row, News { fact: Fact::Lost, decline: None, freeze: true, ..news });
+        return again_later(line, &row, News { fact: Fact::Lost, ..news });
     }
     news
 }
@@ -327,7 +349,7 @@ async fn look_up(line: &Line, row: CheckRow) -> News {
         (Some(id), _) => connection.gateway.find_by_id(id).await,
         (None, true) => connection.gateway.find_by_reference(row.charge.as_str()).await,
         (None, false) => {
-            let note = Some("the gateway can neither be asked nor be sent the same key again".into());
+            let note = Some("the gateway cannot be asked, and must not be sent the same key again".into());
             let check_at = Some(plus_ms(asked_at, REVIEW_PAUSE_MS));
             return News { note, alarm: Some("needs_review"), check_at, ..lost };
         }
@@ -381,14 +403,17 @@ fn several(line: &Line, row: &CheckRow, truths: Vec<Truth>) -> News {
 
 fn absent(capabilities: &Capabilities, row: &CheckRow, asked_at: Timestamp) -> News {
     let inquiry = inquiry(row, asked_at);
-    let counts = resolution::absence_counts(capabilities, &inquiry, asked_at);
     let lost = News {
         note: Some("the gateway has not seen it (yet)".into()),
-        absent_at: row.absent_at.or(counts.then_some(asked_at)),
+        absent_at: resolution::first_absence(capabilities, &inquiry, asked_at),
         ..News::of(row.charge, row.history, Fact::Lost)
     };
     match resolution::after_absence(capabilities, &inquiry, asked_at) {
-        Step::ProvenAbsent => News { note: None, ..News::of(row.charge, row.history, Fact::NeverExecuted) },
+        // What the gateway said to a repeat is now why it failed.
+        Step::ProvenAbsent if row.decline.is_some() => {
+            News { decline: row.decline.clone(), ..News::of(row.charge, row.history, Fact::Declined) }
+        }
+        Step::ProvenAbsent => News::of(row.charge, row.history, Fact::NeverExecuted),
         Step::Wait(until) => News { check_at: Some(until), ..lost },
         Step::NeedsReview | Step::FindById | Step::FindByReference | Step::Resend => {
             News { alarm: Some("needs_review"), check_at: Some(plus_ms(asked_at, REVIEW_PAUSE_MS)), ..lost }

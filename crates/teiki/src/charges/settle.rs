@@ -7,18 +7,19 @@
 //! entries, events with outbox and a look for webhook endpoints (deliveries, if there are any), subscriptions (7–9).
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use billing::charge::{Fact, State};
 use billing::event::{History, Kind};
 use billing::id::{ChargeId, DerivationKey, InvoiceId};
 use billing::ledger::{Entry, invoice_issued, invoice_voided};
+use billing::resolution::plus_ms;
 use billing::settlement::{self, OfSubscription, Settled};
 use billing::{dunning, invoice, subscription};
 use db::{Error, Tx};
 use jiff::Timestamp;
 
 use super::histories::{Current, lock, must_all, renumber};
+use super::insist::insist;
 use super::store::{self, ChargeRow, FinalCharge, OpenCharge, PaidInvoice};
 use super::{NewCase, News, Report, view};
 use crate::alarms::{self, NewAlarm};
@@ -30,11 +31,6 @@ use crate::subscriptions::applying::{self, Outcome};
 use crate::subscriptions::on_paid::OnPaid;
 use crate::tokens;
 
-/// When settling is tried again after the database failed, in milliseconds.
-const RETRY_PAUSE_MS: u64 = 500;
-/// How often; then the charges are left to be resolved as unknown, which is safe.
-const RETRY_MAX: u32 = 60;
-
 /// The two times of a settlement.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
@@ -45,12 +41,13 @@ pub struct Times {
 }
 
 /// Writes down `news`. A database that fails is tried again; a batch that it refuses, or of which something cannot be read, is
-/// halved until the bad row is alone, which is then frozen and shown to an operator.
+/// halved until the bad row is alone, which is then frozen and shown to an operator; what cannot even be frozen is left for an
+/// hour, so that it is not sent or asked about in every pass.
 pub async fn settle(line: &Line, news: Vec<News>, times: Times) -> Result<Report, Error> {
     let mut total = Report::default();
     let mut batches = vec![news];
-    while let Some(batch) = batches.pop() {
-        match write(line, Arc::new(batch.clone()), times).await {
+    while let Some(mut batch) = batches.pop() {
+        match write(line, &mut batch, times).await {
             Ok(report) => total = total.plus(report),
             Err(
                 refused @ (Error::UniqueViolation { .. }
@@ -60,6 +57,10 @@ pub async fn settle(line: &Line, news: Vec<News>, times: Times) -> Result<Report
             ) => {
                 if let [news] = batch.as_slice() {
                     tracing::error!(error = %refused, charge = %news.charge, "what became of a charge is refused");
+                    if news.alarm == Some(REFUSED) {
+                        let (charge, until) = (news.charge, plus_ms(times.real, REVIEW_PAUSE_MS));
+                        line.db.write(move |tx| store::checks::postpone(tx, charge, until)).await?;
+                    }
                 }
                 batches.extend(smaller(batch, &refused, times));
             }
@@ -87,7 +88,7 @@ fn smaller(mut batch: Vec<News>, refused: &Error, times: Times) -> Vec<Vec<News>
                 freeze: true,
                 alarm: Some(REFUSED),
                 note: Some(refused.to_string()),
-                check_at: Some(billing::resolution::plus_ms(times.real, REVIEW_PAUSE_MS)),
+                check_at: Some(plus_ms(times.real, REVIEW_PAUSE_MS)),
                 ..frozen
             }]
         })
@@ -99,32 +100,18 @@ const REFUSED: &str = "charge_refused_by_database";
 /// A frozen charge is looked at again after this long, in milliseconds: an hour.
 const REVIEW_PAUSE_MS: i64 = 3_600_000;
 
-async fn write(line: &Line, news: Arc<Vec<News>>, times: Times) -> Result<Report, Error> {
-    insist(|| {
-        let (news, key) = (Arc::clone(&news), line.key.clone());
+/// Writes a batch. Settling again after a commit whose outcome is not known changes nothing that was written, but for what was
+/// not sent: that is `prepared` since, and another server may be sending it, or it is still `sending` and is found out. So it is
+/// left out then.
+async fn write(line: &Line, batch: &mut Vec<News>, times: Times) -> Result<Report, Error> {
+    insist(|may_be_there| {
+        if may_be_there {
+            batch.retain(|news| news.fact != Fact::NotSent);
+        }
+        let (news, key) = (batch.clone(), line.key.clone());
         line.db.write(move |tx| write_batch(tx, &key, &news, times))
     })
     .await
-}
-
-/// Writes what is known, and again while the database fails: settling again after a commit whose outcome is not known
-/// changes nothing that was written.
-pub(super) async fn insist<T, F>(write: impl Fn() -> F) -> Result<T, Error>
-where
-    F: Future<Output = Result<T, Error>>,
-{
-    let mut tries = 0;
-    loop {
-        match write().await {
-            Err(Error::ConnectionLost { .. } | Error::CommitUnknown { .. } | Error::Busy { .. })
-                if tries < RETRY_MAX =>
-            {
-                tries += 1;
-                tokio::time::sleep(std::time::Duration::from_millis(RETRY_PAUSE_MS)).await;
-            }
-            other => return other,
-        }
-    }
 }
 
 /// Everything that one batch writes.
@@ -200,6 +187,12 @@ fn take(
     };
     let settled = match settlement::settle(&standing, news.fact) {
         Ok(settled) => settled,
+        // It was never sent, and cannot become unknown: it stays as it is, and is left for an hour.
+        Err(_) if news.alarm == Some(REFUSED) && !charge.state.is_final() => {
+            alarm(news, charge, current, (REFUSED, news.note.clone().unwrap_or_default()), writes);
+            still_open(news, charge, charge.state, times, writes);
+            return Ok(());
+        }
         Err(refused) => {
             let message = format!("charge {}: {refused}", charge.id);
             alarm(news, charge, current, ("impossible_news", message), writes);
@@ -213,6 +206,8 @@ fn take(
     match settled.charge {
         Some(next) if next.is_final() => finish(news, charge, next, &settled, writes),
         Some(_) | None if charge.state.is_final() => {}
+        // Whoever has taken it meanwhile looks after it.
+        None if news.fact == Fact::GivenUp => {}
         next => still_open(news, charge, next.unwrap_or(charge.state), times, writes),
     }
     follow(news, charge, &settled, (current, times), writes)
@@ -231,7 +226,8 @@ fn finish(news: &News, charge: &ChargeRow, next: State, settled: &Settled, write
         | State::Authorized => {}
     }
     let is_sale = matches!(news.history, History::Sale(_));
-    if next == State::Void && matches!(news.fact, Fact::NeverExecuted | Fact::Withdrawn) && is_sale {
+    let is_unused = matches!(news.fact, Fact::NeverExecuted | Fact::Withdrawn | Fact::GivenUp);
+    if next == State::Void && is_unused && is_sale {
         writes.unused.push(charge.id);
     }
     writes.finals.push(FinalCharge {
@@ -250,12 +246,15 @@ fn still_open(news: &News, charge: &ChargeRow, next: State, times: Times, writes
         writes.report.unknown += 1;
     }
     let is_fresh = charge.state == State::Sending;
+    let decline = news.decline.clone().or_else(|| charge.decline.clone());
     writes.opens.push(OpenCharge {
         id: charge.id,
         from: charge.state,
         to: next,
         frozen: charge.frozen || news.freeze,
         gateway_charge_id: news.gateway_charge_id.clone().or_else(|| charge.gateway_charge_id.clone()),
+        // Once the gateway tells of the charge, what it said to a repeat of the request counts no more.
+        decline: decline.filter(|_| next == State::Unknown),
         note: news.note.clone(),
         absent_at: news.absent_at.or(charge.absent_at),
         last_sent_at: news.sent_at.max(charge.last_sent_at),

@@ -238,7 +238,7 @@ fn of(mode: Mode, row: &ShownRow, card: CardView) -> ChargeView {
         total_platform_fee: None,
         invoice: row.invoice.to_string(),
         state: row.state.as_str(),
-        decline_code: row.failure_code.clone(),
+        decline_code: row.failure_code.clone().filter(|_| row.state == State::Failed),
         surplus: row.surplus,
     }
 }

@@ -130,7 +130,10 @@ async fn repeat(line: &Line, row: &CheckRow, now: Timestamp) -> Result<Option<Ne
         .get(&row.connection)
         .map_or(now, |connection| check_after_send(connection.gateway.capabilities(), now));
     let (action, check_at) = (row.action, row.check_at);
-    if !line.db.write(move |tx| store::mark_sending(tx, action, check_at, (now, until))).await? {
+    // It may wait for its turn in the pace.
+    let may_leave_until = send_until(now);
+    let on_its_way_until = row.last_sent_at.map_or(may_leave_until, |at| at.max(may_leave_until));
+    if !line.db.write(move |tx| store::mark_sending(tx, action, check_at, (on_its_way_until, until))).await? {
         return Ok(None);
     }
     let order = Order {
@@ -205,11 +208,10 @@ fn found(line: &Line, row: &CheckRow, truth: ActionTruth, alarm: Option<&'static
 
 fn absent(capabilities: &Capabilities, row: &CheckRow, asked_at: Timestamp) -> News {
     let inquiry = inquiry(row, asked_at);
-    let counts = resolution::absence_counts(capabilities, &inquiry, asked_at);
     let of = |fact| News::of(row.action, row.charge, row.side, fact);
     let lost = News {
         note: Some("the gateway has not seen it (yet)".into()),
-        absent_at: row.absent_at.or(counts.then_some(asked_at)),
+        absent_at: resolution::first_absence(capabilities, &inquiry, asked_at),
         ..of(Fact::Lost)
     };
     match resolution::after_absence(capabilities, &inquiry, asked_at) {

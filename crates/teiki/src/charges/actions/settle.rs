@@ -23,7 +23,8 @@ use super::resolve::REVIEW_PAUSE_MS;
 use super::store::{self, ActionRow};
 use crate::alarms::{self, NewAlarm};
 use crate::charges::history::{self, Held};
-use crate::charges::settle::{Times, insist, write_batch};
+use crate::charges::insist::insist;
+use crate::charges::settle::{Times, write_batch};
 use crate::charges::view::{self, ShownCharge};
 use crate::ledger::NewEntry;
 use crate::line::Line;
@@ -73,7 +74,7 @@ fn frozen(news: News, refused: &Error) -> News {
 
 async fn write(line: &Line, news: News, rounding: Rounding) -> Result<(), Error> {
     let news = Arc::new(news);
-    insist(|| {
+    insist(|_| {
         let (news, key, real) = (Arc::clone(&news), line.key.clone(), clock::now());
         line.db.write(move |tx| Settlement { key: &key, news: &news, rounding, real }.write(tx))
     })

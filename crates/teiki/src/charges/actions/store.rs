@@ -257,7 +257,8 @@ pub(super) fn keep_open(tx: &mut Tx<'_>, row: &ActionRow, news: &News, now: Time
             Value::from(refusal.map(Refusal::as_str)),
             Value::from(news.note.as_deref()),
             Value::Bool(row.frozen || news.freeze),
-            micros(news.sent_at.or(row.last_sent_at)),
+            // Until when one may be on its way never moves back.
+            micros(news.sent_at.max(row.last_sent_at)),
             micros(news.absent_at.or(row.absent_at)),
             Value::I64(if row.state == State::Sending { 0 } else { row.tries + 1 }),
             micros(Some(news.check_at.unwrap_or(now))),
@@ -418,13 +419,13 @@ fn check_of(row: &Row, side: (AccountId, Mode)) -> Result<CheckRow, Error> {
     })
 }
 
-/// Marks an action as being sent again at the first of the times, before any byte leaves. `false`: it is no longer as it
-/// was read, another process has it.
+/// Marks an action as being sent again, before any byte leaves: until the first of the times one may be on its way, which never
+/// moves back. `false`: it is no longer as it was read, another process has it.
 pub(super) fn mark_sending(
     tx: &mut Tx<'_>,
     action: ChargeActionId,
     was_to_be_checked_at: Timestamp,
-    (now, check_at): (Timestamp, Timestamp),
+    (on_its_way_until, check_at): (Timestamp, Timestamp),
 ) -> Result<bool, Error> {
     let changed = tx.execute(
         "update charge_actions set status = 'unknown', absent_at = null, check_at = $5,
@@ -434,7 +435,7 @@ pub(super) fn mark_sending(
             Value::I64(action.slot().as_i64()),
             Value::Text(action.as_str()),
             Value::I64(was_to_be_checked_at.as_microsecond()),
-            Value::I64(now.as_microsecond()),
+            Value::I64(on_its_way_until.as_microsecond()),
             Value::I64(check_at.as_microsecond()),
         ],
     )?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use billing::charge::State;
+use billing::decline::DeclineClass;
 use billing::event::History;
 use billing::id::{ChargeId, ConnectionId};
 use billing::mode::Mode;
@@ -10,6 +11,7 @@ use billing::money::{Currency, Money};
 use db::{Column, Error, Row, Tx, Value};
 use jiff::Timestamp;
 
+use super::decline_of;
 use crate::actor::Actor;
 use crate::line::Scope;
 use crate::renewals::Lane;
@@ -27,6 +29,8 @@ pub(in crate::charges) struct CheckRow {
     pub(in crate::charges) gateway_token: String,
     pub(in crate::charges) billing_at: Timestamp,
     pub(in crate::charges) frozen: bool,
+    /// What the gateway said to a repeat of its request.
+    pub(in crate::charges) decline: Option<(String, DeclineClass)>,
     pub(in crate::charges) gateway_charge_id: Option<String>,
     pub(in crate::charges) sent_at: Option<Timestamp>,
     pub(in crate::charges) last_sent_at: Option<Timestamp>,
@@ -53,7 +57,7 @@ pub(in crate::charges) fn due(
     let rows = tx.query(
         "select c.id, c.subscription_id, c.connection_id, c.status, c.amount, c.currency, c.idempotency_key,
                 m.gateway_token, coalesce(c.confirmed_at, c.billing_at), c.frozen, c.gateway_charge_id, c.sent_at, c.last_sent_at, c.absent_at,
-                c.tries, c.invoice_id, c.capture
+                c.tries, c.invoice_id, c.capture, c.failure_code, c.failure_class
          from charges c join payment_methods m on m.slot = c.slot and m.id = c.payment_method_id
          where c.check_at <= $1 and c.account_id = $2 and c.mode = $3 and c.clock_id = $4 and c.slot >= $5 and c.slot <= $6
            and c.connection_id = $7 and (c.status = 'prepared') = $8
@@ -109,6 +113,7 @@ fn check_of(row: &Row) -> Result<CheckRow, Error> {
         gateway_token: row.text(7)?,
         billing_at: instant(row, 8, "charges.billing_at")?,
         frozen: row.bool(9)?,
+        decline: decline_of(row, 17, 18)?,
         gateway_charge_id: row.opt_text(10)?,
         sent_at: opt_instant(row, 11, "charges.sent_at")?,
         last_sent_at: opt_instant(row, 12, "charges.last_sent_at")?,
@@ -181,7 +186,8 @@ pub(in crate::charges) fn unsent(tx: &mut Tx<'_>, scope: &Scope) -> Result<Vec<(
     rows.iter().map(|row| Ok((parsed(row, 0, "charges.id", "an id")?, history_of(row, 1, 2)?))).collect()
 }
 
-/// Which of these are no longer asked for: their invoice is not open, or their subscription was paused or ended meanwhile.
+/// Which of these are no longer asked for: their invoice is not open, or their subscription was paused or ended meanwhile. What
+/// a subscription waits for is asked for wherever it stands, as the payment with which a paused one resumes.
 pub(in crate::charges) fn unwanted(
     tx: &mut Tx<'_>,
     charges: &[ChargeId],
@@ -190,7 +196,9 @@ pub(in crate::charges) fn unwanted(
         "select c.id from charges c join invoices i on i.slot = c.slot and i.id = c.invoice_id
              left join subscriptions s on s.slot = c.slot and s.id = c.subscription_id
          where c.slot = $1 and c.id = $2
-             and (i.status <> 'open' or s.deleted_at is not null or s.status not in ('trialing', 'active', 'past_due'))",
+             and (i.status <> 'open' or s.deleted_at is not null
+                  or (s.status not in ('trialing', 'active', 'past_due')
+                      and (s.pending_invoice_id is null or s.pending_invoice_id <> c.invoice_id)))",
         &[
             slots(charges.iter().map(ChargeId::slot)),
             Column::Text(charges.iter().map(ChargeId::as_str).collect()),
@@ -204,11 +212,12 @@ pub(in crate::charges) struct Unmarked {
     pub(in crate::charges) charge: ChargeId,
     pub(in crate::charges) state: State,
     pub(in crate::charges) sent_at: Option<Timestamp>,
-    pub(in crate::charges) last_sent_at: Option<Timestamp>,
+    /// Until when a request of it may then be on its way; never before what was read.
+    pub(in crate::charges) on_its_way_until: Timestamp,
 }
 
-/// Marks charges as being sent (again) at `now`, before any byte leaves: until when one may be on its way never moves back, and
-/// that it was not there before says nothing any more. Returns how many were still in the state that was read; another process
+/// Marks charges as being sent (again) at `now`, before any byte leaves: that one was not there before says nothing any more.
+/// Returns how many were still in the state that was read; another process
 /// may have taken the others.
 pub(in crate::charges) fn mark_sending(
     tx: &mut Tx<'_>,
@@ -225,7 +234,7 @@ pub(in crate::charges) fn mark_sending(
         if state == State::Prepared { State::Sending } else { state }
     };
     let first = |mark: &Unmarked| mark.sent_at.unwrap_or(now).as_microsecond();
-    let last = |mark: &Unmarked| mark.last_sent_at.map_or(now, |at| at.max(now)).as_microsecond();
+    let last = |mark: &Unmarked| mark.on_its_way_until.as_microsecond();
     let set = [
         ("status", Column::Text(charges.iter().map(|mark| next(mark.state).as_str()).collect())),
         ("sent_at", Column::I64(charges.iter().map(first).collect())),
@@ -234,6 +243,19 @@ pub(in crate::charges) fn mark_sending(
         ("check_at", Column::I64(charges.iter().map(|_| check_at.as_microsecond()).collect())),
     ];
     tx.update_many("charges", &keys, &set, "")
+}
+
+/// Looks at a charge that is not final again at `until`.
+pub(in crate::charges) fn postpone(tx: &mut Tx<'_>, charge: ChargeId, until: Timestamp) -> Result<(), Error> {
+    tx.execute(
+        "update charges set check_at = $3 where slot = $1 and id = $2 and check_at is not null",
+        &[
+            Value::I64(charge.slot().as_i64()),
+            Value::Text(charge.as_str()),
+            Value::I64(until.as_microsecond()),
+        ],
+    )
+    .map(|_| ())
 }
 
 /// How many charges of a scope are not final, and how many of those were never sent.

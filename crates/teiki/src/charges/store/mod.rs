@@ -131,6 +131,8 @@ pub(super) struct ChargeRow {
     pub(super) frozen: bool,
     pub(super) tries: i64,
     pub(super) gateway_charge_id: Option<String>,
+    /// Why it failed; of one that is unknown, what the gateway said to a repeat of its request.
+    pub(super) decline: Option<(String, DeclineClass)>,
     pub(super) absent_at: Option<Timestamp>,
     pub(super) last_sent_at: Option<Timestamp>,
     pub(super) invoice: InvoiceId,
@@ -156,7 +158,8 @@ pub(super) fn charges_with_invoices(
     let rows = tx.select_many(
         "select c.id, c.status, c.amount, c.currency, c.surplus, c.frozen, c.tries, c.gateway_charge_id, c.absent_at,
                 i.id, i.status, i.amount_paid, c.last_sent_at, i.in_request,
-                case when i.in_request or i.on_paid is not null then i.tax end, i.on_paid, c.actor
+                case when i.in_request or i.on_paid is not null then i.tax end, i.on_paid, c.actor,
+                c.failure_code, c.failure_class
          from charges c join invoices i on i.slot = c.slot and i.id = c.invoice_id
          where c.slot = $1 and c.id = $2",
         &keys,
@@ -177,6 +180,7 @@ fn charge_of(row: &Row) -> Result<ChargeRow, Error> {
         frozen: row.bool(5)?,
         tries: row.i64(6)?,
         gateway_charge_id: row.opt_text(7)?,
+        decline: decline_of(row, 17, 18)?,
         absent_at: opt_instant(row, 8, "charges.absent_at")?,
         last_sent_at: opt_instant(row, 12, "charges.last_sent_at")?,
         invoice: parsed(row, 9, "invoices.id", "an id")?,
@@ -188,6 +192,15 @@ fn charge_of(row: &Row) -> Result<ChargeRow, Error> {
         on_paid: row.opt_text(15)?,
         by_request: row.str(16)? == Actor::Api.as_str(),
     })
+}
+
+/// A code and its class; column `code` is null where nothing was declined.
+fn decline_of(row: &Row, code: usize, class: usize) -> Result<Option<(String, DeclineClass)>, Error> {
+    let (Some(code), Some(class)) = (row.opt_text(code)?, row.opt_str(class)?) else {
+        return Ok(None);
+    };
+    let unreadable = || unreadable("charges.failure_class", "a class", class);
+    DeclineClass::from_stored(class).map(|class| Some((code, class))).ok_or_else(unreadable)
 }
 
 /// Open invoices of each subscription, in the order of `ids`.
@@ -221,7 +234,8 @@ pub(super) fn finish_charges(tx: &mut Tx<'_>, charges: &[FinalCharge], now: Time
         ("id", Column::Text(charges.iter().map(|charge| charge.id.as_str()).collect())),
         ("status", Column::Text(charges.iter().map(|charge| charge.from.as_str()).collect())),
     ];
-    let code = |charge: &FinalCharge| charge.decline.as_ref().map(|decline| decline.1.as_str());
+    let declines: Vec<_> = charges.iter().map(|charge| charge.decline.as_ref()).collect();
+    let [failure_code, failure_class] = failure(&declines);
     let set = [
         ("status", Column::Text(charges.iter().map(|charge| charge.to.as_str()).collect())),
         ("surplus", Column::Bool(charges.iter().map(|charge| charge.surplus).collect())),
@@ -229,16 +243,8 @@ pub(super) fn finish_charges(tx: &mut Tx<'_>, charges: &[FinalCharge], now: Time
             "gateway_charge_id",
             Column::OptText(charges.iter().map(|charge| charge.gateway_charge_id.as_deref()).collect()),
         ),
-        (
-            "failure_code",
-            Column::OptText(
-                charges
-                    .iter()
-                    .map(|charge| charge.decline.as_ref().map(|decline| decline.0.as_str()))
-                    .collect(),
-            ),
-        ),
-        ("failure_class", Column::OptText(charges.iter().map(code).collect())),
+        failure_code,
+        failure_class,
         ("check_at", Column::OptI64(charges.iter().map(|_| None).collect())),
         ("settled_at", Column::I64(charges.iter().map(|_| now.as_microsecond()).collect())),
         (
@@ -251,6 +257,16 @@ pub(super) fn finish_charges(tx: &mut Tx<'_>, charges: &[FinalCharge], now: Time
     tx.update_many("charges", &keys, &set, "")
 }
 
+/// The two columns of what was declined.
+fn failure<'a>(declines: &[Option<&'a (String, DeclineClass)>]) -> [(&'static str, Column<'a>); 2] {
+    let codes = declines.iter().map(|decline| decline.map(|decline| decline.0.as_str()));
+    let classes = declines.iter().map(|decline| decline.map(|decline| decline.1.as_str()));
+    [
+        ("failure_code", Column::OptText(codes.collect())),
+        ("failure_class", Column::OptText(classes.collect())),
+    ]
+}
+
 /// A charge that is still not final.
 pub(super) struct OpenCharge {
     pub(super) id: ChargeId,
@@ -258,6 +274,7 @@ pub(super) struct OpenCharge {
     pub(super) to: State,
     pub(super) frozen: bool,
     pub(super) gateway_charge_id: Option<String>,
+    pub(super) decline: Option<(String, DeclineClass)>,
     pub(super) note: Option<String>,
     pub(super) last_sent_at: Option<Timestamp>,
     pub(super) absent_at: Option<Timestamp>,
@@ -272,6 +289,8 @@ pub(super) fn update_open_charges(tx: &mut Tx<'_>, charges: &[OpenCharge]) -> Re
         ("id", Column::Text(charges.iter().map(|charge| charge.id.as_str()).collect())),
         ("status", Column::Text(charges.iter().map(|charge| charge.from.as_str()).collect())),
     ];
+    let declines: Vec<_> = charges.iter().map(|charge| charge.decline.as_ref()).collect();
+    let [failure_code, failure_class] = failure(&declines);
     let set = [
         ("status", Column::Text(charges.iter().map(|charge| charge.to.as_str()).collect())),
         ("frozen", Column::Bool(charges.iter().map(|charge| charge.frozen).collect())),
@@ -279,6 +298,8 @@ pub(super) fn update_open_charges(tx: &mut Tx<'_>, charges: &[OpenCharge]) -> Re
             "gateway_charge_id",
             Column::OptText(charges.iter().map(|charge| charge.gateway_charge_id.as_deref()).collect()),
         ),
+        failure_code,
+        failure_class,
         ("note", Column::OptText(charges.iter().map(|charge| charge.note.as_deref()).collect())),
         (
             "absent_at",

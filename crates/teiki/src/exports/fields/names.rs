@@ -109,18 +109,7 @@ pub(super) fn cancel_reason(name: &str) -> Option<&'static str> {
 }
 
 pub(super) fn failure_class(name: &str) -> Option<&'static str> {
-    use DeclineClass as Class;
-    let classes = [
-        Class::Funds,
-        Class::Limit,
-        Class::Generic,
-        Class::Technical,
-        Class::CardData,
-        Class::NeedsCustomer,
-        Class::MerchantFault,
-        Class::Hard,
-    ];
-    one_of(classes.map(Class::as_str), name)
+    one_of(DeclineClass::ALL.map(DeclineClass::as_str), name)
 }
 
 pub(super) fn dunning_status(name: &str) -> Option<&'static str> {

@@ -51,3 +51,24 @@ async fn what_is_missing_is_named_as_what_was_asked_for() {
     })
     .await;
 }
+
+/// What a gateway said to a repeat of a request says nothing of the first one.
+#[tokio::test]
+async fn why_a_charge_might_have_failed_is_not_told_while_that_is_not_known() {
+    in_a_shop(async |shop| {
+        let client = &shop.teiki.test;
+        let customer = client.customer(DECLINED).await;
+        let form = [("amount", "500"), ("currency", "jpy"), ("customer", customer.as_str())];
+        let error = client.post("/v1/charges", &form).await.refused(402, "card_declined");
+        let id = error["charge"].as_str().unwrap();
+        let known = client.get(&format!("/v1/charges/{id}")).await.ok();
+        assert!(known["decline_code"].is_string(), "{known}");
+        shop.installation
+            .change("charges", vec![("id", id.into())], vec![("status", "unknown".into())])
+            .await;
+        let unknown = client.get(&format!("/v1/charges/{id}")).await.ok();
+        assert_eq!((&unknown["failure_code"], &unknown["decline_code"]), (&Value::Null, &Value::Null));
+        shop.installation.change("charges", vec![("id", id.into())], vec![("status", "failed".into())]).await;
+    })
+    .await;
+}

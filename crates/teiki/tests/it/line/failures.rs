@@ -10,18 +10,15 @@ use billing::resolution::Idempotency;
 use db::Error;
 
 use teiki::actor::Actor;
-use teiki::charges::Report;
 use teiki::charges::send::send_and_settle;
 use teiki::charges::settle::{Times, settle};
-use teiki::charges::{News, Outgoing};
+use teiki::charges::{News, Report};
 use teiki::holds;
 use teiki::leases::{Fence, Former};
 use teiki::line::Line;
-use teiki::renewals::prepare::{Prepared, Task, prepare};
 use teiki::renewals::work::Ended;
-use teiki::renewals::{Lane, due};
 
-use super::world::{DUE, Does, Scripted, World, at, quick};
+use super::world::{DUE, Does, Scripted, World, at, prepared, quick};
 use crate::installation::on_both;
 
 const FOR_EVER: Idempotency = Idempotency::Strong { window_ms: None };
@@ -331,18 +328,6 @@ async fn an_invoice_that_is_due_before_its_period_is_parked_and_not_charged() {
         assert!(reasons[0].contains("which is after"), "{reasons:?}");
     })
     .await;
-}
-
-/// Prepares what is due, as a process does that is suspended before it sends.
-async fn prepared(world: &World<'_>, line: &Line) -> Vec<Outgoing> {
-    let due = due(&line.db, &world.scope, Lane::ALL, at(DUE), 1_000).await.expect("reads");
-    let now = teiki::clock::now();
-    let (scope, terms) = (world.scope.clone(), world.account.terms.clone());
-    let task = Task { scope, terms, lane: Lane::ALL, billing: at(DUE), real: now };
-    match prepare(line, &task, due).await.expect("writes") {
-        Prepared::Ready(outgoing) => outgoing,
-        stopped @ (Prepared::Held(_) | Prepared::Fenced) => panic!("{stopped:?}"),
-    }
 }
 
 #[tokio::test]

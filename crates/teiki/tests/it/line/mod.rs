@@ -3,5 +3,9 @@
 
 mod failures;
 mod proven_unpaid;
+mod refused_again;
 mod renewals;
+mod retold;
+mod store;
+mod unwanted;
 mod world;

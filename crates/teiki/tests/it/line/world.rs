@@ -11,17 +11,19 @@ use billing::mode::Mode;
 use billing::resolution::{Capabilities, Idempotency};
 use gateway::{
     ActionReply, ActionRequest, ActionTruth, Alarm, ChargeReply, ChargeRequest, Gateway, Lookup, Outcome,
-    Truth,
+    Refusal, Truth,
 };
 use serde_json::Value;
 use teiki::accounts::{self, Account};
 use teiki::app::App;
+use teiki::charges::Outgoing;
 use teiki::charges::resolve::{Pass, resolve, take_over};
 use teiki::gateways;
 use teiki::line::{Line, Scope};
 use teiki::output::Format;
-use teiki::renewals::Lane;
+use teiki::renewals::prepare::{Prepared, Task, prepare};
 use teiki::renewals::work::{Ended, until_done};
+use teiki::renewals::{Lane, due};
 
 use crate::installation::Installation;
 
@@ -38,6 +40,8 @@ pub(crate) enum Does {
     Refuse,
     /// Says that the key was used with other parameters.
     Mismatch,
+    /// Refuses the request itself, before it looks at its key.
+    Reject,
 }
 
 type Script = fn(token: &str, request: usize) -> Does;
@@ -106,6 +110,10 @@ impl Gateway for Scripted {
         let count = state.requests.entry(request.token.clone()).or_default();
         *count += 1;
         let does = (self.script)(&request.token, *count);
+        if does == Does::Reject {
+            let refusal = Refusal::InvalidRequest { code: "unknown_token".into() };
+            return ChargeReply::NotExecuted { reason: "refused".into(), refusal };
+        }
         if matches!(self.capabilities.idempotency, Idempotency::Strong { .. })
             && let Some((_, truth)) =
                 state.book.iter().find(|(known, _)| known.idempotency_key == request.idempotency_key)
@@ -119,7 +127,7 @@ impl Gateway for Scripted {
                 Outcome::Declined { code: "insufficient_funds".into(), class: DeclineClass::Funds }
             }
             Does::Vanish => return lost(None),
-            Does::Refuse => {
+            Does::Refuse | Does::Reject => {
                 return ChargeReply::NotSent { reason: "refused".into() };
             }
             Does::Mismatch => return lost(Some(Alarm::KeyMismatch)),
@@ -241,6 +249,11 @@ impl<'a> World<'a> {
 
     pub(crate) async fn resolve(&self, line: &Arc<Line>, now: &str) -> usize {
         self.take_over(line).await;
+        self.look(line, now).await
+    }
+
+    /// Looks at what is due to be checked, as a process does that has been there before.
+    pub(crate) async fn look(&self, line: &Arc<Line>, now: &str) -> usize {
         let pass = Pass { scope: self.scope.clone(), lane: Lane::ALL, billing: at(now) };
         resolve(line, &pass).await.expect("the line works")
     }
@@ -274,5 +287,17 @@ impl<'a> World<'a> {
     pub(crate) fn assert_healthy(&self) {
         let ran = self.installation.run(&["doctor"]);
         assert_eq!(ran.code, 0, "{ran:?}");
+    }
+}
+
+/// Prepares what is due, as a process does that is suspended before it sends.
+pub(super) async fn prepared(world: &World<'_>, line: &Line) -> Vec<Outgoing> {
+    let due = due(&line.db, &world.scope, Lane::ALL, at(DUE), 1_000).await.expect("reads");
+    let now = teiki::clock::now();
+    let (scope, terms) = (world.scope.clone(), world.account.terms.clone());
+    let task = Task { scope, terms, lane: Lane::ALL, billing: at(DUE), real: now };
+    match prepare(line, &task, due).await.expect("writes") {
+        Prepared::Ready(outgoing) => outgoing,
+        stopped @ (Prepared::Held(_) | Prepared::Fenced) => panic!("{stopped:?}"),
     }
 }

@@ -42,7 +42,6 @@ pub static CREATE: Operation = Operation {
         Param::bool("three_d_secure", "Whether the card holder must confirm first."),
         Param::id("product", "Accepted and not used.").clearable(),
         Param::id("tenant", "Accepted and not used.").clearable(),
-        Param::int("platform_fee", (0, 9_999_999), "invalid_amount", "Accepted and not used."),
     ],
     answer: Shape::one::<ChargeView>(),
     run: |call| Box::pin(create(call)),

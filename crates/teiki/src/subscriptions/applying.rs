@@ -171,7 +171,10 @@ pub(crate) fn apply(
     let former = scheduled::find(tx, row)?;
     row.state = course.state;
     let next_plan_from = course.next_plan_from.map(Timestamp::as_microsecond);
-    if row.plan != course.plan || (&row.next_plan, row.next_plan_from) != (&course.next_plan, next_plan_from)
+    if carries_out_a_switch(row, &course) {
+        row.switch_former = None;
+    } else if row.plan != course.plan
+        || (&row.next_plan, row.next_plan_from) != (&course.next_plan, next_plan_from)
     {
         (row.plan_switch, row.switch_former) = (None, None);
     }
@@ -198,6 +201,14 @@ pub(crate) fn apply(
         (Upcoming::Kept | Upcoming::Off | Upcoming::Void | Upcoming::Edited(_), _) => Ok(()),
     }?;
     put_back(tx, scope, row)
+}
+
+/// Whether a course does what a plan switch has reserved, as a renewal would have: a resume, or the end of a trial, after its time.
+fn carries_out_a_switch(row: &SubscriptionRow, course: &Course) -> bool {
+    let has_come = |from: i64| from <= course.period.start.as_microsecond();
+    row.next_plan.as_ref() == Some(&course.plan)
+        && course.next_plan.is_none()
+        && row.next_plan_from.is_some_and(has_come)
 }
 
 /// Gives the scheduled invoice other dates and lines. A day that has its plan already gets what that adds in there.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use billing::charge;
-use billing::charge_action::{self, Effect, Fact, Standing};
+use billing::charge_action::{self, Effect, Fact, Kind, Standing, State};
 use billing::event::Kind as Event;
 use billing::id::DerivationKey;
 use billing::invoice;
@@ -118,11 +118,33 @@ impl Settlement<'_> {
             }
         };
         match settled.state {
-            Some(next) if next.is_final() => store::finish(tx, &row, next, self.news, self.real)?,
+            Some(next) if next.is_final() => {
+                self.alarm_if_in_vain(tx, &row, next)?;
+                store::finish(tx, &row, next, self.news, self.real)?;
+            }
             None if row.state.is_final() => {}
             Some(_) | None => store::keep_open(tx, &row, self.news, self.real)?,
         }
         settled.effect.map_or(Ok(()), |effect| self.apply(tx, &row, effect, held))
+    }
+
+    /// Whoever asked for a refund of which nothing was known may have promised it, and may have deleted what it was for: nobody
+    /// else would learn that it came to nothing.
+    fn alarm_if_in_vain(&self, tx: &mut Tx<'_>, row: &ActionRow, next: State) -> Result<(), Error> {
+        let was_promised = row.plan.kind == Kind::Refund && row.state == State::Unknown;
+        if !was_promised || next == State::Succeeded {
+            return Ok(());
+        }
+        let money = row.plan.amount;
+        self.alarm(
+            tx,
+            "refund_not_made",
+            format!(
+                "a refund of {} {}, whose outcome was not known, was not made: refund it again if it is owed",
+                money.minor,
+                money.currency.code()
+            ),
+        )
     }
 
     fn charge(&self, tx: &mut Tx<'_>) -> Result<ShownCharge, Error> {

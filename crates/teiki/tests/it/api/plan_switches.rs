@@ -46,7 +46,7 @@ pub(super) async fn undo(client: &Client, id: &str) -> Value {
 }
 
 /// The subscriptions that stand so to a switch, oldest first.
-async fn members(client: &Client, id: &str, standing: &str) -> Vec<String> {
+pub(super) async fn members(client: &Client, id: &str, standing: &str) -> Vec<String> {
     let found = client.list(&format!("/v1/plan_switches/{id}/subscriptions?status={standing}")).await;
     found.iter().map(id_of).collect()
 }

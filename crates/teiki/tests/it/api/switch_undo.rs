@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::client::Client;
 use super::life::Life;
-use super::plan_switches::{TAX_CHANGE, plans, settled, switch, undo};
+use super::plan_switches::{TAX_CHANGE, members, plans, settled, switch, undo};
 use super::shop::{GOOD, charged, id_of, in_a_shop, seconds};
 
 /// A customer of basic since September, whose October renewal has the next plan.
@@ -154,6 +154,43 @@ async fn members_on_their_way_are_not_switched_by_a_switch_that_is_undone() {
             assert_eq!(last, charged(&[("2019-10-03T00:00:00Z", yen, "paid")])[0]);
             let path = format!("/v1/plan_switches/{made}/subscriptions?status=switched");
             assert_eq!(client.list(&path).await.len(), usize::from(!is_undone));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_resume_and_the_end_of_a_trial_do_a_switch_whose_time_has_come() {
+    in_a_shop(async |shop| {
+        for client in shop.both() {
+            plans(client).await;
+            let life = Life::begin(client, "2019-09-10T00:00:00Z").await;
+            let (paused, early) = (member(&life).await, member(&life).await);
+            let customer = life.customer(GOOD).await;
+            let end = seconds("2019-12-24T00:00:00Z").to_string();
+            let trial = client.subscribe(&customer, "basic", &[("trial_end", &end)]).await.id;
+            let made = id_of(&switch(client, ("basic", "plus"), TAX_CHANGE, &[]).await);
+            for id in [&paused, &early] {
+                client.act(id, "pause", &[]).await.ok();
+            }
+            // Before its time it is not the switch that is done, but what is ordered.
+            client.act(&early, "resume", &[]).await.ok();
+            client.act(&early, "", &[("plan", "plus"), ("prorate", "false")]).await.ok();
+            assert_eq!(client.get(&format!("/v1/subscriptions/{early}")).await.ok()["plan_switch"], Value::Null);
+            life.advance("2019-10-20T00:00:00Z").await;
+            client.act(&paused, "resume", &[]).await.ok();
+            client.act(&trial, "", &[("trial_end", "now")]).await.ok();
+            for id in [&paused, &trial] {
+                let shown = client.get(&format!("/v1/subscriptions/{id}")).await.ok();
+                assert_eq!((id_of(&shown["plan"]).as_str(), &shown["plan_switch"]), ("plus", &json!(made)));
+            }
+            let mut switched = members(client, &made, "switched").await;
+            switched.sort();
+            let mut both = vec![paused, trial];
+            both.sort();
+            assert_eq!(switched, both);
+            let path = format!("/v1/plan_switches/{made}/undo");
+            client.post(&path, &[]).await.refused(400, "already_effective");
         }
     })
     .await;

@@ -191,14 +191,14 @@ async fn refunded(client: &Client, charge: &str, amount: i64) {
     .await;
 }
 
-/// Releases the only reservation of a book, as a person may do at the gateway.
-async fn released_at_the_gateway(installation: &Installation) {
+/// Does something to the only charge of a book, as a person may at the gateway: `void` or `refund`.
+async fn done_at_the_gateway(installation: &Installation, what: &str) {
     let sandbox = sandbox(installation, "", 0).await;
     let mut stream = TcpStream::connect(sandbox.addr()).unwrap();
     let id = "sch_000000000001";
     write!(
         stream,
-        "POST /charges/{id}/void HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+        "POST /charges/{id}/{what} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
     )
     .unwrap();
     let mut answer = String::new();
@@ -220,7 +220,7 @@ async fn what_was_done_at_the_gateway_itself_stands_in_the_way() {
     on_both(async |installation| {
         let owner = Owner::new(installation);
         let charge = charged(&owner, &[("amount", "500"), ("capture", "false")]).await;
-        released_at_the_gateway(installation).await;
+        done_at_the_gateway(installation, "void").await;
         let (client, server, sandbox) = with_faults(&owner, "").await;
         client.ask(&charge, "capture", &[]).await.refused(400, "cant_capture_refunded_charge");
         assert_eq!(client.charge_shown(&charge).await["state"], "authorized");
@@ -244,11 +244,36 @@ async fn a_repeat_that_is_refused_does_not_prove_that_the_first_request_was_not_
             tokio::task::yield_now().await;
         }
         deaf.stop().await;
-        released_at_the_gateway(installation).await;
+        done_at_the_gateway(installation, "void").await;
         let sandbox = sandbox(installation, "", port).await;
         begun.await.unwrap().unwrap().refused(400, "cant_capture_refunded_charge");
         assert_eq!(client.charge_shown(&charge).await["state"], "authorized");
         assert!(booked(installation, "captured").is_empty());
+        assert_eq!(server.stop(), Some(0));
+        sandbox.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_that_may_have_been_promised_and_was_not_made_raises_an_alarm() {
+    on_both(async |installation| {
+        let owner = Owner::new(installation);
+        let charge = charged(&owner, &[("amount", "500")]).await;
+        let (client, server, deaf) = with_faults(&owner, "drop-before=1").await;
+        let port = deaf.addr().port();
+        let begun = begin(&client, &charge, "refund", &[("amount", "200")]);
+        while !is_unknown(installation).await {
+            tokio::task::yield_now().await;
+        }
+        deaf.stop().await;
+        done_at_the_gateway(installation, "refund").await;
+        let sandbox = sandbox(installation, "", port).await;
+        begun.await.unwrap().unwrap().refused(400, "already_refunded");
+        let status = installation.run(&["status", "--json"]).json();
+        let alarm = &status["accounts"][0]["alarms"]["first"][0];
+        assert_eq!(alarm["kind"], "refund_not_made", "{status}");
+        assert!(alarm["message"].as_str().unwrap().contains("200 jpy"), "{alarm}");
         assert_eq!(server.stop(), Some(0));
         sandbox.stop().await;
     })

@@ -187,24 +187,17 @@ impl State {
             (Self::Prepared | Self::Unknown, Fact::NotSent) => Ok(Move::Stay),
             (Self::Pending | Self::RequiresCustomer | Self::Authorized, Fact::NotSent) => Ok(Move::Stay),
 
-            (Self::Prepared | Self::Sending, Fact::Withdrawn) => Ok(Move::To(Self::Void)),
-            // Another process has taken it over, and may be sending it.
-            (Self::Unknown | Self::Pending | Self::RequiresCustomer | Self::Authorized, Fact::Withdrawn) => {
-                Ok(Move::Stay)
+            (Self::Prepared, Fact::Withdrawn | Fact::GivenUp) | (Self::Sending, Fact::Withdrawn) => {
+                Ok(Move::To(Self::Void))
             }
-
-            (Self::Prepared, Fact::GivenUp) => Ok(Move::To(Self::Void)),
-            // Another process has taken it, and may be sending it.
+            // Another process has taken it over, and may be sending it.
+            (Self::Sending, Fact::GivenUp) => Ok(Move::Stay),
             (
-                Self::Sending | Self::Unknown | Self::Pending | Self::RequiresCustomer | Self::Authorized,
-                Fact::GivenUp,
+                Self::Unknown | Self::Pending | Self::RequiresCustomer | Self::Authorized,
+                Fact::Withdrawn | Fact::GivenUp | Fact::Lost,
             ) => Ok(Move::Stay),
-
             (Self::Sending, Fact::Lost) => Ok(Move::To(Self::Unknown)),
             (Self::Prepared, Fact::Lost) => refused,
-            (Self::Unknown | Self::Pending | Self::RequiresCustomer | Self::Authorized, Fact::Lost) => {
-                Ok(Move::Stay)
-            }
 
             (Self::Prepared | Self::Sending | Self::Unknown, Fact::NeverExecuted) => Ok(Move::To(Self::Void)),
             (Self::Pending | Self::RequiresCustomer | Self::Authorized, Fact::NeverExecuted) => refused,

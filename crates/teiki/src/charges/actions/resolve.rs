@@ -130,9 +130,7 @@ async fn repeat(line: &Line, row: &CheckRow, now: Timestamp) -> Result<Option<Ne
         .get(&row.connection)
         .map_or(now, |connection| check_after_send(connection.gateway.capabilities(), now));
     let (action, check_at) = (row.action, row.check_at);
-    // It may wait for its turn in the pace.
-    let may_leave_until = send_until(now);
-    let on_its_way_until = row.last_sent_at.map_or(may_leave_until, |at| at.max(may_leave_until));
+    let on_its_way_until = row.last_sent_at.map_or(now, |at| at.max(now));
     if !line.db.write(move |tx| store::mark_sending(tx, action, check_at, (on_its_way_until, until))).await? {
         return Ok(None);
     }

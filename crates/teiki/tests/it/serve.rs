@@ -97,8 +97,13 @@ impl Server {
     }
 
     /// Asks it to stop; its exit code.
-    pub(crate) fn stop(mut self) -> Option<i32> {
+    pub(crate) fn stop(self) -> Option<i32> {
         self.signal("-TERM");
+        self.ended()
+    }
+
+    /// Its exit code, once it has stopped; it was asked to, and asked again it would break off.
+    pub(crate) fn ended(mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 }

@@ -61,6 +61,8 @@ async fn who_sends_far_too_much_is_answered_and_may_go_on() {
         let created = installation.place.run(&["account", "create", "one", "--json"]).json();
         let key = created["test"]["secret_key"].as_str().unwrap();
         let server = Server::start(&installation.place, &[]);
+        // Before that it is not healthy.
+        server.wait_for_ticks(1);
         let length = 1024 * 1024;
         for (path, key, code) in [
             ("/v1/customers", key, "request_too_large"),

@@ -54,7 +54,7 @@ async fn a_payment_that_a_stopping_server_gives_up_is_paid_once_by_its_repeat() 
         let booked = gateway.successes();
         assert_eq!(booked.len(), PAYMENTS, "{booked:?}");
         assert!(booked.values().all(|count| *count == 1), "{booked:?}");
-        assert_eq!((first.stop(), second.stop()), (Some(0), Some(0)));
+        assert_eq!((first.ended(), second.stop()), (Some(0), Some(0)));
         must_be_well(&installation.place);
     })
     .await;

@@ -176,7 +176,10 @@ async fn a_resume_and_the_end_of_a_trial_do_a_switch_whose_time_has_come() {
             // Before its time it is not the switch that is done, but what is ordered.
             client.act(&early, "resume", &[]).await.ok();
             client.act(&early, "", &[("plan", "plus"), ("prorate", "false")]).await.ok();
-            assert_eq!(client.get(&format!("/v1/subscriptions/{early}")).await.ok()["plan_switch"], Value::Null);
+            assert_eq!(
+                client.get(&format!("/v1/subscriptions/{early}")).await.ok()["plan_switch"],
+                Value::Null
+            );
             life.advance("2019-10-20T00:00:00Z").await;
             client.act(&paused, "resume", &[]).await.ok();
             client.act(&trial, "", &[("trial_end", "now")]).await.ok();

@@ -88,7 +88,8 @@ pub fn read(query: Option<&str>, media_type: MediaType, body: &[u8]) -> Result<T
             let text = std::str::from_utf8(body).map_err(|_| unreadable("it is not UTF-8"))?;
             form(text, &mut tree, &mut count)?;
         }
-        MediaType::Json if body.iter().all(u8::is_ascii_whitespace) => {}
+        // What is white space to JSON; a form feed is not.
+        MediaType::Json if body.iter().all(|byte| b" \t\n\r".contains(byte)) => {}
         MediaType::Json => json(body, &mut tree, &mut count)?,
     }
     Ok(tree)
@@ -353,7 +354,8 @@ mod tests {
                 ("card".to_owned(), Node::Null),
             ]
         );
-        assert_eq!(read(None, MediaType::Json, b" ").expect("it reads"), []);
+        assert_eq!(read(None, MediaType::Json, b" \r\n\t").expect("it reads"), []);
+        assert!(read(None, MediaType::Json, b"\x0c").is_err(), "a form feed is no white space of JSON");
     }
 
     #[test]

@@ -174,8 +174,8 @@ def what_is_not_allowed_is_refused(context, response, case):
     # The bound of an advance is the fuzzer's own.
     if case.operation.label == ADVANCE or not wrong & {ParameterLocation.BODY, ParameterLocation.QUERY}:
         return
-    # A body that is too long is refused before it is read, and this is no status that the check knows as a refusal.
-    if response.status_code == 413:
+    # Refusals that the check does not know as such: of a card, and of a body that is too long, which is not read.
+    if response.status_code in (402, 413):
         return
     try:
         negative_data_rejection(context, response, case)

@@ -51,7 +51,8 @@ pub async fn serve(site: Arc<Site>, route: &'static Route, path: Vec<String>, re
         Err(failure) => return refused(&ApiError::from(failure), NO_ID),
     };
     let id = request_id(&random);
-    let is_repeatable = route.method == Method::Post && request.headers().contains_key(IDEMPOTENCY_KEY);
+    let has_key = request.headers().get(IDEMPOTENCY_KEY).is_some_and(|key| !key.is_empty());
+    let is_repeatable = has_key && route.method == Method::Post;
     match answer(site, route, path, request, random).await {
         Ok(Answer::Json(value) | Answer::Secret { shown: value, .. }) => {
             with_id(json(StatusCode::OK, &value), &id)

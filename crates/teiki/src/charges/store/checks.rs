@@ -217,8 +217,7 @@ pub(in crate::charges) struct Unmarked {
 }
 
 /// Marks charges as being sent (again) at `now`, before any byte leaves: that one was not there before says nothing any more.
-/// Returns how many were still in the state that was read; another process
-/// may have taken the others.
+/// Returns how many were still in the state that was read; another process may have taken the others.
 pub(in crate::charges) fn mark_sending(
     tx: &mut Tx<'_>,
     charges: &[Unmarked],

@@ -70,9 +70,12 @@ async fn who_cannot_be_told_what_a_key_has_done_is_told_to_keep_it() {
             let error = keyed.post("/v1/charges", &sale(&customer, "500")).await.refused(500, "payjp_wrong");
             assert!(says_to_keep_it(&error), "{table}: {error}");
             if table == "api_keys" {
-                let error = client.post("/v1/charges", &sale(&customer, "500")).await;
-                let error = error.refused(500, "payjp_wrong");
-                assert!(!says_to_keep_it(&error), "it has none: {error}");
+                // An empty key is none.
+                for without in [client, &client.keyed("")] {
+                    let error = without.post("/v1/charges", &sale(&customer, "500")).await;
+                    let error = error.refused(500, "payjp_wrong");
+                    assert!(!says_to_keep_it(&error), "it has none: {error}");
+                }
             }
             take_away(&shop.installation.db, table, false).await;
         }
